@@ -1,0 +1,54 @@
+//! The two narrow doors through which plugins are seen: match a batch of messages, share out queues.
+
+/// A stored message as a filter may look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The tags code of its consume-queue unit.
+    pub tags_code: i64,
+    /// Its whole record; only there if the filter [needs](MessageFilter::needs_record) it.
+    pub record: Option<&'a [u8]>,
+}
+
+/// One bit for each message of a batch: set means deliver.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    bits: Vec<u64>,
+}
+
+impl Verdicts {
+    /// Clears all and makes room for `len` messages, all withheld.
+    pub fn reset(&mut self, len: usize) {
+        self.bits.clear();
+        self.bits.resize(len.div_ceil(64), 0);
+    }
+
+    /// Decides to deliver message `index`.
+    pub fn deliver(&mut self, index: usize) {
+        self.bits[index / 64] |= 1 << (index % 64);
+    }
+
+    /// Whether message `index` is to be delivered.
+    #[must_use]
+    pub fn delivers(&self, index: usize) -> bool {
+        self.bits.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+    }
+}
+
+/// Decides for a batch of messages of one queue which of them a consumer gets.
+pub trait MessageFilter {
+    /// Whether consume-queue units do not suffice and records must be read.
+    fn needs_record(&self) -> bool;
+
+    /// Sets a bit for each message to deliver; `verdicts` comes [reset](Verdicts::reset) to the length of `batch`.
+    fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts);
+}
+
+/// Shares the queues of a topic among the clients of a group.
+pub trait QueueAllocator {
+    /// The name under which clients ask for it, for example `AVG`.
+    fn name(&self) -> &str;
+
+    /// For each of `queues` queues the index of the client that owns it, or `None`: a queue never has two owners.
+    /// Both lists come sorted: queues by topic, broker and number, clients by their id.
+    fn allocate(&self, queues: usize, clients: &[&str]) -> Vec<Option<usize>>;
+}

@@ -1,0 +1,244 @@
+//! What a machine wants the world to do.
+
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use proto_core::code::{RequestCode, ResponseCode};
+use smallvec::SmallVec;
+
+use crate::storage::{LogOffset, LogRange};
+
+/// A connection, numbered by the runtime; numbers are never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+/// Who is speaking: the connection and the address at its other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The connection.
+    pub id: PeerId,
+    /// Its remote address, as records and error texts show it.
+    pub addr: SocketAddr,
+}
+
+/// One thing to do. Drained with `poll_output` until it is empty, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Answer a request.
+    Reply {
+        /// Whom.
+        to: PeerId,
+        /// The number of the request.
+        opaque: i32,
+        /// The answer; [`Reply::encode_header`] makes its bytes.
+        reply: Reply,
+    },
+    /// Send a request of our own on a connection that exists.
+    Request {
+        /// Whom.
+        to: PeerId,
+        /// Our number for it; a response with this number comes back through `handle_response`.
+        opaque: i32,
+        /// What to ask.
+        request: Request,
+    },
+    /// Open a connection; the outcome comes back through `handle_dialed`.
+    Dial {
+        /// `host:port`.
+        address: Arc<str>,
+    },
+    /// Close a connection, after what was already written to it has left.
+    Close {
+        /// Which.
+        peer: PeerId,
+        /// For the log line.
+        reason: Cow<'static, str>,
+    },
+    /// Put a table on disk, whole. `handle_persisted` brings the ticket back when it is durable.
+    Persist {
+        /// Number of this save.
+        ticket: Ticket,
+        /// Which table.
+        table: Table,
+        /// The file's new content.
+        content: Bytes,
+    },
+    /// Something an operator wants to read in the log.
+    Notice {
+        /// How bad it is.
+        level: NoticeLevel,
+        /// One line that names peer and cause.
+        text: String,
+    },
+}
+
+/// The number of a save; answers that depend on it wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// The tables that a machine keeps on disk, each a JSON file of RocketMQ's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// `config/topics.json`
+    Topics,
+    /// `config/subscriptionGroup.json`
+    SubscriptionGroups,
+    /// `config/consumerOffset.json`
+    ConsumerOffsets,
+    /// `config/delayOffset.json`
+    DelayOffsets,
+    /// The name server's `kvConfig.json`
+    KvConfig,
+}
+
+/// How bad a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticeLevel {
+    /// Somebody must act.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// Good to know.
+    Info,
+    /// For debugging.
+    Debug,
+}
+
+/// An answer as a value. Its bytes are made once, straight into the connection's write buffer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The response code.
+    pub code: ResponseCode,
+    /// Error text or status name; clients match on some of them.
+    pub remark: Option<Cow<'static, str>>,
+    /// The typed response header.
+    pub header: ReplyHeader,
+    /// The body.
+    pub body: ReplyBody,
+}
+
+/// The response headers; the frequent ones are typed and allocate nothing.
+#[derive(Debug)]
+pub enum ReplyHeader {
+    /// No `extFields` member at all.
+    Absent,
+    /// An empty `extFields` object, where clients read it without looking.
+    Empty,
+    /// Answer to a send.
+    Send(SendReply),
+    /// Answer to a pull.
+    Pull(PullReply),
+    /// One field that holds an offset: queries of offsets.
+    Offset(i64),
+    /// Any other fields, in this order.
+    Fields(Vec<(&'static str, Cow<'static, str>)>),
+}
+
+/// Header of an answer to a send.
+#[derive(Debug)]
+pub struct SendReply {
+    /// What refused sends carry too: region and trace switch.
+    pub region: Arc<str>,
+    /// Value of `TRACE_ON`.
+    pub trace_on: bool,
+    /// Absent if nothing was stored.
+    pub stored: Option<SendStored>,
+}
+
+/// Where a sent message was stored, as its producer is told.
+#[derive(Debug)]
+pub struct SendStored {
+    /// Address part of the message ids.
+    pub store_host: SocketAddr,
+    /// One log offset for each message: several for a batch.
+    pub offsets: SmallVec<[LogOffset; 1]>,
+    /// Queue number in the topic.
+    pub queue_id: i32,
+    /// Queue offset of the first message.
+    pub queue_offset: i64,
+    /// The client's unique key; Java answers it as `transactionId`.
+    pub transaction_id: UniqueKey,
+}
+
+/// A message's unique key, inline: 32 or 56 hexadecimal digits as clients make them, longer ones are not mirrored.
+pub type UniqueKey = SmallVec<[u8; 64]>;
+
+/// Header of an answer to a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PullReply {
+    /// Broker id to pull from next time.
+    pub suggest_which_broker_id: i64,
+    /// Offset to pull from next.
+    pub next_begin_offset: i64,
+    /// First offset of the queue.
+    pub min_offset: i64,
+    /// One past the last offset of the queue.
+    pub max_offset: i64,
+    /// The topic's system flag, once the topic is known.
+    pub topic_sys_flag: Option<i32>,
+    /// The group's system flag, once the group is known.
+    pub group_sys_flag: Option<i32>,
+    /// Why a pull was forbidden: 1 broker, 2 group, 3 topic, 4 broadcasting, 5 subscription.
+    pub forbidden_type: Option<i32>,
+}
+
+/// The body of an answer.
+#[derive(Debug, Default)]
+pub enum ReplyBody {
+    /// None.
+    #[default]
+    Empty,
+    /// Ready bytes, usually JSON.
+    Bytes(Bytes),
+    /// Stored records, to be sent from the log without a copy. The list goes back to the machine with `recycle`.
+    Records(Vec<LogRange>),
+}
+
+/// A request of our own: to a client (all oneway) or to a name server.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub code: RequestCode,
+    /// Whether no response is wanted.
+    pub oneway: bool,
+    /// The header's fields; `None` leaves `extFields` out.
+    pub fields: Option<Vec<(&'static str, Cow<'static, str>)>>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A bare success.
+    #[must_use]
+    pub const fn ok() -> Self {
+        Self { code: ResponseCode::Success, remark: None, header: ReplyHeader::Absent, body: ReplyBody::Empty }
+    }
+
+    /// An error with its text.
+    #[must_use]
+    pub fn error(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, remark: Some(remark.into()), header: ReplyHeader::Absent, body: ReplyBody::Empty }
+    }
+
+    /// A success with a body.
+    #[must_use]
+    pub const fn with_body(body: Bytes) -> Self {
+        Self { code: ResponseCode::Success, remark: None, header: ReplyHeader::Absent, body: ReplyBody::Bytes(body) }
+    }
+
+    /// The protocol's answer to a code that is not served (Java's text, leading space included).
+    #[must_use]
+    pub fn not_supported(code: i32) -> Self {
+        Self::error(ResponseCode::RequestCodeNotSupported, format!(" request type {code} not supported"))
+    }
+
+    /// Length of the body in bytes.
+    #[must_use]
+    pub fn body_len(&self) -> usize {
+        match &self.body {
+            ReplyBody::Empty => 0,
+            ReplyBody::Bytes(bytes) => bytes.len(),
+            ReplyBody::Records(ranges) => ranges.iter().map(|range| range.len as usize).sum(),
+        }
+    }
+}

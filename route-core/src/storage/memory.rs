@@ -1,0 +1,1 @@
+//! Storage in plain memory, for tests, simulation and doc examples.
