@@ -43,12 +43,24 @@ pub trait MessageFilter {
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts);
 }
 
+/// A queue as its name on the wire says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// The broker that holds it.
+    pub broker_name: &'a str,
+    /// Its number inside the topic on that broker.
+    pub queue_id: i32,
+}
+
 /// Shares the queues of a topic among the clients of a group.
 pub trait QueueAllocator {
     /// The name under which clients ask for it, for example `AVG`.
     fn name(&self) -> &str;
 
-    /// For each of `queues` queues the index of the client that owns it, or `None`: a queue never has two owners.
-    /// Both lists come sorted: queues by topic, broker and number, clients by their id.
-    fn allocate(&self, queues: usize, clients: &[&str]) -> Vec<Option<usize>>;
+    /// For each queue the index of the client that owns it, or `None` if nobody does: a queue never has two owners.
+    /// The answer is as long as `queues`. Both lists come sorted: queues by topic, broker and number, clients by their id;
+    /// only then do all members of a group come to the same answer. Without clients nobody owns anything.
+    fn allocate(&self, queues: &[QueueName<'_>], clients: &[&str]) -> Vec<Option<usize>>;
 }

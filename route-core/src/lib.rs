@@ -5,6 +5,7 @@
 //! passed, `poll_timeout()` says when to be woken next, and `poll_output()` is drained until it is empty after every call.
 #![forbid(unsafe_code)]
 
+pub mod allocate;
 pub mod filter;
 pub mod output;
 pub mod storage;
