@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allocate;
+pub mod broker;
 pub mod filter;
 pub mod output;
 pub mod storage;

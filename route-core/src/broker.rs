@@ -1,0 +1,4 @@
+//! The broker as a state machine, composed of small machines that can each be read, tested and used alone.
+
+pub mod locks;
+pub mod retry;
