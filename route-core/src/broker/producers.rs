@@ -1,0 +1,106 @@
+//! Producers by group, as their heartbeats tell.
+
+use std::sync::Arc;
+
+use super::members::{Client, Group, Members, MembersFull};
+use crate::{
+    output::{Peer, PeerId},
+    time::{Millis, Now},
+};
+
+/// Groups of producers. Membership decides nothing about sends; operators ask for it, and transactions will be checked through it.
+#[derive(Debug)]
+pub struct ProducerTable {
+    members: Members,
+}
+
+impl ProducerTable {
+    /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
+    #[must_use]
+    pub fn new(limit: usize, expiry: Millis) -> Self {
+        Self { members: Members::new(limit, expiry) }
+    }
+
+    /// One group of a heartbeat.
+    ///
+    /// # Errors
+    /// The table is full.
+    pub fn register(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<(), MembersFull> {
+        self.members.join(now, group, peer, client).map(drop)
+    }
+
+    /// A producer says that it leaves.
+    pub fn unregister(&mut self, group: &str, peer: PeerId) {
+        self.members.leave(group, peer);
+    }
+
+    /// A connection is gone.
+    pub fn handle_disconnected(&mut self, peer: PeerId) {
+        self.members.leave_all(peer);
+    }
+
+    /// Drops producers that have fallen silent; returns the connections on which no producer is left, to be closed.
+    #[must_use]
+    pub fn handle_timeout(&mut self, now: Now) -> Vec<PeerId> {
+        let mut silent: Vec<_> = self.members.handle_timeout(now).into_iter().map(|(_, peer)| peer).collect();
+        silent.retain(|&peer| !self.members.knows(peer));
+        silent.sort_unstable();
+        silent.dedup();
+        silent
+    }
+
+    /// When [`Self::handle_timeout`] has something to look at.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Millis> {
+        self.members.poll_timeout()
+    }
+
+    /// The producers of a group; `None` if none is connected.
+    #[must_use]
+    pub fn group(&self, group: &str) -> Option<&Group> {
+        self.members.group(group)
+    }
+
+    /// All groups.
+    pub fn groups(&self) -> impl Iterator<Item = (&Arc<str>, &Group)> {
+        self.members.groups()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    const CLIENT: Client<'static> = Client { id: "c", language: None, version: 0 };
+
+    fn at(secs: u64) -> Now {
+        Now { mono: Millis::from_secs(secs), ..Now::default() }
+    }
+
+    fn peer(id: u64) -> Peer {
+        Peer { id: PeerId(id), addr: SocketAddr::from(([127, 0, 0, 1], 40_000)) }
+    }
+
+    #[test]
+    fn a_connection_is_closed_when_its_last_producer_falls_silent() {
+        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        producers.register(at(0), "G", peer(1), CLIENT).unwrap();
+        producers.register(at(50), "H", peer(1), CLIENT).unwrap();
+        assert!(producers.handle_timeout(at(130)).is_empty(), "H is still heard of");
+        assert!(producers.group("G").is_none());
+        assert_eq!(producers.handle_timeout(at(180)), [PeerId(1)]);
+    }
+
+    #[test]
+    fn a_producer_that_leaves_is_no_longer_listed() {
+        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        producers.register(at(0), "G", peer(1), CLIENT).unwrap();
+        producers.register(at(0), "G", peer(2), CLIENT).unwrap();
+        producers.unregister("G", PeerId(1));
+        assert_eq!(producers.group("G").unwrap().len(), 1);
+        producers.handle_disconnected(PeerId(2));
+        assert!(producers.group("G").is_none());
+    }
+}
