@@ -6,11 +6,22 @@
 //! The rules come from recordings of Java RocketMQ 5.5.0; where a doc line names a rule, the recording is its source.
 #![forbid(unsafe_code)]
 
+pub mod batch;
+pub mod bodies;
 pub mod code;
 pub mod command;
+pub mod delay;
 pub mod encode;
 pub mod ext;
 pub mod frame;
+pub mod hash;
+pub mod ids;
+pub mod names;
+pub mod perm;
+pub mod properties;
+pub mod record;
+pub mod subscription;
+pub mod sys_flag;
 pub mod text;
 
 pub use command::{Command, Flag};

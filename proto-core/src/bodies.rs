@@ -1,0 +1,45 @@
+//! The JSON bodies of requests and responses and the tables on disk, as plain structs with Java's member names.
+//!
+//! Members stand in alphabetical order of their Java names, because that is the order in which Java writes them. What a peer
+//! leaves out, or sends as null, has Java's default. Tables keep the order in which they were filled, so that what is read is
+//! written back the same.
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
+mod broker;
+mod client;
+mod consume_type;
+mod group;
+mod offset;
+mod queue;
+mod route;
+mod topic;
+mod topic_mapping;
+mod version;
+mod wire_enum;
+
+pub use broker::{BrokerMemberGroup, GetBrokerMemberGroupResponseBody, KvConfigSerializeWrapper, KvTable, RegisterBrokerBody, TopicList};
+pub use client::{
+    CheckClientRequestBody, Connection, ConsumerConnection, ConsumerData, GetConsumerListByGroupResponseBody, HeartbeatData,
+    ProducerConnection, ProducerData, SubscriptionData,
+};
+pub use consume_type::{ConsumeFromWhere, ConsumeType, MessageModel};
+pub use group::{
+    CustomizedRetryPolicy, ExponentialRetryPolicy, GroupList, GroupRetryPolicy, GroupRetryPolicyType, SimpleSubscriptionData,
+    SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper,
+};
+pub use offset::{
+    ConsumeStats, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, OffsetWrapper, ResetOffsetBody, TopicOffset, TopicStatsTable,
+};
+pub use queue::{LockBatchRequestBody, LockBatchResponseBody, MessageQueue, UnlockBatchRequestBody};
+pub use route::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
+pub use topic::{
+    CreateTopicListRequestBody, TopicConfig, TopicConfigAndMappingSerializeWrapper, TopicConfigAndQueueMapping,
+    TopicConfigSerializeWrapper, TopicFilterType,
+};
+pub use topic_mapping::{LogicQueueMappingItem, TopicQueueMappingDetail, TopicQueueMappingInfo};
+pub use version::DataVersion;
+
+/// A table with text or object keys; iterates in the order in which it was filled.
+pub type Table<K, V> = IndexMap<K, V, FixedState>;

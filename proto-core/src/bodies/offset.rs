@@ -1,0 +1,86 @@
+//! Offsets of queues and of groups in them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataVersion, MessageQueue, Table};
+
+/// `consumerOffset.json`: offsets by `topic@group` and queue. Java writes its whole table object, so readers find more in it than
+/// they need.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConsumerOffsetSerializeWrapper {
+    /// Version of the table.
+    pub data_version: DataVersion,
+    /// Topics by group, derived from the offsets.
+    pub group_topic_map: Option<Table<String, Vec<String>>>,
+    /// Committed offset by `topic@group` and queue.
+    pub offset_table: Table<String, BTreeMap<i32, i64>>,
+    /// Last pulled offset by `topic@group` and queue.
+    pub pull_offset_table: Option<Table<String, BTreeMap<i32, i64>>>,
+}
+
+/// `delayOffset.json`: how far each delay level has been delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DelayOffsetSerializeWrapper {
+    /// Version of the table.
+    pub data_version: DataVersion,
+    /// Offset by level, from 1.
+    pub offset_table: BTreeMap<i32, i64>,
+}
+
+/// The answer to GET_TOPIC_STATS_INFO.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TopicStatsTable {
+    /// Bounds by queue.
+    pub offset_table: Table<MessageQueue, TopicOffset>,
+    /// Messages per second put into the topic.
+    pub topic_put_tps: f64,
+}
+
+/// The bounds of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TopicOffset {
+    /// Store time of the last message, ms since 1970; 0 if there is none.
+    pub last_update_timestamp: i64,
+    /// One more than the last offset.
+    pub max_offset: i64,
+    /// The first offset.
+    pub min_offset: i64,
+}
+
+/// The answer to GET_CONSUME_STATS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConsumeStats {
+    /// Messages per second that the group gets.
+    pub consume_tps: f64,
+    /// Progress by queue.
+    pub offset_table: Table<MessageQueue, OffsetWrapper>,
+}
+
+/// How far a group is in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OffsetWrapper {
+    /// One more than the last offset of the queue.
+    pub broker_offset: i64,
+    /// The committed offset.
+    pub consumer_offset: i64,
+    /// Store time of the last consumed message, ms since 1970.
+    pub last_timestamp: i64,
+    /// The last pulled offset.
+    pub pull_offset: i64,
+}
+
+/// Offsets that a group is set back to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ResetOffsetBody {
+    /// Offset by queue.
+    pub offset_table: Table<MessageQueue, i64>,
+}
