@@ -1,11 +1,10 @@
 //! Attributes of topics and groups: which there are, and how a change is written (`+key=value,-key`).
 
-use std::collections::BTreeMap;
-
+use proto_core::bodies::Table;
 use thiserror::Error;
 
 /// Attributes as they are stored, without signs.
-pub type Attributes = BTreeMap<String, String>;
+pub type Attributes = Table<String, String>;
 
 /// What an attribute may be.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +71,7 @@ pub enum AttributeError {
 /// # Errors
 /// A piece that is neither, or a key that comes twice.
 pub fn parse(changes: &str) -> Result<Attributes, AttributeError> {
-    let mut parsed = Attributes::new();
+    let mut parsed = Attributes::default();
     for piece in changes.split(',').filter(|piece| !piece.is_empty()) {
         let (key, value) = match piece.split_once('=') {
             Some((key, _)) if !key.contains('+') => return Err(AttributeError::AddFormat(key.to_owned())),
@@ -122,7 +121,7 @@ pub fn alter(known: &[Attribute], current: Option<&Attributes>, changes: &Attrib
             }
             altered.insert(key.to_owned(), value.clone());
         } else {
-            altered.remove(key);
+            altered.shift_remove(key);
         }
     }
     Ok(altered)

@@ -1,0 +1,285 @@
+//! Consumers by group, and what each group has subscribed to, as their heartbeats tell.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use foldhash::fast::FixedState;
+use indexmap::{IndexMap, IndexSet};
+use proto_core::bodies::{ConsumeFromWhere, ConsumeType, MessageModel, SubscriptionData};
+use thiserror::Error;
+
+use super::members::{Client, Group, Members, MembersFull};
+use crate::{
+    output::{Peer, PeerId},
+    time::{Millis, Now},
+};
+
+mod subscription;
+
+pub use subscription::Subscription;
+
+/// Topics that one group may subscribe to.
+pub const SUBSCRIPTIONS_LIMIT: usize = 4_096;
+
+/// One group of a heartbeat.
+#[derive(Debug)]
+pub struct Registration<'a> {
+    /// Name of the group.
+    pub group: &'a str,
+    /// How its messages reach it.
+    pub consume_type: ConsumeType,
+    /// Shared or broadcast.
+    pub message_model: MessageModel,
+    /// Where a group without offsets begins; the broker only passes it on.
+    pub consume_from_where: ConsumeFromWhere,
+    /// What it subscribes to; `None` if the heartbeat left that out.
+    pub subscriptions: Option<Vec<SubscriptionData>>,
+    /// Hash of the client's subscriptions; 0 from clients that send none.
+    pub fingerprint: i32,
+    /// Whether members are told of changes: the group's `notifyConsumerIdsChangedEnable` and the broker's.
+    pub notify: bool,
+}
+
+/// What a heartbeat led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// Whether the client should send its subscriptions in full next time.
+    pub resend_subscriptions: bool,
+}
+
+/// A heartbeat that could not be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    /// Too many members.
+    #[error(transparent)]
+    Members(#[from] MembersFull),
+    /// Too many subscriptions.
+    #[error("a group may subscribe to {SUBSCRIPTIONS_LIMIT} topics, not to {0}")]
+    Subscriptions(usize),
+}
+
+/// What a group's members have in common.
+#[derive(Debug)]
+pub struct ConsumerGroup {
+    consume_type: ConsumeType,
+    message_model: MessageModel,
+    consume_from_where: ConsumeFromWhere,
+    fingerprint: i32,
+    notify: bool,
+    subscriptions: IndexMap<Box<str>, Arc<Subscription>, FixedState>,
+}
+
+impl ConsumerGroup {
+    /// How messages reach the group, as its latest heartbeat says.
+    #[must_use]
+    pub const fn consume_type(&self) -> ConsumeType {
+        self.consume_type
+    }
+
+    /// Shared or broadcast.
+    #[must_use]
+    pub const fn message_model(&self) -> MessageModel {
+        self.message_model
+    }
+
+    /// Where the group begins without offsets.
+    #[must_use]
+    pub const fn consume_from_where(&self) -> ConsumeFromWhere {
+        self.consume_from_where
+    }
+
+    /// What the group wants of a topic. Cloning the `Arc` keeps it for a pull that waits.
+    #[must_use]
+    pub fn subscription(&self, topic: &str) -> Option<&Arc<Subscription>> {
+        self.subscriptions.get(topic)
+    }
+
+    /// All its subscriptions.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.subscriptions.values()
+    }
+
+    /// Takes in the subscriptions of a heartbeat: topics come and go, and a newer subscription of a topic replaces an older one.
+    /// Tells whether a topic came or went.
+    fn subscribe(&mut self, subscriptions: Vec<SubscriptionData>) -> bool {
+        let mut changed = false;
+        let mut named: IndexSet<Box<str>, FixedState> = IndexSet::default();
+        for data in subscriptions {
+            named.insert(data.topic.as_str().into());
+            match self.subscriptions.get_mut(data.topic.as_str()) {
+                Some(known) => {
+                    if data.sub_version > known.data().sub_version {
+                        *known = Arc::new(Subscription::new(data));
+                    }
+                }
+                None => {
+                    self.subscriptions.insert(data.topic.as_str().into(), Arc::new(Subscription::new(data)));
+                    changed = true;
+                }
+            }
+        }
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|topic, _| named.contains(topic));
+        changed || self.subscriptions.len() != before
+    }
+}
+
+/// All groups that have a consumer connected.
+#[derive(Debug)]
+pub struct ConsumerTable {
+    members: Members,
+    groups: IndexMap<Arc<str>, ConsumerGroup, FixedState>,
+    /// Groups whose members are to be told that something changed.
+    to_notify: IndexSet<Arc<str>, FixedState>,
+    /// Members of the group whose turn it is.
+    round: VecDeque<(PeerId, Arc<str>)>,
+}
+
+impl ConsumerTable {
+    /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
+    #[must_use]
+    pub fn new(limit: usize, expiry: Millis) -> Self {
+        Self {
+            members: Members::new(limit, expiry),
+            groups: IndexMap::default(),
+            to_notify: IndexSet::default(),
+            round: VecDeque::new(),
+        }
+    }
+
+    /// One group of a heartbeat. The group's settings follow its latest heartbeat; what members have to be told of comes out of
+    /// [`Self::poll_notification`].
+    ///
+    /// # Errors
+    /// A limit is reached; nothing was taken in.
+    pub fn register(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        client: Client<'_>,
+        registration: Registration<'_>,
+    ) -> Result<Registered, RegisterError> {
+        let subscribed = registration.subscriptions.as_ref().map_or(0, Vec::len);
+        if subscribed > SUBSCRIPTIONS_LIMIT {
+            return Err(RegisterError::Subscriptions(subscribed));
+        }
+        let mut changed = self.members.join(now, registration.group, peer, client)?;
+        let known = self.groups.contains_key(registration.group);
+        if !known {
+            self.groups.insert(registration.group.into(), ConsumerGroup {
+                consume_type: registration.consume_type,
+                message_model: registration.message_model,
+                consume_from_where: registration.consume_from_where,
+                fingerprint: registration.fingerprint,
+                notify: registration.notify,
+                subscriptions: IndexMap::default(),
+            });
+        }
+        let Some(group) = self.groups.get_mut(registration.group) else { return Ok(Registered::default()) };
+        // A broker that was started again knows none of the subscriptions that a client leaves out: it has to ask for them.
+        let unknown = registration.subscriptions.is_none() && !known;
+        let resend_subscriptions = registration.fingerprint == 0 || unknown || group.fingerprint != registration.fingerprint;
+        group.consume_type = registration.consume_type;
+        group.message_model = registration.message_model;
+        group.consume_from_where = registration.consume_from_where;
+        group.fingerprint = registration.fingerprint;
+        group.notify = registration.notify;
+        if let Some(subscriptions) = registration.subscriptions {
+            changed |= group.subscribe(subscriptions);
+        }
+        if changed {
+            self.note_change(registration.group);
+        }
+        Ok(Registered { resend_subscriptions })
+    }
+
+    /// A consumer says that it leaves. `notify`: as in [`Registration`].
+    pub fn unregister(&mut self, group: &str, peer: PeerId) {
+        if self.members.leave(group, peer) {
+            self.note_departure(group);
+        }
+    }
+
+    /// A connection is gone.
+    pub fn handle_disconnected(&mut self, peer: PeerId) {
+        self.round.retain(|(to, _)| *to != peer);
+        for group in self.members.leave_all(peer) {
+            self.note_departure(&group);
+        }
+    }
+
+    /// Drops consumers that have fallen silent; returns the connections on which no consumer is left, to be closed.
+    #[must_use]
+    pub fn handle_timeout(&mut self, now: Now) -> Vec<PeerId> {
+        let expired = self.members.handle_timeout(now);
+        for (group, _) in &expired {
+            self.note_departure(group);
+        }
+        let mut silent: Vec<_> = expired.into_iter().map(|(_, peer)| peer).filter(|&peer| !self.members.knows(peer)).collect();
+        silent.sort_unstable();
+        silent.dedup();
+        silent
+    }
+
+    /// When [`Self::handle_timeout`] has something to look at.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Millis> {
+        self.members.poll_timeout()
+    }
+
+    /// The next member that is to be told (`NOTIFY_CONSUMER_IDS_CHANGED`) that its group has changed. Several changes since the last
+    /// call are told once.
+    pub fn poll_notification(&mut self) -> Option<(PeerId, Arc<str>)> {
+        loop {
+            if let Some(next) = self.round.pop_front() {
+                return Some(next);
+            }
+            let group = self.to_notify.shift_remove_index(0)?;
+            if let Some(members) = self.members.group(&group) {
+                self.round.extend(members.keys().map(|&peer| (peer, Arc::clone(&group))));
+            }
+        }
+    }
+
+    /// A group with a consumer connected.
+    #[must_use]
+    pub fn group(&self, group: &str) -> Option<&ConsumerGroup> {
+        self.groups.get(group)
+    }
+
+    /// The connections of a group.
+    #[must_use]
+    pub fn members(&self, group: &str) -> Option<&Group> {
+        self.members.group(group)
+    }
+
+    /// The ids of a group's clients, each once: members share queues by this list, and a client that has reconnected while its old
+    /// connection lingers would be given two shares.
+    #[must_use]
+    pub fn client_ids(&self, group: &str) -> Vec<Arc<str>> {
+        let members = self.members.group(group).into_iter().flat_map(Group::values);
+        let ids: IndexSet<Arc<str>, FixedState> = members.map(|member| Arc::clone(&member.client_id)).collect();
+        ids.into_iter().collect()
+    }
+
+    /// The groups that subscribe to a topic.
+    pub fn groups_of(&self, topic: &str) -> impl Iterator<Item = &str> {
+        self.groups.iter().filter(move |(_, group)| group.subscriptions.contains_key(topic)).map(|(name, _)| &**name)
+    }
+
+    fn note_departure(&mut self, group: &str) {
+        self.note_change(group);
+        if self.members.group(group).is_none() {
+            self.groups.shift_remove(group);
+            self.to_notify.shift_remove(group);
+        }
+    }
+
+    fn note_change(&mut self, group: &str) {
+        if let Some((name, group)) = self.groups.get_key_value(group)
+            && group.notify
+            && group.message_model != MessageModel::Broadcasting
+        {
+            self.to_notify.insert(Arc::clone(name));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The consumer groups of a broker and what they may do (`subscriptionGroup.json`).
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use proto_core::{
+    bodies::{DataVersion, SubscriptionGroupConfig, Table},
+    names,
+};
+
+use super::{
+    attributes::{self, GROUP_ATTRIBUTES},
+    refusal::Refusal,
+};
+use crate::time::Timestamp;
+
+
+/// Longest name of a group that is made by using it, in bytes; an operator's own limit is shorter.
+const USED_NAME_MAX_LEN: usize = 255;
+
+/// The bit that forbids a group to read a topic (`INDEX_PERM_READ`).
+const FORBIDDEN_READ: i32 = 1 << 2;
+
+/// All groups, in the order in which they were made.
+#[derive(Debug)]
+pub struct GroupTable {
+    groups: IndexMap<Box<str>, SubscriptionGroupConfig, FixedState>,
+    /// Bits of what a group may not do with a topic.
+    forbidden: IndexMap<Box<str>, Table<String, i32>, FixedState>,
+    version: DataVersion,
+    dirty: bool,
+    auto_create: bool,
+    limit: usize,
+}
+
+impl GroupTable {
+    /// A table for at most `limit` groups, with the groups that every broker knows. `auto_create`: whether a group is made by using it
+    /// (`autoCreateSubscriptionGroup`).
+    #[must_use]
+    pub fn new(now: Timestamp, auto_create: bool, limit: usize) -> Self {
+        let groups = names::SYSTEM_GROUPS.iter().map(|&name| (name.into(), SubscriptionGroupConfig::new(name))).collect();
+        Self { groups, forbidden: IndexMap::default(), version: DataVersion::new(now.0), dirty: false, auto_create, limit }
+    }
+
+    /// A group that is there.
+    #[must_use]
+    pub fn get(&self, group: &str) -> Option<&SubscriptionGroupConfig> {
+        self.groups.get(group)
+    }
+
+    /// A group, made with all defaults if it may be made by using it; the broker's own groups always may.
+    pub fn find_or_create(&mut self, now: Timestamp, group: &str) -> Option<&SubscriptionGroupConfig> {
+        if let Some(index) = self.groups.get_index_of(group) {
+            return Some(&self.groups[index]);
+        }
+        let allowed = self.auto_create || names::is_system_group(group) || names::is_predefined_group(group);
+        if !allowed || self.groups.len() >= self.limit || !is_usable_name(group) {
+            return None;
+        }
+        self.step(now);
+        let (index, _) = self.groups.insert_full(group.into(), SubscriptionGroupConfig::new(group));
+        Some(&self.groups[index])
+    }
+
+    /// All groups.
+    pub fn configs(&self) -> impl Iterator<Item = &SubscriptionGroupConfig> {
+        self.groups.values()
+    }
+
+    /// Number of groups.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there is no group.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// The table's data version.
+    #[must_use]
+    pub const fn version(&self) -> &DataVersion {
+        &self.version
+    }
+
+    /// Whether something has changed since the last call: then the table is to be saved.
+    #[must_use]
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Creates or changes a group for an operator; the keys of its attributes carry signs. Tells whether anything changed.
+    ///
+    /// # Errors
+    /// The name or the attributes are not allowed, or the table is full.
+    pub fn create_or_update(&mut self, now: Timestamp, mut config: SubscriptionGroupConfig) -> Result<bool, Refusal> {
+        let group = config.group_name.as_str();
+        names::validate_group(group).map_err(|error| Refusal::invalid(error.to_string()))?;
+        let current = self.groups.get(group);
+        config.attributes = attributes::alter(GROUP_ATTRIBUTES, current.map(|current| &current.attributes), &config.attributes)
+            .map_err(|error| Refusal::system(error.to_string()))?;
+        if current == Some(&config) {
+            return Ok(false);
+        }
+        if current.is_none() && self.groups.len() >= self.limit {
+            return Err(Refusal::system(format!("the broker has its limit of {} groups", self.limit)));
+        }
+        self.groups.insert(group.into(), config);
+        self.step(now);
+        Ok(true)
+    }
+
+    /// Forgets a group and what it may not do. Tells whether it was there; its offsets and locks are not this table's.
+    pub fn delete(&mut self, now: Timestamp, group: &str) -> bool {
+        let was_there = self.groups.shift_remove(group).is_some();
+        if was_there | self.forbidden.shift_remove(group).is_some() {
+            self.step(now);
+        }
+        was_there
+    }
+
+    /// Whether a group may read a topic.
+    #[must_use]
+    pub fn may_read(&self, group: &str, topic: &str) -> bool {
+        self.forbidden.get(group).and_then(|topics| topics.get(topic)).is_none_or(|bits| bits & FORBIDDEN_READ == 0)
+    }
+
+    /// Forbids a group to read a topic or allows it again. Groups and topics need not be there, as in Java; only as many are kept as
+    /// there may be groups.
+    ///
+    /// # Errors
+    /// The table is full.
+    pub fn set_may_read(&mut self, now: Timestamp, group: &str, topic: &str, may_read: bool) -> Result<(), Refusal> {
+        if self.may_read(group, topic) == may_read {
+            return Ok(());
+        }
+        if may_read {
+            if let Some(topics) = self.forbidden.get_mut(group) {
+                topics.shift_remove(topic);
+                if topics.is_empty() {
+                    self.forbidden.shift_remove(group);
+                }
+            }
+        } else {
+            if self.forbidden.values().map(Table::len).sum::<usize>() >= self.limit {
+                return Err(Refusal::system(format!("the broker has its limit of {} forbidden topics", self.limit)));
+            }
+            self.forbidden.entry(group.into()).or_default().insert(topic.to_owned(), FORBIDDEN_READ);
+        }
+        self.step(now);
+        Ok(())
+    }
+
+    fn step(&mut self, now: Timestamp) {
+        self.version = self.version.next(0, now.0);
+        self.dirty = true;
+    }
+}
+
+/// Whether a client may make a group of this name by using it.
+fn is_usable_name(group: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-');
+    (1..=USED_NAME_MAX_LEN).contains(&group.len()) && group.bytes().all(legal)
+}

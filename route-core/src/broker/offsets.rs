@@ -1,0 +1,244 @@
+//! How far each consumer group has come in each queue: commits, pulls and resets (`consumerOffset.json`).
+//!
+//! The keys are Java's `topic@group`; a commit finds its key by the two halves, so the hot path builds no text.
+
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+};
+
+use foldhash::fast::FixedState;
+use indexmap::{Equivalent, IndexMap};
+use proto_core::bodies::DataVersion;
+
+use crate::time::Timestamp;
+
+
+/// Commits between two steps of the table's data version (`consumerOffsetUpdateVersionStep`).
+const VERSION_STEP: u32 = 500;
+
+/// Queues that one group may have offsets of in one topic.
+const QUEUES_LIMIT: usize = 65_536;
+
+/// `topic@group`, hashed by its two halves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    text: Box<str>,
+    at: usize,
+}
+
+impl Key {
+    /// A topic has no `@`; whatever follows the first one is the group.
+    fn parse(text: &str) -> Option<Self> {
+        let at = text.find('@').filter(|&at| at > 0 && at + 1 < text.len())?;
+        Some(Self { text: text.into(), at })
+    }
+
+    fn new(topic: &str, group: &str) -> Self {
+        Self { text: format!("{topic}@{group}").into(), at: topic.len() }
+    }
+
+    fn topic(&self) -> &str {
+        &self.text[..self.at]
+    }
+
+    fn group(&self) -> &str {
+        &self.text[self.at + 1..]
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Halves { topic: self.topic(), group: self.group() }.hash(state);
+    }
+}
+
+#[derive(Hash)]
+struct Halves<'a> {
+    topic: &'a str,
+    group: &'a str,
+}
+
+impl Equivalent<Key> for Halves<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.topic == key.topic() && self.group == key.group()
+    }
+}
+
+/// What is known of one group in one queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Progress {
+    committed: Option<i64>,
+    pulled: Option<i64>,
+    reset: Option<i64>,
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit<'a> {
+    /// The offset is new; journal it under this key with [`crate::Storage::note_offset`].
+    Changed {
+        /// `topic@group`
+        key: &'a str,
+    },
+    /// The group had this offset already.
+    Unchanged,
+    /// The group's offset was set by somebody, and no pull has heard of it yet: the commit is ignored (Java answers success).
+    ResetPending,
+    /// The table is full; nothing was stored.
+    Full,
+}
+
+/// All offsets of all groups.
+#[derive(Debug)]
+pub struct OffsetTable {
+    entries: IndexMap<Key, BTreeMap<i32, Progress>, FixedState>,
+    version: DataVersion,
+    commits: u32,
+    resets: usize,
+    dirty: bool,
+    limit: usize,
+}
+
+impl OffsetTable {
+    /// An empty table for at most `limit` pairs of topic and group.
+    #[must_use]
+    pub fn new(now: Timestamp, limit: usize) -> Self {
+        let version = DataVersion::new(now.0);
+        Self { entries: IndexMap::default(), version, commits: 0, resets: 0, dirty: false, limit }
+    }
+
+    /// Takes a group's commit. Smaller offsets than before are taken too: an operator may have set the clients back.
+    pub fn commit(&mut self, now: Timestamp, topic: &str, group: &str, queue_id: i32, offset: i64) -> Commit<'_> {
+        let Some(index) = self.open(topic, group, queue_id) else { return Commit::Full };
+        let Some((key, queues)) = self.entries.get_index_mut(index) else { return Commit::Full };
+        let progress = queues.entry(queue_id).or_default();
+        if progress.reset.is_some() {
+            return Commit::ResetPending;
+        }
+        self.commits += 1;
+        if self.commits % VERSION_STEP == 0 {
+            self.version = self.version.next(0, now.0);
+            self.dirty = true;
+        }
+        if progress.committed == Some(offset) {
+            return Commit::Unchanged;
+        }
+        progress.committed = Some(offset);
+        self.dirty = true;
+        Commit::Changed { key: &key.text }
+    }
+
+    /// Notes where a group's next pull begins. Lost when the broker dies: it only tells operators what is on its way.
+    pub fn note_pull(&mut self, topic: &str, group: &str, queue_id: i32, next_begin: i64) {
+        let Some(index) = self.open(topic, group, queue_id) else { return };
+        if let Some((_, queues)) = self.entries.get_index_mut(index) {
+            queues.entry(queue_id).or_default().pulled = Some(next_begin);
+        }
+    }
+
+    /// Where a group goes on: a pending reset before what it has committed; `None` if it has never been here.
+    #[must_use]
+    pub fn query(&self, topic: &str, group: &str, queue_id: i32) -> Option<i64> {
+        let progress = self.progress(topic, group, queue_id)?;
+        progress.reset.or(progress.committed)
+    }
+
+    /// Where the last pull of a group ended.
+    #[must_use]
+    pub fn query_pull(&self, topic: &str, group: &str, queue_id: i32) -> Option<i64> {
+        self.progress(topic, group, queue_id)?.pulled
+    }
+
+    /// Sets a group's offset: it counts as committed, and the next pull of the queue is sent there. `false` if the table is full.
+    pub fn assign_reset(&mut self, topic: &str, group: &str, queue_id: i32, offset: i64) -> bool {
+        let Some((_, queues)) = self.open(topic, group, queue_id).and_then(|index| self.entries.get_index_mut(index)) else {
+            return false;
+        };
+        let progress = queues.entry(queue_id).or_default();
+        self.resets += usize::from(progress.reset.is_none());
+        progress.reset = Some(offset);
+        progress.committed = Some(offset);
+        self.dirty = true;
+        true
+    }
+
+    /// Takes the pending reset of a queue out of the table: the pull that asks is sent there. Costs nothing while there is none.
+    pub fn take_reset(&mut self, topic: &str, group: &str, queue_id: i32) -> Option<i64> {
+        if self.resets == 0 {
+            return None;
+        }
+        let reset = self.entries.get_mut(&Halves { topic, group })?.get_mut(&queue_id)?.reset.take()?;
+        self.resets -= 1;
+        Some(reset)
+    }
+
+    /// Brings back an offset that was journaled after the last save of the table. `key` is `topic@group`; others are ignored.
+    pub fn restore(&mut self, key: &str, queue_id: i32, offset: i64) {
+        let Some(key) = Key::parse(key) else { return };
+        if let Some((_, queues)) =
+            self.open(key.topic(), key.group(), queue_id).and_then(|index| self.entries.get_index_mut(index))
+        {
+            queues.entry(queue_id).or_default().committed = Some(offset);
+            self.dirty = true;
+        }
+    }
+
+    /// Forgets a deleted topic.
+    pub fn remove_topic(&mut self, topic: &str) {
+        self.remove(|key| key.topic() == topic);
+    }
+
+    /// Forgets a deleted group.
+    pub fn remove_group(&mut self, group: &str) {
+        self.remove(|key| key.group() == group);
+    }
+
+    /// The topics in which a group has offsets, in the order in which it came there.
+    pub fn topics_of(&self, group: &str) -> impl Iterator<Item = &str> {
+        self.committed_keys().filter(move |key| key.group() == group).map(Key::topic)
+    }
+
+    /// The groups that have offsets in a topic.
+    pub fn groups_of(&self, topic: &str) -> impl Iterator<Item = &str> {
+        self.committed_keys().filter(move |key| key.topic() == topic).map(Key::group)
+    }
+
+    /// The table's data version.
+    #[must_use]
+    pub const fn version(&self) -> &DataVersion {
+        &self.version
+    }
+
+    /// Whether something has changed since the last call: then the table is to be saved.
+    #[must_use]
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    fn committed_keys(&self) -> impl Iterator<Item = &Key> {
+        let has_commit = |queues: &BTreeMap<i32, Progress>| queues.values().any(|progress| progress.committed.is_some());
+        self.entries.iter().filter(move |(_, queues)| has_commit(queues)).map(|(key, _)| key)
+    }
+
+    fn progress(&self, topic: &str, group: &str, queue_id: i32) -> Option<&Progress> {
+        self.entries.get(&Halves { topic, group })?.get(&queue_id)
+    }
+
+    /// The index of an entry with room for the queue, made if need be.
+    fn open(&mut self, topic: &str, group: &str, queue_id: i32) -> Option<usize> {
+        if let Some((index, _, queues)) = self.entries.get_full(&Halves { topic, group }) {
+            return (queues.len() < QUEUES_LIMIT || queues.contains_key(&queue_id)).then_some(index);
+        }
+        (self.entries.len() < self.limit).then(|| self.entries.insert_full(Key::new(topic, group), BTreeMap::new()).0)
+    }
+
+    fn remove(&mut self, goes: impl Fn(&Key) -> bool) {
+        let before = self.entries.len();
+        self.entries.retain(|key, _| !goes(key));
+        if self.entries.len() != before {
+            self.resets = self.entries.values().flat_map(BTreeMap::values).filter(|progress| progress.reset.is_some()).count();
+            self.dirty = true;
+        }
+    }
+}
