@@ -138,12 +138,7 @@ impl ConsumerTable {
     /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
     #[must_use]
     pub fn new(limit: usize, expiry: Millis) -> Self {
-        Self {
-            members: Members::new(limit, expiry),
-            groups: IndexMap::default(),
-            to_notify: IndexSet::default(),
-            round: VecDeque::new(),
-        }
+        Self { members: Members::new(limit, expiry), groups: IndexMap::default(), to_notify: IndexSet::default(), round: VecDeque::new() }
     }
 
     /// One group of a heartbeat. The group's settings follow its latest heartbeat; what members have to be told of comes out of
@@ -165,14 +160,17 @@ impl ConsumerTable {
         let mut changed = self.members.join(now, registration.group, peer, client)?;
         let known = self.groups.contains_key(registration.group);
         if !known {
-            self.groups.insert(registration.group.into(), ConsumerGroup {
-                consume_type: registration.consume_type,
-                message_model: registration.message_model,
-                consume_from_where: registration.consume_from_where,
-                fingerprint: registration.fingerprint,
-                notify: registration.notify,
-                subscriptions: IndexMap::default(),
-            });
+            self.groups.insert(
+                registration.group.into(),
+                ConsumerGroup {
+                    consume_type: registration.consume_type,
+                    message_model: registration.message_model,
+                    consume_from_where: registration.consume_from_where,
+                    fingerprint: registration.fingerprint,
+                    notify: registration.notify,
+                    subscriptions: IndexMap::default(),
+                },
+            );
         }
         let Some(group) = self.groups.get_mut(registration.group) else { return Ok(Registered::default()) };
         // A broker that was started again knows none of the subscriptions that a client leaves out: it has to ask for them.

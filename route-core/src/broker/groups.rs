@@ -13,7 +13,6 @@ use super::{
 };
 use crate::time::Timestamp;
 
-
 /// Longest name of a group that is made by using it, in bytes; an operator's own limit is shorter.
 const USED_NAME_MAX_LEN: usize = 255;
 

@@ -13,7 +13,6 @@ use proto_core::bodies::DataVersion;
 
 use crate::time::Timestamp;
 
-
 /// Commits between two steps of the table's data version (`consumerOffsetUpdateVersionStep`).
 const VERSION_STEP: u32 = 500;
 
@@ -176,9 +175,7 @@ impl OffsetTable {
     /// Brings back an offset that was journaled after the last save of the table. `key` is `topic@group`; others are ignored.
     pub fn restore(&mut self, key: &str, queue_id: i32, offset: i64) {
         let Some(key) = Key::parse(key) else { return };
-        if let Some((_, queues)) =
-            self.open(key.topic(), key.group(), queue_id).and_then(|index| self.entries.get_index_mut(index))
-        {
+        if let Some((_, queues)) = self.open(key.topic(), key.group(), queue_id).and_then(|index| self.entries.get_index_mut(index)) {
             queues.entry(queue_id).or_default().committed = Some(offset);
             self.dirty = true;
         }

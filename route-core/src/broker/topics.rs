@@ -139,7 +139,10 @@ impl TopicTable {
         for (topic, queue_ids) in found {
             let highest = queue_ids.iter().copied().max().unwrap_or(0);
             if !self.entries.contains_key(topic) && (0..QUEUES_LIMIT).contains(&highest) {
-                self.put(now, plain_config(topic, NewTopic { queue_nums: highest + 1, perm: perm::READ | perm::WRITE, order: false, sys_flag: 0 }));
+                self.put(
+                    now,
+                    plain_config(topic, NewTopic { queue_nums: highest + 1, perm: perm::READ | perm::WRITE, order: false, sys_flag: 0 }),
+                );
             }
         }
     }
