@@ -281,3 +281,6 @@ impl ConsumerTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

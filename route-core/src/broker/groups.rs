@@ -162,3 +162,107 @@ fn is_usable_name(group: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-');
     (1..=USED_NAME_MAX_LEN).contains(&group.len()) && group.bytes().all(legal)
 }
+
+#[cfg(test)]
+mod tests {
+    use proto_core::code::ResponseCode;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    fn table() -> GroupTable {
+        GroupTable::new(NOW, true, 100)
+    }
+
+    #[test]
+    fn the_brokers_own_groups_are_there_from_the_start_and_need_no_save() {
+        let mut groups = table();
+        assert!(groups.get("CID_RMQ_SYS_TRANS").is_some());
+        assert_eq!(groups.len(), 8);
+        assert!(!groups.take_dirty());
+    }
+
+    #[test]
+    fn a_group_is_made_by_using_it() {
+        let mut groups = table();
+        assert_eq!(groups.find_or_create(NOW, "G").map(|config| config.retry_max_times), Some(16));
+        assert!(groups.take_dirty());
+        assert_eq!(groups.version().counter, 1);
+        groups.find_or_create(NOW, "G");
+        assert_eq!(groups.version().counter, 1);
+    }
+
+    #[test]
+    fn without_automatic_creation_only_groups_of_brokers_are_made() {
+        let mut groups = GroupTable::new(NOW, false, 100);
+        assert!(groups.find_or_create(NOW, "G").is_none());
+        assert!(groups.find_or_create(NOW, "CID_RMQ_SYS_X").is_some());
+    }
+
+    #[test]
+    fn a_name_that_is_none_makes_no_group() {
+        let mut groups = table();
+        for name in ["", "a b", "a@b", &"g".repeat(256)] {
+            assert!(groups.find_or_create(NOW, name).is_none(), "{name}");
+        }
+        assert!(groups.find_or_create(NOW, &"g".repeat(255)).is_some());
+    }
+
+    #[test]
+    fn a_full_table_makes_no_group() {
+        let mut groups = GroupTable::new(NOW, true, 8);
+        assert!(groups.find_or_create(NOW, "G").is_none());
+        let refusal = groups.create_or_update(NOW, SubscriptionGroupConfig::new("G")).unwrap_err();
+        assert_eq!(refusal.code, ResponseCode::SystemError);
+    }
+
+    #[test]
+    fn an_operators_change_counts_once() {
+        let mut groups = table();
+        let config = SubscriptionGroupConfig { retry_max_times: 5, ..SubscriptionGroupConfig::new("G") };
+        assert_eq!(groups.create_or_update(NOW, config.clone()), Ok(true));
+        assert_eq!(groups.create_or_update(NOW, config), Ok(false));
+        assert_eq!(groups.get("G").unwrap().retry_max_times, 5);
+        assert_eq!(groups.version().counter, 1);
+    }
+
+    #[test]
+    fn an_operators_group_needs_a_name_of_at_most_120_bytes() {
+        let mut groups = table();
+        let refusal = groups.create_or_update(NOW, SubscriptionGroupConfig::new("g".repeat(121))).unwrap_err();
+        assert_eq!(refusal.code, ResponseCode::InvalidParameter);
+        assert!(refusal.remark.ends_with("is longer than group max length: 120"));
+    }
+
+    #[test]
+    fn a_deleted_group_is_gone_and_an_unknown_one_changes_nothing() {
+        let mut groups = table();
+        groups.find_or_create(NOW, "G");
+        assert!(groups.delete(NOW, "G"));
+        assert!(groups.get("G").is_none());
+        let version = *groups.version();
+        assert!(!groups.delete(NOW, "G"));
+        assert_eq!(*groups.version(), version);
+    }
+
+    #[test]
+    fn a_group_may_read_what_it_is_not_forbidden_to() {
+        let mut groups = table();
+        groups.set_may_read(NOW, "G", "T", false).unwrap();
+        assert!(!groups.may_read("G", "T"));
+        assert!(groups.may_read("G", "U"));
+        assert!(groups.may_read("H", "T"));
+        groups.set_may_read(NOW, "G", "T", true).unwrap();
+        assert!(groups.may_read("G", "T"));
+    }
+
+    #[test]
+    fn allowing_one_topic_leaves_the_others_forbidden() {
+        let mut groups = table();
+        groups.set_may_read(NOW, "G", "T", false).unwrap();
+        groups.set_may_read(NOW, "G", "U", false).unwrap();
+        groups.set_may_read(NOW, "G", "T", true).unwrap();
+        assert!(!groups.may_read("G", "U"));
+    }
+}

@@ -116,7 +116,7 @@ impl OffsetTable {
             return Commit::ResetPending;
         }
         self.commits += 1;
-        if self.commits % VERSION_STEP == 0 {
+        if self.commits.is_multiple_of(VERSION_STEP) {
             self.version = self.version.next(0, now.0);
             self.dirty = true;
         }
@@ -237,5 +237,127 @@ impl OffsetTable {
             self.resets = self.entries.values().flat_map(BTreeMap::values).filter(|progress| progress.reset.is_some()).count();
             self.dirty = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    fn table() -> OffsetTable {
+        OffsetTable::new(NOW, 10)
+    }
+
+    fn key(commit: Commit<'_>) -> Option<&str> {
+        match commit {
+            Commit::Changed { key } => Some(key),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_commit_is_read_back_and_names_the_key_to_journal() {
+        let mut offsets = table();
+        assert_eq!(key(offsets.commit(NOW, "T", "G", 3, 7)), Some("T@G"));
+        assert_eq!(offsets.query("T", "G", 3), Some(7));
+        assert_eq!(offsets.query("T", "G", 2), None);
+        assert_eq!(offsets.query("T", "H", 3), None);
+    }
+
+    #[test]
+    fn the_same_offset_again_changes_nothing() {
+        let mut offsets = table();
+        offsets.commit(NOW, "T", "G", 0, 7);
+        assert!(offsets.take_dirty());
+        assert_eq!(offsets.commit(NOW, "T", "G", 0, 7), Commit::Unchanged);
+        assert!(!offsets.take_dirty());
+    }
+
+    #[test]
+    fn an_offset_may_go_back() {
+        let mut offsets = table();
+        offsets.commit(NOW, "T", "G", 0, 7);
+        offsets.commit(NOW, "T", "G", 0, 5);
+        assert_eq!(offsets.query("T", "G", 0), Some(5));
+    }
+
+    #[test]
+    fn a_reset_shadows_commits_until_a_pull_has_heard_of_it() {
+        let mut offsets = table();
+        offsets.commit(NOW, "T", "G", 0, 70);
+        assert!(offsets.assign_reset("T", "G", 0, 10));
+        assert_eq!(offsets.query("T", "G", 0), Some(10));
+        assert_eq!(offsets.commit(NOW, "T", "G", 0, 71), Commit::ResetPending);
+        assert_eq!(offsets.take_reset("T", "G", 1), None);
+        assert_eq!(offsets.take_reset("T", "G", 0), Some(10));
+        assert_eq!(offsets.take_reset("T", "G", 0), None);
+        assert_eq!(key(offsets.commit(NOW, "T", "G", 0, 11)), Some("T@G"));
+    }
+
+    #[test]
+    fn a_pull_leaves_no_commit_behind() {
+        let mut offsets = table();
+        offsets.note_pull("T", "G", 0, 32);
+        assert_eq!(offsets.query("T", "G", 0), None);
+        assert_eq!(offsets.query_pull("T", "G", 0), Some(32));
+        assert_eq!(offsets.topics_of("G").count(), 0);
+        assert!(!offsets.take_dirty());
+    }
+
+    #[test]
+    fn the_version_steps_once_in_five_hundred_commits() {
+        let mut offsets = table();
+        for offset in 0..1_000 {
+            offsets.commit(Timestamp(offset), "T", "G", 0, offset);
+        }
+        assert_eq!((offsets.version().counter, offsets.version().timestamp), (2, 999));
+    }
+
+    #[test]
+    fn groups_and_topics_find_each_other_and_are_forgotten_together() {
+        let mut offsets = table();
+        for (topic, group) in [("T", "G"), ("T", "H"), ("U", "G")] {
+            offsets.commit(NOW, topic, group, 0, 1);
+        }
+        assert_eq!(offsets.topics_of("G").collect::<Vec<_>>(), ["T", "U"]);
+        assert_eq!(offsets.groups_of("T").collect::<Vec<_>>(), ["G", "H"]);
+        offsets.remove_topic("T");
+        assert_eq!(offsets.topics_of("G").collect::<Vec<_>>(), ["U"]);
+        offsets.remove_group("G");
+        assert_eq!(offsets.query("U", "G", 0), None);
+    }
+
+    #[test]
+    fn a_reset_of_a_removed_topic_is_not_waited_for() {
+        let mut offsets = table();
+        offsets.assign_reset("T", "G", 0, 10);
+        offsets.remove_topic("T");
+        assert_eq!(offsets.resets, 0);
+    }
+
+    #[test]
+    fn a_full_table_takes_commits_of_known_groups_only() {
+        let mut offsets = OffsetTable::new(NOW, 1);
+        offsets.commit(NOW, "T", "G", 0, 1);
+        assert_eq!(offsets.commit(NOW, "T", "H", 0, 1), Commit::Full);
+        assert_eq!(key(offsets.commit(NOW, "T", "G", 1, 1)), Some("T@G"));
+    }
+
+    #[test]
+    fn journaled_offsets_come_back_and_foreign_keys_do_not() {
+        let mut offsets = table();
+        offsets.restore("%RETRY%G@G", 0, 4);
+        offsets.restore("SCHEDULE_TOPIC_XXXX", 2, 9);
+        assert_eq!(offsets.query("%RETRY%G", "G", 0), Some(4));
+        assert_eq!(offsets.entries.len(), 1);
+    }
+
+    #[test]
+    fn a_group_may_hold_an_at_sign_as_broadcast_offsets_do() {
+        let mut offsets = table();
+        offsets.restore("T@G@broadcast", 0, 4);
+        assert_eq!(offsets.query("T", "G@broadcast", 0), Some(4));
     }
 }
