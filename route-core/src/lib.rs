@@ -8,7 +8,9 @@
 pub mod allocate;
 pub mod broker;
 pub mod filter;
+pub mod interval;
 pub mod output;
+pub mod random;
 pub mod storage;
 pub mod time;
 

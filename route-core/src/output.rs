@@ -3,7 +3,12 @@
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use proto_core::code::{RequestCode, ResponseCode};
+use proto_core::{
+    Flag,
+    code::{RequestCode, ResponseCode},
+    encode::{EncodeExt, ExtWriter, Head, encode_frame},
+    ids::OffsetMessageId,
+};
 use smallvec::SmallVec;
 
 use crate::storage::{LogOffset, LogRange};
@@ -174,12 +179,10 @@ pub struct PullReply {
     pub min_offset: i64,
     /// One past the last offset of the queue.
     pub max_offset: i64,
-    /// The topic's system flag, once the topic is known.
-    pub topic_sys_flag: Option<i32>,
-    /// The group's system flag, once the group is known.
-    pub group_sys_flag: Option<i32>,
-    /// Why a pull was forbidden: 1 broker, 2 group, 3 topic, 4 broadcasting, 5 subscription.
-    pub forbidden_type: Option<i32>,
+    /// The topic's system flag.
+    pub topic_sys_flag: i32,
+    /// The group's system flag.
+    pub group_sys_flag: i32,
 }
 
 /// The body of an answer.
@@ -232,6 +235,13 @@ impl Reply {
         Self::error(ResponseCode::RequestCodeNotSupported, format!(" request type {code} not supported"))
     }
 
+    /// Appends the answer's frame up to its body, which follows with [`Self::body_len`] bytes.
+    pub fn encode_header(&self, opaque: i32, out: &mut Vec<u8>) {
+        let head = Head { code: self.code.code(), opaque, flag: Flag(Flag::RESPONSE), remark: self.remark.as_deref() };
+        let ext = if matches!(self.header, ReplyHeader::Absent) { None } else { Some(&self.header) };
+        encode_frame(out, &head, ext, self.body_len());
+    }
+
     /// Length of the body in bytes.
     #[must_use]
     pub fn body_len(&self) -> usize {
@@ -240,5 +250,70 @@ impl Reply {
             ReplyBody::Bytes(bytes) => bytes.len(),
             ReplyBody::Records(ranges) => ranges.iter().map(|range| range.len as usize).sum(),
         }
+    }
+}
+
+impl EncodeExt for ReplyHeader {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        match self {
+            Self::Absent | Self::Empty => {}
+            Self::Send(send) => send.encode_ext(out),
+            Self::Pull(pull) => pull.encode_ext(out),
+            Self::Offset(offset) => out.number("offset", *offset),
+            Self::Fields(fields) => fields.iter().for_each(|(name, value)| out.text(name, value)),
+        }
+    }
+}
+
+impl EncodeExt for SendReply {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        if let Some(stored) = &self.stored {
+            out.number("queueId", stored.queue_id.into());
+            if let Ok(id) = str::from_utf8(&stored.transaction_id)
+                && !id.is_empty()
+            {
+                out.text("transactionId", id);
+            }
+            out.ascii("msgId", |out| {
+                for (index, offset) in stored.offsets.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    OffsetMessageId { host: stored.store_host, offset: offset.0 }.write(out);
+                }
+            });
+            out.number("queueOffset", stored.queue_offset);
+        }
+        out.boolean("TRACE_ON", self.trace_on);
+        out.text("MSG_REGION", &self.region);
+    }
+}
+
+impl EncodeExt for PullReply {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        out.number("suggestWhichBrokerId", self.suggest_which_broker_id);
+        out.number("groupSysFlag", self.group_sys_flag.into());
+        out.number("nextBeginOffset", self.next_begin_offset);
+        out.number("maxOffset", self.max_offset);
+        out.number("minOffset", self.min_offset);
+        out.number("topicSysFlag", self.topic_sys_flag.into());
+    }
+}
+
+impl Request {
+    /// Appends the request's frame up to its body.
+    pub fn encode_header(&self, opaque: i32, out: &mut Vec<u8>) {
+        let flag = Flag(if self.oneway { Flag::ONEWAY } else { 0 });
+        let head = Head { code: self.code.code(), opaque, flag, remark: None };
+        encode_frame(out, &head, self.fields.as_ref().map(|fields| Fields(fields)).as_ref(), self.body.len());
+    }
+}
+
+/// Fields as they are listed.
+struct Fields<'a>(&'a [(&'static str, Cow<'static, str>)]);
+
+impl EncodeExt for Fields<'_> {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        self.0.iter().for_each(|(name, value)| out.text(name, value));
     }
 }

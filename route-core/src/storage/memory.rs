@@ -1,1 +1,240 @@
-//! Storage in plain memory, for tests, simulation and doc examples.
+//! Storage in plain memory, for tests, simulation and doc examples: the same records and the same rules, no file.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use proto_core::record::{RecordFields, RecordView};
+
+use super::{
+    AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit, Storage,
+    TagsCode, Units,
+};
+use crate::time::Timestamp;
+
+/// When what is appended becomes readable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    /// At once.
+    #[default]
+    OnAppend,
+    /// When [`Storage::set_durable`] has passed it.
+    OnDurable,
+}
+
+/// A log and its queues in memory. It grows without end; it is not for serving.
+#[derive(Debug, Default)]
+pub struct MemoryStorage {
+    visibility: Visibility,
+    log: Vec<u8>,
+    durable: i64,
+    queues: Vec<Queue>,
+    names: IndexMap<(String, i32), QueueId, FixedState>,
+    /// Units that wait for durability, in log order.
+    pending: std::collections::VecDeque<(QueueId, QueueUnit)>,
+    arrivals: std::collections::VecDeque<Arrival>,
+    noted: Vec<(OffsetTableKind, String, i32, i64)>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    removed: bool,
+    next: i64,
+    /// Readable units, encoded.
+    units: Vec<u8>,
+}
+
+impl MemoryStorage {
+    /// An empty log.
+    #[must_use]
+    pub fn new(visibility: Visibility) -> Self {
+        Self { visibility, ..Self::default() }
+    }
+
+    /// Offsets noted so far, oldest first.
+    #[must_use]
+    pub fn noted(&self) -> &[(OffsetTableKind, String, i32, i64)] {
+        &self.noted
+    }
+
+    fn queue(&self, queue: QueueId) -> &Queue {
+        &self.queues[queue.0 as usize]
+    }
+
+    fn dispatch(&mut self, queue: QueueId, unit: QueueUnit) {
+        let target = &mut self.queues[queue.0 as usize];
+        if target.removed {
+            return;
+        }
+        let queue_offset = (target.units.len() / QueueUnit::LEN) as i64;
+        target.units.extend_from_slice(&unit.encode());
+        self.arrivals.push_back(Arrival { queue, queue_offset, tags_code: unit.tags_code });
+    }
+
+    fn store_time(&self, queue: QueueId, offset: i64) -> Option<Timestamp> {
+        let unit = self.units(queue, offset).next()?;
+        let record = RecordView::parse(self.record(unit.offset)?).ok()?;
+        Some(Timestamp(record.store_timestamp()))
+    }
+}
+
+impl Storage for MemoryStorage {
+    type Slice = Arc<[u8]>;
+
+    fn open_queue(&mut self, topic: &str, queue_id: i32) -> QueueId {
+        if let Some(queue) = self.find_queue(topic, queue_id) {
+            return queue;
+        }
+        let queue = QueueId(u32::try_from(self.queues.len()).unwrap_or(u32::MAX));
+        self.queues.push(Queue::default());
+        self.names.insert((topic.to_owned(), queue_id), queue);
+        queue
+    }
+
+    fn find_queue(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
+        self.names.get(&(topic.to_owned(), queue_id)).copied()
+    }
+
+    fn topics(&self) -> Vec<(String, Vec<i32>)> {
+        let mut topics = std::collections::BTreeMap::<String, Vec<i32>>::new();
+        for (topic, queue_id) in self.names.keys() {
+            topics.entry(topic.clone()).or_default().push(*queue_id);
+        }
+        topics.into_iter().collect()
+    }
+
+    fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        let target = self.queue(queue);
+        if target.removed {
+            return Err(AppendError::ReadOnly("its topic was removed".into()));
+        }
+        let offset = LogOffset(self.log.len() as i64);
+        let queue_offset = target.next;
+        let fields = RecordFields {
+            topic: message.topic,
+            queue_id: message.queue_id,
+            flag: message.flag,
+            queue_offset,
+            physical_offset: offset.0,
+            sys_flag: message.sys_flag,
+            born_timestamp: message.born_timestamp,
+            born_host: message.born_host,
+            store_timestamp: now.0,
+            store_host: message.store_host,
+            reconsume_times: message.reconsume_times,
+            prepared_transaction_offset: message.prepared_transaction_offset,
+            body: message.body,
+            properties: message.properties,
+        };
+        if message.properties.len() > usize::from(i16::MAX.unsigned_abs()) {
+            return Err(AppendError::PropertiesTooLarge(message.properties.len()));
+        }
+        let start = self.log.len();
+        self.log.resize(start + fields.encoded_len(), 0);
+        if let Err(error) = fields.encode_into(&mut self.log[start..]) {
+            self.log.truncate(start);
+            return Err(AppendError::ReadOnly(error.to_string()));
+        }
+        let end = LogOffset(self.log.len() as i64);
+        let tags_code = match message.tags_code {
+            TagsCode::Hash(hash) => hash,
+            TagsCode::StoreTimePlus(delay) => now.0 + delay,
+        };
+        let unit = QueueUnit { offset, size: u32::try_from(end.0 - offset.0).unwrap_or(u32::MAX), tags_code };
+        self.queues[queue.0 as usize].next += 1;
+        match self.visibility {
+            Visibility::OnAppend => self.dispatch(queue, unit),
+            Visibility::OnDurable => self.pending.push_back((queue, unit)),
+        }
+        Ok(Appended { offset, end, queue_offset, store_timestamp: now })
+    }
+
+    fn append_batch(
+        &mut self,
+        now: Timestamp,
+        queue: QueueId,
+        messages: &[NewMessage<'_>],
+        placed: &mut Vec<Appended>,
+    ) -> Result<(), AppendError> {
+        if let Some(long) = messages.iter().find(|message| message.properties.len() > usize::from(i16::MAX.unsigned_abs())) {
+            return Err(AppendError::PropertiesTooLarge(long.properties.len()));
+        }
+        for message in messages {
+            placed.push(self.append(now, queue, message)?);
+        }
+        Ok(())
+    }
+
+    fn bounds(&self, queue: QueueId) -> QueueBounds {
+        QueueBounds { min: 0, max: (self.queue(queue).units.len() / QueueUnit::LEN) as i64 }
+    }
+
+    fn next_offset(&self, queue: QueueId) -> i64 {
+        self.queue(queue).next
+    }
+
+    fn units(&self, queue: QueueId, from: i64) -> Units<'_> {
+        let start = usize::try_from(from).unwrap_or(usize::MAX).saturating_mul(QueueUnit::LEN);
+        Units::new(self.queue(queue).units.get(start..).unwrap_or_default())
+    }
+
+    fn next_file_offset(&self, from: i64) -> i64 {
+        from
+    }
+
+    fn record(&self, offset: LogOffset) -> Option<&[u8]> {
+        let rest = self.log.get(usize::try_from(offset.0).ok()?..)?;
+        let size = u32::from_be_bytes(*rest.first_chunk::<4>()?) as usize;
+        rest.get(..size)
+    }
+
+    fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {
+        let start = usize::try_from(range.offset.0).ok()?;
+        self.log.get(start..start + range.len as usize).map(Arc::from)
+    }
+
+    fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64 {
+        let QueueBounds { min, max } = self.bounds(queue);
+        let mut stored = (min..max).filter_map(|offset| Some((offset, self.store_time(queue, offset)?)));
+        match boundary {
+            Boundary::Lower => stored.find(|(_, at)| *at >= time).map_or(max, |(offset, _)| offset),
+            Boundary::Upper => stored.filter(|(_, at)| *at <= time).last().map_or(min, |(offset, _)| offset),
+        }
+    }
+
+    fn log_bounds(&self) -> (LogOffset, LogOffset) {
+        (LogOffset(0), LogOffset(self.log.len() as i64))
+    }
+
+    fn durable(&self) -> LogOffset {
+        LogOffset(self.durable)
+    }
+
+    fn set_durable(&mut self, up_to: LogOffset) {
+        self.durable = self.durable.max(up_to.0);
+        while let Some(&(queue, unit)) = self.pending.front()
+            && unit.offset.0 + i64::from(unit.size) <= self.durable
+        {
+            self.pending.pop_front();
+            self.dispatch(queue, unit);
+        }
+    }
+
+    fn poll_arrival(&mut self) -> Option<Arrival> {
+        self.arrivals.pop_front()
+    }
+
+    fn remove_topic(&mut self, topic: &str) {
+        self.names.retain(|(name, _), queue| {
+            let stays = name != topic;
+            if !stays {
+                self.queues[queue.0 as usize] = Queue { removed: true, ..Queue::default() };
+            }
+            stays
+        });
+    }
+
+    fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
+        self.noted.push((table, key.to_owned(), queue_id, offset));
+    }
+}

@@ -1,0 +1,140 @@
+//! What an operator decides about a broker; each field names the `broker.conf` key it comes from.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use super::read::ReadLimits;
+use crate::time::Millis;
+
+/// What an acknowledgement waits for (`flushDiskType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushMode {
+    /// `ASYNC_FLUSH`: the page cache has it.
+    Async,
+    /// `SYNC_FLUSH`: the disk has it.
+    Sync,
+}
+
+/// The broker machine's configuration. `Default` is Java's, for a broker on the loopback address.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// `brokerName`
+    pub name: Arc<str>,
+    /// `brokerClusterName`
+    pub cluster: Arc<str>,
+    /// `brokerId`: 0 is the master.
+    pub id: i64,
+    /// `brokerIP1` and `listenPort`: where clients reach this broker; part of every message id.
+    pub address: SocketAddr,
+    /// `brokerIP2` and `haListenPort`, as registered.
+    pub ha_address: Arc<str>,
+    /// `namesrvAddr`, split at `;`.
+    pub name_servers: Vec<Arc<str>>,
+    /// `registerNameServerPeriod`
+    pub register_period: Millis,
+    /// `brokerPermission`: bits of [`proto_core::perm`].
+    pub permission: i32,
+    /// `autoCreateTopicEnable`
+    pub auto_create_topic: bool,
+    /// `defaultTopicQueueNums`
+    pub default_topic_queue_nums: i32,
+    /// `clusterTopicEnable`: whether the topic with the cluster's name may be read and written.
+    pub cluster_topic: bool,
+    /// `brokerTopicEnable`: the same for the broker's name.
+    pub broker_topic: bool,
+    /// `autoCreateSubscriptionGroup`
+    pub auto_create_group: bool,
+    /// `regionId`
+    pub region: Arc<str>,
+    /// `traceOn`
+    pub trace_on: bool,
+    /// `flushDiskType`
+    pub flush_mode: FlushMode,
+    /// `syncFlushTimeout`
+    pub sync_flush_timeout: Millis,
+    /// `maxMessageSize`, for the text of refusals; storage enforces it.
+    pub max_message_size: usize,
+    /// `longPollingEnable`
+    pub long_polling: bool,
+    /// `shortPollingTimeMills`
+    pub short_polling_time: Millis,
+    /// `litePullMessageEnable`
+    pub lite_pull: bool,
+    /// `messageDelayLevel`
+    pub delay_levels: Arc<str>,
+    /// `flushConsumerOffsetInterval`
+    pub flush_consumer_offset_interval: Millis,
+    /// `flushDelayOffsetInterval`
+    pub flush_delay_offset_interval: Millis,
+    /// `channelExpiredTimeout`
+    pub channel_expired_timeout: Millis,
+    /// `notifyConsumerIdsChangedEnable`
+    pub notify_consumer_ids_changed: bool,
+    /// How much one pull may return.
+    pub read_limits: ReadLimits,
+    /// How large the tables may grow.
+    pub limits: TableLimits,
+    /// Seed of the only random choice a broker makes: a queue for who names none.
+    pub seed: u64,
+    /// Number of the process, part of the unique keys that are made for clients that send none.
+    pub process: u32,
+}
+
+/// How large a broker's tables may grow. Java sets no limits here; a broker that a client can fill is one that a client can stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableLimits {
+    /// Topics.
+    pub topics: usize,
+    /// Subscription groups.
+    pub groups: usize,
+    /// Members of all groups, consumers and producers each.
+    pub members: usize,
+    /// Pairs of topic and group with offsets.
+    pub offsets: usize,
+    /// Queue locks.
+    pub locks: usize,
+    /// Pulls that wait; the next one is answered "nothing new" at once.
+    pub held_pulls: usize,
+}
+
+impl Default for TableLimits {
+    fn default() -> Self {
+        Self { topics: 200_000, groups: 200_000, members: 1_000_000, offsets: 2_000_000, locks: 1_000_000, held_pulls: 1_000_000 }
+    }
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            name: "broker-a".into(),
+            cluster: "DefaultCluster".into(),
+            id: 0,
+            address: SocketAddr::from(([127, 0, 0, 1], 10911)),
+            ha_address: "127.0.0.1:10912".into(),
+            name_servers: Vec::new(),
+            register_period: Millis::from_secs(30),
+            permission: 6,
+            auto_create_topic: true,
+            default_topic_queue_nums: 8,
+            cluster_topic: true,
+            broker_topic: true,
+            auto_create_group: true,
+            region: "DefaultRegion".into(),
+            trace_on: true,
+            flush_mode: FlushMode::Async,
+            sync_flush_timeout: Millis::from_secs(5),
+            max_message_size: 4 * 1024 * 1024,
+            long_polling: true,
+            short_polling_time: Millis::from_secs(1),
+            lite_pull: true,
+            delay_levels: "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h".into(),
+            flush_consumer_offset_interval: Millis::from_secs(5),
+            flush_delay_offset_interval: Millis::from_secs(10),
+            channel_expired_timeout: Millis::from_secs(120),
+            notify_consumer_ids_changed: true,
+            read_limits: ReadLimits::default(),
+            limits: TableLimits::default(),
+            seed: 0,
+            process: 0,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! One look into a queue: which stored messages a pull gets, and where the next one begins.
+//!
+//! The rules are those of Java's `DefaultMessageStore.getMessage`: bounds first, then a bounded scan over one file of the queue.
+
+use crate::{
+    filter::{Candidate, MessageFilter, Verdicts},
+    storage::{LogRange, QueueBounds, QueueId, QueueUnit, Storage},
+};
+
+/// How a look ended; the names are RocketMQ's and travel as the remark of a pull's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadStatus {
+    /// There are messages.
+    Found,
+    /// There was something to scan, nothing of it passed the filter.
+    NoMatchedMessage,
+    /// The log no longer holds what the queue points to.
+    MessageWasRemoving,
+    /// The queue has a hole at the offset.
+    OffsetFoundNull,
+    /// The offset lies beyond the end by more than one.
+    OffsetOverflowBadly,
+    /// The offset is the next one to be written.
+    OffsetOverflowOne,
+    /// The offset lies before the first message.
+    OffsetTooSmall,
+    /// The queue has never had a message.
+    NoMessageInQueue,
+    /// Somebody has set the group's offset; the pull is to go on from there.
+    OffsetReset,
+}
+
+impl ReadStatus {
+    /// RocketMQ's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Found => "FOUND",
+            Self::NoMatchedMessage => "NO_MATCHED_MESSAGE",
+            Self::MessageWasRemoving => "MESSAGE_WAS_REMOVING",
+            Self::OffsetFoundNull => "OFFSET_FOUND_NULL",
+            Self::OffsetOverflowBadly => "OFFSET_OVERFLOW_BADLY",
+            Self::OffsetOverflowOne => "OFFSET_OVERFLOW_ONE",
+            Self::OffsetTooSmall => "OFFSET_TOO_SMALL",
+            Self::NoMessageInQueue => "NO_MESSAGE_IN_QUEUE",
+            Self::OffsetReset => "OFFSET_RESET",
+        }
+    }
+}
+
+/// How much one look may return, by RocketMQ's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// `maxTransferBytesOnMessageInMemory`
+    pub memory_bytes: u64,
+    /// `maxTransferCountOnMessageInMemory`
+    pub memory_count: usize,
+    /// `maxTransferBytesOnMessageInDisk`
+    pub disk_bytes: u64,
+    /// `maxTransferCountOnMessageInDisk`
+    pub disk_count: usize,
+    /// `maxFilterMessageSize`, in bytes of consume-queue units: how far a look scans for matches.
+    pub scan_bytes: usize,
+    /// How many bytes behind the end of the log count as being in memory
+    /// (`accessMessageInMemoryMaxRatio` of the machine's memory).
+    pub memory_window: i64,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 256 * 1024,
+            memory_count: 32,
+            disk_bytes: 64 * 1024,
+            disk_count: 8,
+            scan_bytes: 16_000,
+            memory_window: 4 << 30,
+        }
+    }
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueRead {
+    /// How it ended.
+    pub status: ReadStatus,
+    /// The offset to go on from: after the last message scanned, delivered or not.
+    pub next_begin_offset: i64,
+    /// The queue's bounds at the time.
+    pub bounds: QueueBounds,
+    /// Messages found.
+    pub count: usize,
+}
+
+/// Messages are judged in batches of this many, so that one call of a filter serves several.
+const BATCH: usize = 64;
+
+/// Buffers of the reader, reused from look to look.
+#[derive(Debug, Default)]
+pub struct ReadScratch {
+    units: Vec<QueueUnit>,
+    verdicts: Verdicts,
+}
+
+/// Looks for up to `max` messages of `queue` from `from` on that pass `filter` (`None` passes all) and appends their places to `ranges`,
+/// touching ones joined.
+pub fn read_queue<S: Storage>(
+    storage: &S,
+    queue: QueueId,
+    from: i64,
+    max: usize,
+    limits: &ReadLimits,
+    filter: Option<&dyn MessageFilter>,
+    scratch: &mut ReadScratch,
+    ranges: &mut Vec<LogRange>,
+) -> QueueRead {
+    let bounds = storage.bounds(queue);
+    let ends = |status, next_begin_offset| QueueRead { status, next_begin_offset, bounds, count: 0 };
+    if bounds.max == 0 {
+        return ends(ReadStatus::NoMessageInQueue, 0);
+    }
+    if from < bounds.min {
+        return ends(ReadStatus::OffsetTooSmall, bounds.min);
+    }
+    if from == bounds.max {
+        return ends(ReadStatus::OffsetOverflowOne, from);
+    }
+    if from > bounds.max {
+        return ends(ReadStatus::OffsetOverflowBadly, bounds.max);
+    }
+    let readable = usize::try_from(bounds.max - from).unwrap_or(usize::MAX);
+    let scan = max.max(limits.scan_bytes / QueueUnit::LEN).min(readable);
+    let mut units = storage.units(queue, from).take(scan).peekable();
+    if units.peek().is_none() {
+        return ends(ReadStatus::OffsetFoundNull, storage.next_file_offset(from));
+    }
+
+    let (log_start, log_end) = storage.log_bounds();
+    let mut taken = Taken { max, limits, count: 0, bytes: 0 };
+    let (mut next, mut removed, mut full) = (from, false, false);
+    while !full && units.peek().is_some() {
+        scratch.units.clear();
+        scratch.units.extend(units.by_ref().take(BATCH.min(max.max(1))));
+        judge(storage, filter, &scratch.units, &mut scratch.verdicts);
+        for (index, unit) in scratch.units.iter().enumerate() {
+            if unit.offset < log_start {
+                removed = true;
+            } else if scratch.verdicts.delivers(index) {
+                full = !taken.takes(unit, log_end.0 - unit.offset.0 <= limits.memory_window);
+                if full {
+                    break;
+                }
+                push_joined(ranges, unit);
+            }
+            next += 1;
+        }
+    }
+    let status = match (taken.count, removed) {
+        (0, true) => ReadStatus::MessageWasRemoving,
+        (0, false) => ReadStatus::NoMatchedMessage,
+        _ => ReadStatus::Found,
+    };
+    QueueRead { status, next_begin_offset: next, bounds, count: taken.count }
+}
+
+/// What has been taken so far, against the limits.
+struct Taken<'a> {
+    max: usize,
+    limits: &'a ReadLimits,
+    count: usize,
+    bytes: u64,
+}
+
+impl Taken<'_> {
+    /// Whether one more message fits; the first one always does.
+    fn takes(&mut self, unit: &QueueUnit, in_memory: bool) -> bool {
+        let bytes = self.bytes + u64::from(unit.size);
+        let (bytes_limit, count_limit) =
+            if in_memory { (self.limits.memory_bytes, self.limits.memory_count) } else { (self.limits.disk_bytes, self.limits.disk_count) };
+        let fits = self.count == 0 || (self.count < self.max.min(count_limit) && bytes <= bytes_limit);
+        if fits {
+            self.count += 1;
+            self.bytes = bytes;
+        }
+        fits
+    }
+}
+
+fn judge<S: Storage>(storage: &S, filter: Option<&dyn MessageFilter>, units: &[QueueUnit], verdicts: &mut Verdicts) {
+    verdicts.reset(units.len());
+    let Some(filter) = filter else {
+        (0..units.len()).for_each(|index| verdicts.deliver(index));
+        return;
+    };
+    let mut batch = smallvec::SmallVec::<[Candidate<'_>; BATCH]>::new();
+    batch.extend(units.iter().map(|unit| Candidate {
+        tags_code: unit.tags_code,
+        record: if filter.needs_record() { storage.record(unit.offset) } else { None },
+    }));
+    filter.matches(&batch, verdicts);
+}
+
+fn push_joined(ranges: &mut Vec<LogRange>, unit: &QueueUnit) {
+    if let Some(last) = ranges.last_mut()
+        && last.offset.0 + i64::from(last.len) == unit.offset.0
+    {
+        last.len += unit.size;
+    } else {
+        ranges.push(LogRange { offset: unit.offset, len: unit.size });
+    }
+}
