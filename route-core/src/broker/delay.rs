@@ -181,3 +181,6 @@ impl Cursor {
         Look::Wait(Some(now.deadline(deliver_at).min(now.mono + CLOCK_CHECK)))
     }
 }
+
+#[cfg(test)]
+mod tests;
