@@ -9,12 +9,14 @@ use indexmap::IndexMap;
 
 mod broker;
 mod client;
+mod compressed;
 mod consume_type;
 mod group;
 mod offset;
 mod queue;
 mod route;
 mod topic;
+mod topic_line;
 mod topic_mapping;
 mod version;
 mod wire_enum;
@@ -24,6 +26,7 @@ pub use client::{
     CheckClientRequestBody, Connection, ConsumerConnection, ConsumerData, GetConsumerListByGroupResponseBody, HeartbeatData,
     ProducerConnection, ProducerData, SubscriptionData,
 };
+pub use compressed::{CompressedBodyError, decode_compressed_register_body};
 pub use consume_type::{ConsumeFromWhere, ConsumeType, MessageModel};
 pub use group::{
     CustomizedRetryPolicy, ExponentialRetryPolicy, GroupList, GroupRetryPolicy, GroupRetryPolicyType, SimpleSubscriptionData,
@@ -38,6 +41,7 @@ pub use topic::{
     CreateTopicListRequestBody, TopicConfig, TopicConfigAndMappingSerializeWrapper, TopicConfigAndQueueMapping,
     TopicConfigSerializeWrapper, TopicFilterType,
 };
+pub use topic_line::TopicLineError;
 pub use topic_mapping::{LogicQueueMappingItem, TopicQueueMappingDetail, TopicQueueMappingInfo};
 pub use version::DataVersion;
 

@@ -16,6 +16,7 @@ pub mod ext;
 pub mod frame;
 pub mod hash;
 pub mod ids;
+pub mod json;
 pub mod names;
 pub mod perm;
 pub mod properties;
