@@ -2,7 +2,13 @@
 //!
 //! Petrel always writes JSON headers: no Java process mirrors its peer's serializer, and C++ clients read nothing else.
 
-use crate::{code::LanguageCode, command::Flag};
+use crate::{
+    code::LanguageCode,
+    command::Flag,
+    ext::ExtFields,
+    frame::SerializeType,
+    text::{Text, escape_json},
+};
 
 /// The version that Petrel reports: Java's number of 5.5.0. Clients gate features on it.
 pub const VERSION: i32 = 513;
@@ -23,10 +29,11 @@ pub struct Head<'a> {
 /// The language that Petrel reports: every client of every age knows this name.
 pub const LANGUAGE: LanguageCode = LanguageCode::Java;
 
-/// Writes ext fields; every value becomes a JSON string, as strict clients want.
+/// Writes ext fields; every value becomes a JSON string, as strict clients want, or a counted text in the binary form.
 #[derive(Debug)]
 pub struct ExtWriter<'a> {
     out: &'a mut Vec<u8>,
+    form: SerializeType,
     empty: bool,
 }
 
@@ -36,40 +43,81 @@ pub trait EncodeExt {
     fn encode_ext(&self, out: &mut ExtWriter<'_>);
 }
 
+impl EncodeExt for ExtFields<'_> {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        for (name, value) in self.iter() {
+            let (Some(value), name) = (value, name.to_cow()) else { continue };
+            if out.form == SerializeType::Json && name.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+                let mut escaped = Vec::new();
+                escape_json(&name, &mut escaped);
+                out.forward(&String::from_utf8_lossy(&escaped), value);
+            } else {
+                out.forward(&name, value);
+            }
+        }
+    }
+}
+
 impl ExtWriter<'_> {
-    /// A text field, escaped as JSON needs it.
+    /// A text field.
     pub fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        crate::text::escape_json(value, self.out);
-        self.out.push(b'"');
+        self.field(name, |out, form| match form {
+            SerializeType::Json => escape_json(value, out),
+            SerializeType::RocketMq => out.extend_from_slice(value.as_bytes()),
+        });
+    }
+
+    /// A text field whose value still lies in another frame.
+    pub fn forward(&mut self, name: &str, value: Text<'_>) {
+        self.field(name, |out, form| match form {
+            SerializeType::Json => value.pieces().for_each(|piece| escape_json(piece.encode(&mut [0; 4]), out)),
+            SerializeType::RocketMq => value.unescape_bytes_into(out),
+        });
     }
 
     /// A number.
     pub fn number(&mut self, name: &str, value: i64) {
-        self.name(name);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        self.out.push(b'"');
+        self.field(name, |out, _| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
     }
 
     /// A boolean.
     pub fn boolean(&mut self, name: &str, value: bool) {
-        self.name(name);
-        self.out.extend_from_slice(if value { b"true\"" } else { b"false\"" });
+        self.field(name, |out, _| out.extend_from_slice(if value { b"true" } else { b"false" }));
     }
 
     /// A field whose value `write` appends itself; it must be plain ASCII without quotes or backslashes.
     pub fn ascii(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.name(name);
-        write(self.out);
-        self.out.push(b'"');
+        self.field(name, |out, _| write(out));
     }
 
-    fn name(&mut self, name: &str) {
-        self.out.extend_from_slice(if self.empty { b"\"" } else { b",\"" });
-        self.empty = false;
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":\"");
+    /// `name` must need no escape in JSON and have at most [`i16::MAX`] bytes, as the names of all typed headers do.
+    #[inline]
+    fn field(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>, SerializeType)) {
+        match self.form {
+            SerializeType::Json => {
+                self.out.extend_from_slice(if self.empty { b"\"" } else { b",\"" });
+                self.empty = false;
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":\"");
+                write(self.out, self.form);
+                self.out.push(b'"');
+            }
+            SerializeType::RocketMq => {
+                self.out.extend_from_slice(&(name.len() as u16).to_be_bytes());
+                self.out.extend_from_slice(name.as_bytes());
+                counted(self.out, |out| write(out, SerializeType::RocketMq));
+            }
+        }
     }
+}
+
+/// Appends the number of bytes that `write` appends, and then those.
+fn counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out);
+    let len = (out.len() - at - 4) as u32;
+    out[at..at + 4].copy_from_slice(&len.to_be_bytes());
 }
 
 /// Appends a frame up to its body, announcing `body_len` bytes that the caller sends after it. `ext` of `None` leaves `extFields` out.
@@ -82,7 +130,7 @@ pub fn encode_frame(out: &mut Vec<u8>, head: &Head<'_>, ext: Option<&impl Encode
     out.extend_from_slice(digits.format(head.code).as_bytes());
     if let Some(ext) = ext {
         out.extend_from_slice(b",\"extFields\":{");
-        ext.encode_ext(&mut ExtWriter { out, empty: true });
+        ext.encode_ext(&mut ExtWriter { out, form: SerializeType::Json, empty: true });
         out.push(b'}');
     }
     out.extend_from_slice(b",\"flag\":");

@@ -15,6 +15,7 @@ pub mod encode;
 pub mod ext;
 pub mod frame;
 pub mod hash;
+pub mod headers;
 pub mod ids;
 pub mod json;
 pub mod names;

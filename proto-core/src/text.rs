@@ -5,7 +5,8 @@ use std::borrow::Cow;
 /// A string value of a header, borrowed from the frame. It may still carry JSON escapes; nothing is copied until someone asks.
 ///
 /// The bytes are valid UTF-8: the header is checked once, as a whole, when it is decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Two texts are equal if they say the same, whichever characters of them are escaped.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Text<'a> {
     raw: &'a str,
     escaped: bool,
@@ -43,43 +44,183 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Appends the text with its escapes resolved. An escape that JSON does not know stands for the character itself, as fastjson reads it.
+    /// The text as it stands in the frame, escapes and all.
+    #[must_use]
+    pub const fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// Whether the text carries escapes.
+    #[must_use]
+    pub const fn is_escaped(&self) -> bool {
+        self.escaped
+    }
+
+    /// Whether there is no character in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// The text in pieces without escapes, in order. An escape that JSON does not know stands for the character itself, as fastjson
+    /// reads it.
+    #[must_use]
+    pub const fn pieces(&self) -> Pieces<'a> {
+        Pieces { rest: self.raw, escaped: self.escaped, pending: None }
+    }
+
+    /// Appends the text with its escapes resolved.
     pub fn unescape_into(&self, out: &mut String) {
-        if !self.escaped {
-            out.push_str(self.raw);
-            return;
+        self.pieces().for_each(|piece| out.push_str(piece.encode(&mut [0; 4])));
+    }
+
+    /// Appends the UTF-8 of the text with its escapes resolved.
+    pub fn unescape_bytes_into(&self, out: &mut Vec<u8>) {
+        self.pieces().for_each(|piece| out.extend_from_slice(piece.encode(&mut [0; 4]).as_bytes()));
+    }
+
+    /// The number, if the text is one as Java writes and reads it: decimal digits with at most a sign before them.
+    #[must_use]
+    #[inline]
+    pub fn parse_i64(&self) -> Option<i64> {
+        match self.as_plain() {
+            Some(plain) => plain.parse().ok(),
+            None => self.to_cow().parse().ok(),
         }
-        let mut rest = self.raw;
-        while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-            out.push_str(&rest[..at]);
-            rest = unescape_one(&rest[at + 1..], out);
+    }
+
+    /// The number, if the text is one that fits in 32 bits.
+    #[must_use]
+    #[inline]
+    pub fn parse_i32(&self) -> Option<i32> {
+        self.parse_i64().and_then(|number| i32::try_from(number).ok())
+    }
+
+    /// Whether the text says true: `true` in any case, as Java reads it, or `1`, as C++ clients write it. Anything else is false.
+    #[must_use]
+    #[inline]
+    pub fn parse_bool(&self) -> bool {
+        match self.as_plain() {
+            Some(plain) => plain == "1" || plain.eq_ignore_ascii_case("true"),
+            None => matches!(&*self.to_cow(), text if text == "1" || text.eq_ignore_ascii_case("true")),
         }
-        out.push_str(rest);
     }
 }
 
-/// Resolves the escape whose backslash has just been taken off; returns what follows it.
-fn unescape_one<'a>(after: &'a str, out: &mut String) -> &'a str {
-    let mut chars = after.chars();
-    match chars.next() {
-        Some('n') => out.push('\n'),
-        Some('r') => out.push('\r'),
-        Some('t') => out.push('\t'),
-        Some('b') => out.push('\u{8}'),
-        Some('f') => out.push('\u{c}'),
-        Some('u') => return unescape_unit(&after[1..], out),
-        Some(other) => out.push(other),
-        None => {}
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        if !self.escaped {
+            return self.raw == other;
+        }
+        let mut rest = other;
+        let matched = self.pieces().all(|piece| match rest.strip_prefix(piece.encode(&mut [0; 4])) {
+            Some(after) => {
+                rest = after;
+                true
+            }
+            None => false,
+        });
+        matched && rest.is_empty()
     }
-    chars.as_str()
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match other.as_plain() {
+            Some(plain) => *self == *plain,
+            None => *other == *self.to_cow(),
+        }
+    }
+}
+
+impl Eq for Text<'_> {}
+
+/// A piece of a text: what stood without escapes, or the one character that an escape stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Characters as they stand in the frame.
+    Plain(&'a str),
+    /// A character that was escaped.
+    Escape(char),
+}
+
+impl<'a> Piece<'a> {
+    /// The piece as text; `room` takes the character of an escape.
+    pub fn encode<'s>(&self, room: &'s mut [u8; 4]) -> &'s str
+    where
+        'a: 's,
+    {
+        match *self {
+            Self::Plain(text) => text,
+            Self::Escape(character) => character.encode_utf8(room),
+        }
+    }
+}
+
+/// The pieces of a text, see [`Text::pieces`].
+#[derive(Clone, Debug)]
+pub struct Pieces<'a> {
+    rest: &'a str,
+    escaped: bool,
+    pending: Option<char>,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if let Some(character) = self.pending.take() {
+            return Some(Piece::Escape(character));
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let backslash = if self.escaped { self.rest.bytes().position(|byte| byte == b'\\') } else { None };
+        let Some(at) = backslash else {
+            return Some(Piece::Plain(std::mem::take(&mut self.rest)));
+        };
+        let (plain, after) = (&self.rest[..at], &self.rest[at + 1..]);
+        let (character, rest) = resolve_escape(after);
+        self.rest = rest;
+        if plain.is_empty() {
+            return Some(Piece::Escape(character));
+        }
+        self.pending = Some(character);
+        Some(Piece::Plain(plain))
+    }
+}
+
+/// The character of the escape whose backslash has just been taken off, and what follows it.
+fn resolve_escape(after: &str) -> (char, &str) {
+    let mut chars = after.chars();
+    let character = match chars.next() {
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('u') => return resolve_unit(&after[1..]),
+        Some(other) => other,
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (character, chars.as_str())
 }
 
 /// `after` follows `\u`. A lone surrogate becomes U+FFFD, as UTF-8 cannot carry it.
-fn unescape_unit<'a>(after: &'a str, out: &mut String) -> &'a str {
-    let unit = |text: &str| text.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+fn resolve_unit(after: &str) -> (char, &str) {
+    let unit = |text: &str| {
+        let hex = text.as_bytes().first_chunk::<4>()?;
+        hex.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+    };
     let Some(high) = unit(after) else {
-        out.push(char::REPLACEMENT_CHARACTER);
-        return after;
+        return (char::REPLACEMENT_CHARACTER, after);
     };
     let rest = &after[4..];
     if (0xD800..0xDC00).contains(&high)
@@ -87,11 +228,9 @@ fn unescape_unit<'a>(after: &'a str, out: &mut String) -> &'a str {
         && (0xDC00..0xE000).contains(&low)
     {
         let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-        out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-        return &rest[6..];
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), &rest[6..]);
     }
-    out.push(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER));
-    rest
+    (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), rest)
 }
 
 /// Appends `text` as it stands between the quotes of a JSON string, escaped the way fastjson does by default:
@@ -138,6 +277,36 @@ mod tests {
     fn a_surrogate_pair_is_one_character_and_a_lone_half_is_replaced() {
         assert_eq!(Text::escaped(r"\ud83d\ude00").to_cow(), "😀");
         assert_eq!(Text::escaped(r"\ud83dx").to_cow(), "\u{fffd}x");
+    }
+
+    #[test]
+    fn texts_are_equal_if_they_say_the_same() {
+        assert_eq!(Text::escaped(r"a\u0062c"), "abc");
+        assert_eq!(Text::escaped(r"a\u0062c"), Text::escaped(r"\u0061bc"));
+        assert_ne!(Text::escaped(r"a\u0062c"), "abcd");
+        assert_ne!(Text::escaped(r"a\u0062cd"), "abc");
+    }
+
+    #[test]
+    fn numbers_are_those_that_java_reads() {
+        assert_eq!(Text::plain("-2147483648").parse_i32(), Some(i32::MIN));
+        assert_eq!(Text::plain("2147483648").parse_i32(), None);
+        assert_eq!(Text::plain("9223372036854775807").parse_i64(), Some(i64::MAX));
+        assert_eq!(Text::plain("+7").parse_i64(), Some(7));
+        assert_eq!(Text::escaped(r"\u0037").parse_i64(), Some(7));
+        for wrong in ["", "-", "+", " 7", "7 ", "0x7", "7.0", "9223372036854775808", "٧"] {
+            assert_eq!(Text::plain(wrong).parse_i64(), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn true_is_true_in_any_case_and_the_one_of_other_clients() {
+        for text in ["true", "TRUE", "True", "1"] {
+            assert!(Text::plain(text).parse_bool(), "{text:?}");
+        }
+        for text in ["false", "0", "", "yes", "2"] {
+            assert!(!Text::plain(text).parse_bool(), "{text:?}");
+        }
     }
 
     #[test]
