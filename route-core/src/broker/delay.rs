@@ -14,6 +14,7 @@ use crate::{
     time::{Millis, Now, Timestamp},
 };
 
+mod file;
 mod redelivery;
 
 pub use redelivery::{Redelivery, Undeliverable};

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::time::Timestamp;
 
+mod file;
+
 /// Longest name of a group that is made by using it, in bytes; an operator's own limit is shorter.
 const USED_NAME_MAX_LEN: usize = 255;
 

@@ -13,6 +13,8 @@ use proto_core::bodies::DataVersion;
 
 use crate::time::Timestamp;
 
+mod file;
+
 /// Commits between two steps of the table's data version (`consumerOffsetUpdateVersionStep`).
 const VERSION_STEP: u32 = 500;
 

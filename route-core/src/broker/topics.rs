@@ -19,6 +19,7 @@ use crate::{
     time::Timestamp,
 };
 
+mod file;
 mod system;
 
 pub use system::SystemTopics;

@@ -1,0 +1,34 @@
+//! The cursors of the delay levels as `delayOffset.json`.
+
+use proto_core::{
+    bodies::DelayOffsetSerializeWrapper,
+    json::{self, Dialect},
+};
+
+use super::DelaySchedule;
+use crate::time::Timestamp;
+
+impl DelaySchedule {
+    /// Takes in a saved table. Levels that do not exist any more are left out.
+    ///
+    /// # Errors
+    /// The content is no such table; nothing was taken in.
+    pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
+        let saved: DelayOffsetSerializeWrapper = json::from_slice(content)?;
+        self.version = saved.data_version;
+        for (level, offset) in saved.offset_table {
+            if let Some(cursor) = self.cursor(level) {
+                cursor.offset = offset;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table as it is saved; Java's broker reads it. Each save is a version of its own.
+    #[must_use]
+    pub fn to_file(&mut self, now: Timestamp) -> Vec<u8> {
+        self.version = self.version.next(0, now.0);
+        let offset_table = (1..).zip(&self.cursors).map(|(level, cursor)| (level, cursor.offset)).collect();
+        json::to_vec(&DelayOffsetSerializeWrapper { data_version: self.version, offset_table }, Dialect::Pretty)
+    }
+}

@@ -1,0 +1,38 @@
+//! The topic table as `topics.json`.
+
+use proto_core::{
+    bodies::TopicConfigSerializeWrapper,
+    json::{self, Dialect},
+    names, perm,
+};
+
+use super::{TopicEntry, TopicTable};
+
+impl TopicTable {
+    /// Takes in a saved table: what it says of a topic counts before what the broker makes at its start. Topics beyond the limit are
+    /// taken too, as their messages are there.
+    ///
+    /// # Errors
+    /// The content is no such table; nothing was taken in.
+    pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
+        let saved: TopicConfigSerializeWrapper = json::from_slice(content)?;
+        // Without automatic creation no template is made at the start; one that an earlier run has saved must not make topics either.
+        let auto_create = self.entries.contains_key(names::AUTO_CREATE_TOPIC);
+        self.version = saved.data_version;
+        for (name, mut config) in saved.topic_config_table {
+            if name == names::AUTO_CREATE_TOPIC && !auto_create {
+                config.perm = perm::READ | perm::WRITE;
+            }
+            config.topic_name.clone_from(&name);
+            self.entries.insert(name.into(), TopicEntry::new(config));
+        }
+        Ok(())
+    }
+
+    /// The table as it is saved; Java's broker and its tools read it.
+    #[must_use]
+    pub fn to_file(&self) -> Vec<u8> {
+        let table = self.configs().map(|config| (config.topic_name.clone(), config.clone())).collect();
+        json::to_vec(&TopicConfigSerializeWrapper { data_version: self.version, topic_config_table: table }, Dialect::Pretty)
+    }
+}
