@@ -9,6 +9,7 @@ pub mod allocate;
 pub mod broker;
 pub mod filter;
 pub mod interval;
+pub mod name_server;
 pub mod output;
 pub mod random;
 pub mod storage;

@@ -1,0 +1,188 @@
+//! The name server: brokers say what they hold, clients ask where to find it.
+//!
+//! It remembers nothing across restarts but its [KV configuration](kv); brokers tell everything again. Name servers do not know
+//! each other: a broker registers with all of them.
+//!
+//! Java's text and codes are answered wherever tools look at them. Differences, each because Java's way does harm: an address that
+//! registers under a new broker name leaves its old one; a refused registration leaves no trace; time in which this process did not
+//! run does not count as silence of a broker; routes filtered by zone come in the JSON dialect that the client asked for.
+
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+
+use proto_core::{Command, code::RequestCode};
+
+use crate::{
+    output::{NoticeLevel, Output, Peer, PeerId, Reply, Ticket},
+    time::{Millis, Now},
+};
+use kv::KvConfig;
+use liveness::Liveness;
+use notify::Notifier;
+use routes::{BrokerAddrInfo, MinBrokerIdChange, RouteLimits, RouteTable};
+use saves::{Parked, Saves};
+
+mod answers;
+pub mod config;
+pub mod kv;
+pub mod liveness;
+pub mod notify;
+pub mod register_body;
+pub mod routes;
+pub mod saves;
+#[cfg(test)]
+mod tests;
+
+pub use config::NameServerConfig;
+
+/// A name server. It composes small machines: [`RouteTable`], [`Liveness`], [`KvConfig`], [`Saves`], [`Notifier`].
+#[derive(Debug)]
+pub struct NameServer {
+    config: NameServerConfig,
+    started: Millis,
+    routes: RouteTable,
+    liveness: Liveness<BrokerAddrInfo>,
+    kv: KvConfig,
+    saves: Saves,
+    notifier: Notifier,
+    outputs: VecDeque<Output>,
+}
+
+/// What becomes of a request.
+enum Answer {
+    /// It is answered now.
+    Now(Reply),
+    /// It is answered when the KV configuration is on disk.
+    WhenSaved(Reply),
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::Now(reply)
+    }
+}
+
+impl NameServer {
+    /// A name server that knows no broker yet. `kv_config` is the content of `kvConfig.json`, if there is one.
+    ///
+    /// # Errors
+    /// The reason why `kv_config` cannot be read.
+    pub fn new(now: Now, config: NameServerConfig, kv_config: Option<&[u8]>) -> Result<Self, kv::KvConfigError> {
+        let limits = RouteLimits { brokers: config.max_brokers, topic_entries: config.max_topic_entries };
+        Ok(Self {
+            started: now.mono,
+            routes: RouteTable::new(limits),
+            liveness: Liveness::new(config.scan_not_active_broker_interval),
+            kv: KvConfig::from_file(kv_config, config.max_kv_bytes)?,
+            saves: Saves::default(),
+            notifier: Notifier::default(),
+            outputs: VecDeque::new(),
+            config,
+        })
+    }
+
+    /// A request has come. It is answered unless it is oneway; what is not served is answered as not supported.
+    pub fn handle_request(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
+        let answer = match RequestCode::from_code(command.code) {
+            Some(code) => self.answer(now, peer, code, command),
+            None => Reply::not_supported(command.code).into(),
+        };
+        let (to, opaque, oneway) = (peer.id, command.opaque, command.flag.is_oneway());
+        match answer {
+            Answer::Now(_) if oneway => {}
+            Answer::Now(reply) => self.outputs.push_back(Output::Reply { to, opaque, reply }),
+            Answer::WhenSaved(reply) => {
+                self.saves.handle_changed((!oneway).then_some(Parked { to, opaque, reply }));
+                self.start_save();
+            }
+        }
+    }
+
+    /// A connection is gone, and with it the brokers that registered over it.
+    pub fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
+        self.saves.handle_disconnected(peer);
+        let gone = self.liveness.handle_disconnected(now.mono, peer);
+        for info in &gone {
+            self.notice(NoticeLevel::Info, format!("{} has closed its connection and leaves the routes", Shown(info)));
+        }
+        self.unregister(&gone);
+    }
+
+    /// `now` has reached what [`Self::poll_timeout`] announced: silent brokers are given up.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let expired = self.liveness.handle_timeout(now.mono);
+        let mut gone = Vec::with_capacity(expired.len());
+        for (info, peer) in expired {
+            self.notice(NoticeLevel::Warn, format!("{} has been silent for too long and leaves the routes", Shown(&info)));
+            self.outputs.push_back(Output::Close { peer, reason: Cow::Borrowed("the broker behind it has been silent for too long") });
+            gone.push(info);
+        }
+        self.unregister(&gone);
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        self.liveness.poll_timeout()
+    }
+
+    /// A save of the KV configuration is durable; what waited for it is answered.
+    pub fn handle_persisted(&mut self, _now: Now, ticket: Ticket) {
+        for Parked { to, opaque, reply } in self.saves.handle_persisted(ticket) {
+            self.outputs.push_back(Output::Reply { to, opaque, reply });
+        }
+        self.start_save();
+    }
+
+    /// A dial has come to its end: a broker that is to hear of a new lowest id. Whether it was one of ours.
+    pub fn handle_dialed(&mut self, _now: Now, address: &str, outcome: Result<PeerId, &str>) -> bool {
+        let ours = self.notifier.handle_dialed(address, outcome.ok());
+        self.outputs.extend(std::iter::from_fn(|| self.notifier.poll_output()));
+        ours
+    }
+
+    /// What the world should do, until it is empty.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn unregister(&mut self, gone: &[BrokerAddrInfo]) {
+        if !gone.is_empty() {
+            for change in self.routes.unregister(gone) {
+                self.notify(&change);
+            }
+        }
+    }
+
+    fn notify(&mut self, change: &MinBrokerIdChange) {
+        if self.config.notify_min_broker_id_changed {
+            self.notifier.handle_min_broker_id_changed(change);
+            self.outputs.extend(std::iter::from_fn(|| self.notifier.poll_output()));
+        }
+    }
+
+    fn start_save(&mut self) {
+        if let Some(ticket) = self.saves.poll_save() {
+            self.outputs.push_back(Output::Persist { ticket, table: crate::output::Table::KvConfig, content: self.kv.to_file() });
+        }
+    }
+
+    fn notice(&mut self, level: NoticeLevel, text: String) {
+        self.outputs.push_back(Output::Notice { level, text });
+    }
+}
+
+/// A broker process as log lines show it.
+struct Shown<'a>(&'a BrokerAddrInfo);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let BrokerAddrInfo { cluster_name, broker_addr }: &BrokerAddrInfo = self.0;
+        write!(out, "broker {broker_addr} of cluster {cluster_name}")
+    }
+}
+
+/// Clones nothing: the address as a key.
+fn info(cluster_name: &str, broker_addr: &str) -> BrokerAddrInfo {
+    BrokerAddrInfo { cluster_name: Arc::from(cluster_name), broker_addr: Arc::from(broker_addr) }
+}

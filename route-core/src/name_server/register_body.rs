@@ -1,0 +1,40 @@
+//! The body of a registration in its shapes.
+
+use proto_core::{
+    bodies::{RegisterBrokerBody, TopicConfigAndMappingSerializeWrapper, TopicConfigSerializeWrapper},
+    json,
+};
+use thiserror::Error;
+
+/// Brokers from this version (3.0.11) on send more than the bare topic table.
+const REGISTER_BODY_VERSION: i32 = 37;
+
+/// Why a body cannot be read.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// It is not the JSON that it should be.
+    #[error(transparent)]
+    Json(#[from] json::JsonError),
+    /// It is compressed.
+    #[error("compressed registrations are not read")]
+    Compressed,
+}
+
+/// Reads the body of a broker of that version. An empty one is a table without topics at the first of all versions.
+///
+/// # Errors
+/// [`BodyError`] names the first thing that is wrong.
+pub fn read(body: &[u8], version: i32, compressed: bool) -> Result<RegisterBrokerBody, BodyError> {
+    if body.is_empty() {
+        return Ok(RegisterBrokerBody::default());
+    }
+    if version < REGISTER_BODY_VERSION {
+        let TopicConfigSerializeWrapper { data_version, topic_config_table } = json::from_slice(body)?;
+        let wrapper = TopicConfigAndMappingSerializeWrapper { data_version, topic_config_table, ..Default::default() };
+        return Ok(RegisterBrokerBody { filter_server_list: None, topic_config_serialize_wrapper: wrapper });
+    }
+    if compressed {
+        return Err(BodyError::Compressed);
+    }
+    Ok(json::from_slice(body)?)
+}
