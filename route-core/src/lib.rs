@@ -12,6 +12,7 @@ pub mod interval;
 pub mod name_server;
 pub mod output;
 pub mod random;
+pub mod registration;
 pub mod storage;
 pub mod time;
 
