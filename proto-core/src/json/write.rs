@@ -378,7 +378,8 @@ impl Members<'_, '_> {
 
 /// Numbers come in their own order, texts in that of their UTF-16 units, as Java compares them.
 fn sort_key(quoted: &[u8]) -> (i64, Vec<u16>) {
-    let raw = std::str::from_utf8(quoted).unwrap_or_default().trim_matches('"');
+    let text = std::str::from_utf8(quoted).unwrap_or_default();
+    let raw = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     match raw.parse() {
         Ok(number) => (number, Vec::new()),
         Err(_) => (i64::MAX, Text::escaped(raw).to_cow().encode_utf16().collect()),
