@@ -2,12 +2,21 @@
 
 use std::collections::VecDeque;
 
-use proto_core::{Command, code::RequestCode, delay::DelayLevels, ids::UniqueIdGenerator, properties::PropertiesWriter};
+use bytes::Bytes;
+use proto_core::{
+    Command,
+    code::{RequestCode, ResponseCode},
+    delay::DelayLevels,
+    headers::{DecodeExt, FieldError, PullMessageRequest, SendMessageRequest},
+    ids::UniqueIdGenerator,
+    properties::PropertiesWriter,
+};
 
 use crate::{
     interval::Interval,
-    output::{NoticeLevel, Output, Peer, PeerId, Reply, ReplyBody, Table, Ticket},
+    output::{NoticeLevel, Output, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
     random::Random,
+    registration::Registration,
     storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage},
     time::{Millis, Now},
 };
@@ -30,16 +39,23 @@ pub mod saves;
 pub mod topics;
 
 mod admin;
+mod announce;
+mod pull;
 mod redeliver;
+mod send;
+mod tables;
 
+use announce::Announced;
 use config::BrokerConfig;
 use consumers::ConsumerTable;
 use delay::DelaySchedule;
 use groups::GroupTable;
+use hold::HoldTable;
 use locks::QueueLocks;
 use offsets::{Commit, OffsetTable};
 use park::{ParkedReply, ParkingLot};
 use producers::ProducerTable;
+use pull::HeldPull;
 use read::ReadScratch;
 use saves::Saves;
 use topics::{SystemTopics, TopicTable};
@@ -69,10 +85,15 @@ pub struct Broker<S: Storage> {
     locks: QueueLocks,
     delay_levels: DelayLevels,
     delay: DelaySchedule,
+    holds: HoldTable<HeldPull>,
+    /// Held pulls that something has arrived for.
+    woken: Vec<HeldPull>,
+    registration: Registration,
     saves: Saves,
     save_offsets: Interval,
     save_delays: Interval,
     parked: ParkingLot,
+    opaque: i32,
     random: Random,
     unique_ids: UniqueIdGenerator,
     outputs: VecDeque<Output>,
@@ -114,10 +135,14 @@ impl<S: Storage> Broker<S> {
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),
             delay_levels,
+            holds: HoldTable::new(limits.held_pulls),
+            woken: Vec::new(),
+            registration: Registration::new(config.registration()),
             saves: Saves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),
             save_delays: Interval::new(now, config.flush_delay_offset_interval, config.flush_delay_offset_interval),
             parked: ParkingLot::default(),
+            opaque: 0,
             random: Random::new(config.seed),
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),
             outputs: VecDeque::new(),
@@ -145,6 +170,46 @@ impl<S: Storage> Broker<S> {
         &mut self.storage
     }
 
+    /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again.
+    pub fn handle_start(&mut self, now: Now) {
+        self.begin(now);
+        let found = self.storage.topics();
+        self.topics.recover(now.wall, found.iter().map(|(topic, queues)| (topic.as_str(), queues.as_slice())));
+        let announced = Announced { topics: &self.topics, permission: self.config.permission };
+        self.registration.handle_start(now, &announced);
+    }
+
+    /// A dial has come to its end. Whether it was one of ours.
+    pub fn handle_dialed(&mut self, now: Now, address: &str, outcome: Result<PeerId, &str>) -> bool {
+        self.begin(now);
+        let announced = Announced { topics: &self.topics, permission: self.config.permission };
+        self.registration.handle_dialed(now, address, outcome, &announced)
+    }
+
+    /// A response to a request of ours came in.
+    pub fn handle_response(&mut self, now: Now, peer: PeerId, response: &Command<'_>) {
+        self.begin(now);
+        let announced = Announced { topics: &self.topics, permission: self.config.permission };
+        let told = self.registration.handle_response(now, peer, response, &announced);
+        if let Some(ordered) = told.and_then(|told| told.order_topics) {
+            self.topics.set_ordered(now.wall, ordered.keys().map(String::as_str));
+        }
+    }
+
+    /// The broker is to stop: everything that has changed is saved.
+    pub fn handle_shutdown(&mut self, now: Now) {
+        self.begin(now);
+        self.save_everything();
+        let announced = Announced { topics: &self.topics, permission: self.config.permission };
+        self.registration.handle_shutdown(now, &announced);
+    }
+
+    /// Whether a stop needs nothing more: every table is on disk and every name server knows.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.saves.is_empty() && self.registration.has_ended()
+    }
+
     /// A request came in.
     pub fn handle_request(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
         self.begin(now);
@@ -152,7 +217,19 @@ impl<S: Storage> Broker<S> {
         let Some(code) = RequestCode::from_code(command.code) else {
             return self.reply(asked, Reply::not_supported(command.code));
         };
-        self.handle_rare(now, asked, code, command);
+        match code {
+            RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage => {
+                match SendMessageRequest::decode(command.code, &command.ext) {
+                    Ok(request) => self.handle_send(now, asked, command.version, &request, command.body),
+                    Err(error) => self.reply(asked, unreadable(&error)),
+                }
+            }
+            RequestCode::PullMessage | RequestCode::LitePullMessage => match PullMessageRequest::decode_ext(&command.ext) {
+                Ok(request) => self.handle_pull(now, asked, &request, code == RequestCode::LitePullMessage),
+                Err(error) => self.reply(asked, unreadable(&error)),
+            },
+            _ => self.handle_rare(now, asked, code, command),
+        }
     }
 
     /// The log is on disk up to here.
@@ -170,7 +247,7 @@ impl<S: Storage> Broker<S> {
         for ParkedReply { to, opaque, reply } in self.saves.finish(ticket) {
             let reply = match &result {
                 Ok(()) => reply,
-                Err(why) => Reply::error(proto_core::code::ResponseCode::SystemError, format!("the change could not be saved: {why}")),
+                Err(why) => Reply::error(ResponseCode::SystemError, format!("the change could not be saved: {why}")),
             };
             self.outputs.push_back(Output::Reply { to, opaque, reply });
         }
@@ -182,6 +259,8 @@ impl<S: Storage> Broker<S> {
     /// A connection is gone.
     pub fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
         self.begin(now);
+        self.registration.handle_disconnected(now, peer);
+        self.holds.handle_disconnected(peer);
         self.consumers.handle_disconnected(peer);
         self.producers.handle_disconnected(peer);
     }
@@ -193,9 +272,15 @@ impl<S: Storage> Broker<S> {
             self.outputs.push_back(Output::Close { peer, reason: "no heartbeat for too long".into() });
         }
         self.locks.handle_timeout(now);
+        let announced = Announced { topics: &self.topics, permission: self.config.permission };
+        self.registration.handle_timeout(now, &announced);
+        self.save_due_offsets(now);
         self.deliver_due(now);
+        while let Some(held) = self.holds.pop_overdue(now) {
+            self.finish_held(&held);
+        }
         while let Some(ParkedReply { to, opaque, mut reply }) = self.parked.pop_overdue(now) {
-            reply.code = proto_core::code::ResponseCode::FlushDiskTimeout;
+            reply.code = ResponseCode::FlushDiskTimeout;
             self.outputs.push_back(Output::Reply { to, opaque, reply });
         }
     }
@@ -207,7 +292,9 @@ impl<S: Storage> Broker<S> {
             self.consumers.poll_timeout(),
             self.producers.poll_timeout(),
             self.locks.poll_timeout(),
+            self.registration.poll_timeout(),
             self.delay.poll_timeout(),
+            self.holds.poll_timeout(),
             self.parked.poll_timeout(),
             Some(self.save_offsets.next()),
             Some(self.save_delays.next()),
@@ -246,6 +333,29 @@ impl<S: Storage> Broker<S> {
         let now = self.now;
         while let Some(arrival) = self.storage.poll_arrival() {
             self.delay.handle_arrival(now, arrival);
+            self.holds.handle_arrival(arrival, &mut self.woken);
+        }
+        let mut woken = std::mem::take(&mut self.woken);
+        for held in woken.drain(..) {
+            self.finish_held(&held);
+        }
+        self.woken = woken;
+        self.announce_changed_topics(now);
+        self.save_changed_tables();
+        while let Some(output) = self.registration.poll_output() {
+            self.outputs.push_back(output);
+        }
+        while let Some((to, group)) = self.consumers.poll_notification() {
+            self.notify_consumer(to, &group);
+        }
+    }
+
+    /// Name servers hear of new and changed topics at once: the client that made one asks them next.
+    fn announce_changed_topics(&mut self, now: Now) {
+        let changed = self.topics.take_changed();
+        if !changed.is_empty() {
+            let announced = Announced { topics: &self.topics, permission: self.config.permission };
+            self.registration.handle_topics_changed(now, &changed, &announced);
         }
     }
 
@@ -266,20 +376,6 @@ impl<S: Storage> Broker<S> {
         self.parked.park(until, deadline, ParkedReply { to: asked.peer.id, opaque: asked.opaque, reply });
     }
 
-    /// Answers when the table, with what this request changed in it, is on disk.
-    fn reply_after_save(&mut self, asked: Asked, table: Table, reply: Reply) {
-        self.save_changed_tables();
-        if asked.oneway {
-            return;
-        }
-        let parked = ParkedReply { to: asked.peer.id, opaque: asked.opaque, reply };
-        if let Some(ParkedReply { to, opaque, reply }) = self.saves.park(table, parked) {
-            self.outputs.push_back(Output::Reply { to, opaque, reply });
-        }
-    }
-
-    fn save_changed_tables(&mut self) {}
-
     fn commit_offset(&mut self, now: Now, topic: &str, group: &str, queue_id: i32, offset: i64) {
         if let Commit::Changed { key } = self.offsets.commit(now.wall, topic, group, queue_id, offset) {
             self.storage.note_offset(OffsetTableKind::Consumer, key, queue_id, offset);
@@ -292,7 +388,30 @@ impl<S: Storage> Broker<S> {
         known.unwrap_or_else(|| self.storage.open_queue(topic, queue_id))
     }
 
+    /// NOTIFY_CONSUMER_IDS_CHANGED (40): the client is to share out the queues of a group again.
+    fn notify_consumer(&mut self, to: PeerId, group: &str) {
+        let request = Request {
+            code: RequestCode::NotifyConsumerIdsChanged,
+            oneway: true,
+            fields: Some(vec![("consumerGroup", group.to_owned().into())]),
+            body: Bytes::new(),
+        };
+        let opaque = self.next_opaque();
+        self.outputs.push_back(Output::Request { to, opaque, request });
+    }
+
+    /// A number for a request of our own.
+    fn next_opaque(&mut self) -> i32 {
+        self.opaque = self.opaque.wrapping_add(1);
+        self.opaque
+    }
+
     fn notice(&mut self, level: NoticeLevel, text: String) {
         self.outputs.push_back(Output::Notice { level, text });
     }
+}
+
+/// The answer to a header that carries a number that is none.
+fn unreadable(error: &FieldError) -> Reply {
+    Reply::error(ResponseCode::SystemError, error.to_string())
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::read::ReadLimits;
-use crate::time::Millis;
+use crate::{registration::RegistrationConfig, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct BrokerConfig {
     pub name_servers: Vec<Arc<str>>,
     /// `registerNameServerPeriod`
     pub register_period: Millis,
+    /// `registerBrokerTimeoutMills`
+    pub register_timeout: Millis,
     /// `brokerPermission`: bits of [`proto_core::perm`].
     pub permission: i32,
     /// `autoCreateTopicEnable`
@@ -102,6 +104,24 @@ impl Default for TableLimits {
     }
 }
 
+impl BrokerConfig {
+    /// What the links with name servers need of it.
+    #[must_use]
+    pub fn registration(&self) -> RegistrationConfig {
+        RegistrationConfig {
+            name_servers: self.name_servers.clone(),
+            cluster_name: self.cluster.to_string(),
+            broker_name: self.name.to_string(),
+            broker_id: self.id,
+            broker_addr: self.address.to_string(),
+            ha_server_addr: self.ha_address.to_string(),
+            period: self.register_period,
+            timeout: self.register_timeout,
+            ..RegistrationConfig::default()
+        }
+    }
+}
+
 impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
@@ -112,6 +132,7 @@ impl Default for BrokerConfig {
             ha_address: "127.0.0.1:10912".into(),
             name_servers: Vec::new(),
             register_period: Millis::from_secs(30),
+            register_timeout: Millis::from_secs(24),
             permission: 6,
             auto_create_topic: true,
             default_topic_queue_nums: 8,

@@ -28,12 +28,21 @@ impl TagFilter {
         Ok(Some(Self { codes: codes.into_iter().collect() }))
     }
 
-    /// The filter of a subscription by tags as a heartbeat brings it; `None` if it lets everything pass. The hashes are those that
-    /// the client computed, as Java has it.
+    /// A filter that no message passes: for expressions that nobody here can judge.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { codes: SmallVec::new() }
+    }
+
+    /// The filter of a subscription by tags as a heartbeat brings it; `None` if it lets everything pass. The hashes are computed from
+    /// the expression: those that the C++ client sends along are wrong. They count only where the expression cannot be read.
     #[must_use]
     pub fn of(subscription: &SubscriptionData) -> Option<Self> {
-        let everything = subscription.class_filter_mode || subscription.sub_string.as_deref().is_none_or(subscription::is_all);
-        (!everything).then(|| Self { codes: subscription.code_set.iter().copied().collect() })
+        if subscription.class_filter_mode {
+            return None;
+        }
+        let expression = subscription.sub_string.as_deref().unwrap_or_default();
+        Self::parse(expression).unwrap_or_else(|_| Some(Self { codes: subscription.code_set.iter().copied().collect() }))
     }
 
     /// Whether a message with this tags code passes.
@@ -113,11 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_is_judged_by_the_hashes_that_the_client_sent() {
+    fn a_subscription_is_judged_by_its_expression_whatever_hashes_the_client_sent() {
         let subscription =
             |text: &str| SubscriptionData { sub_string: Some(text.to_owned()), code_set: [42].into(), ..SubscriptionData::default() };
         assert_eq!(TagFilter::of(&subscription("*")), None);
         let filter = TagFilter::of(&subscription("TagA")).unwrap();
-        assert!(filter.passes(42) && !filter.passes(tags_code(Some("TagA"))));
+        assert!(filter.passes(tags_code(Some("TagA"))) && !filter.passes(42));
+    }
+
+    #[test]
+    fn nothing_passes_the_filter_for_nothing() {
+        assert!(delivered(&TagFilter::nothing(), &[None, Some("TagA")]).is_empty());
     }
 }

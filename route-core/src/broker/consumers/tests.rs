@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::filter::{Candidate, MessageFilter, Verdicts};
+use crate::filter::tags::TagFilter;
 
 fn at(secs: u64) -> Now {
     Now { mono: Millis::from_secs(secs), ..Now::default() }
@@ -204,24 +204,7 @@ fn a_group_with_too_many_subscriptions_is_refused_whole() {
 }
 
 #[test]
-fn tags_pass_by_their_hash_and_everything_passes_a_star() {
-    let tags = Subscription::new(wants("T", "TagA || TagB", 1));
-    assert!(tags.passes(2_598_919) && tags.passes(2_598_920) && !tags.passes(2_598_921) && !tags.passes(0));
-    let all = Subscription::new(wants("T", "*", 1));
-    assert!(all.is_all() && all.passes(0));
-}
-
-#[test]
 fn an_expression_of_another_type_passes_nothing() {
     let data = SubscriptionData { expression_type: Some("SQL92".into()), ..wants("T", "*", 1) };
-    assert!(!Subscription::new(data).passes(0));
-}
-
-#[test]
-fn a_batch_is_judged_message_by_message() {
-    let batch = [2_598_919, 7, 2_598_920].map(|tags_code| Candidate { tags_code, record: None });
-    let mut verdicts = Verdicts::default();
-    verdicts.reset(batch.len());
-    Subscription::new(wants("T", "TagA || TagB", 1)).matches(&batch, &mut verdicts);
-    assert_eq!([0, 1, 2].map(|index| verdicts.delivers(index)), [true, false, true]);
+    assert_eq!(Subscription::new(data).filter(), Some(&TagFilter::nothing()));
 }

@@ -1,0 +1,273 @@
+//! Pulling: permission and subscription checks, one look into the queue, and the answer or a long poll.
+//!
+//! The order of the checks and their texts are those of Java's `PullMessageProcessor`; clients match on both.
+
+use std::borrow::Cow;
+
+use proto_core::{
+    bodies::MessageModel, code::ResponseCode, headers::PullMessageRequest, names::FAQ_SUFFIX as FAQ, perm, sys_flag::pull as pull_flag,
+};
+
+use super::{
+    Asked, Broker,
+    hold::Held,
+    read::{QueueRead, ReadStatus, read_queue},
+};
+use crate::{
+    filter::{MessageFilter, tags::TagFilter},
+    output::{PeerId, PullReply, Reply, ReplyBody, ReplyHeader},
+    storage::{QueueId, Storage},
+    time::{Millis, Now},
+};
+
+/// Who forbade a pull, as clients are told.
+mod forbidden {
+    pub(super) const BROKER: i32 = 1;
+    pub(super) const GROUP: i32 = 2;
+    pub(super) const TOPIC: i32 = 3;
+    pub(super) const BROADCASTING: i32 = 4;
+    pub(super) const SUBSCRIPTION: i32 = 5;
+}
+
+/// A pull that has passed the checks: all that a look into its queue and the answer need.
+#[derive(Clone, Debug)]
+struct Order {
+    queue: QueueId,
+    from: i64,
+    max: usize,
+    /// `None` passes every message.
+    filter: Option<TagFilter>,
+    topic_sys_flag: i32,
+    group_sys_flag: i32,
+}
+
+/// A pull that waits for a message or for its time.
+#[derive(Debug)]
+pub(super) struct HeldPull {
+    asked: Asked,
+    order: Order,
+    topic: Box<str>,
+    group: Box<str>,
+    queue_number: i32,
+}
+
+impl Held for HeldPull {
+    fn peer(&self) -> PeerId {
+        self.asked.peer.id
+    }
+
+    fn from_offset(&self) -> i64 {
+        self.order.from
+    }
+
+    fn may_match(&self, tags_code: i64) -> bool {
+        self.order.filter.as_ref().is_none_or(|filter| filter.passes(tags_code))
+    }
+}
+
+/// Why a pull is refused: the code, the text, and who forbade it.
+struct Refusal {
+    code: ResponseCode,
+    remark: Cow<'static, str>,
+    forbidden_type: Option<i32>,
+}
+
+impl Refusal {
+    fn new(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, remark: remark.into(), forbidden_type: None }
+    }
+
+    fn forbidden(by: i32, remark: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: ResponseCode::NoPermission, remark: remark.into(), forbidden_type: Some(by) }
+    }
+}
+
+impl<S: Storage> Broker<S> {
+    /// PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361).
+    pub(super) fn handle_pull(&mut self, now: Now, asked: Asked, request: &PullMessageRequest<'_>, lite: bool) {
+        let (topic, group) = (request.topic.to_cow(), request.consumer_group.to_cow());
+        let queue_number = request.queue_id;
+        let order = match self.admit_pull(now, asked, request, &topic, &group, lite) {
+            Ok(order) => order,
+            Err(refusal) => return self.refuse_pull(asked, refusal),
+        };
+        if let Some(target) = self.offsets.take_reset(&topic, &group, queue_number) {
+            let bounds = self.storage.bounds(order.queue);
+            let read = QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0 };
+            return self.answer_pull(asked, &order, read);
+        }
+        if pull_flag::has_commit_offset(request.sys_flag) {
+            self.commit_offset(now, &topic, &group, queue_number, request.commit_offset);
+        }
+        let read = self.look(&order);
+        self.offsets.note_pull(&topic, &group, queue_number, read.next_begin_offset);
+        if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, order.from) != ResponseCode::PullNotFound {
+            return self.answer_pull(asked, &order, read);
+        }
+        let wait = if self.config.long_polling {
+            Millis(u64::try_from(request.suspend_timeout_millis).unwrap_or(0))
+        } else {
+            self.config.short_polling_time
+        };
+        let queue = order.queue;
+        let held = HeldPull { asked, order, topic: topic.into(), group: group.into(), queue_number };
+        if let Err(held) = self.holds.hold(queue, now.mono + wait, held) {
+            self.answer_pull(asked, &held.order, read);
+        }
+    }
+
+    /// A waiting pull gets its final answer: its messages, or that there is nothing new.
+    pub(super) fn finish_held(&mut self, held: &HeldPull) {
+        let read = self.look(&held.order);
+        self.offsets.note_pull(&held.topic, &held.group, held.queue_number, read.next_begin_offset);
+        self.answer_pull(held.asked, &held.order, read);
+    }
+
+    /// Fills `self.found` with the places of what the pull gets.
+    fn look(&mut self, order: &Order) -> QueueRead {
+        let filter = order.filter.as_ref().map(|filter| filter as &dyn MessageFilter);
+        let limits = &self.config.read_limits;
+        self.found.clear();
+        read_queue(&self.storage, order.queue, order.from, order.max, limits, filter, &mut self.read_scratch, &mut self.found)
+    }
+
+    fn answer_pull(&mut self, asked: Asked, order: &Order, read: QueueRead) {
+        let body = match read.status {
+            ReadStatus::Found => {
+                let spare = self.spare_ranges.pop().unwrap_or_default();
+                ReplyBody::Records(std::mem::replace(&mut self.found, spare))
+            }
+            _ => ReplyBody::Empty,
+        };
+        let header = PullReply {
+            suggest_which_broker_id: 0,
+            next_begin_offset: read.next_begin_offset,
+            min_offset: read.bounds.min,
+            max_offset: read.bounds.max,
+            topic_sys_flag: order.topic_sys_flag,
+            group_sys_flag: order.group_sys_flag,
+        };
+        let code = answer_code(read.status, order.from);
+        self.reply(asked, Reply { code, remark: Some(read.status.name().into()), header: ReplyHeader::Pull(header), body });
+    }
+
+    fn refuse_pull(&mut self, asked: Asked, refusal: Refusal) {
+        let header = match refusal.forbidden_type {
+            Some(by) => ReplyHeader::Fields(vec![("forbiddenType", by.to_string().into())]),
+            None => ReplyHeader::Empty,
+        };
+        self.reply(asked, Reply { code: refusal.code, remark: Some(refusal.remark), header, body: ReplyBody::Empty });
+    }
+
+    fn admit_pull(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        request: &PullMessageRequest<'_>,
+        topic: &str,
+        group: &str,
+        lite: bool,
+    ) -> Result<Order, Refusal> {
+        if !perm::is_readable(self.config.permission) {
+            let remark = format!("the broker[{}] pulling message is forbidden", self.config.address.ip());
+            return Err(Refusal::forbidden(forbidden::BROKER, remark));
+        }
+        if lite && !self.config.lite_pull {
+            let remark = format!("the broker[{}] for lite pull consumer has been disabled", self.config.address.ip());
+            return Err(Refusal::forbidden(forbidden::BROKER, remark));
+        }
+        let Some(group_config) = self.groups.find_or_create(now.wall, group) else {
+            let remark = format!("subscription group [{group}] does not exist, {FAQ}");
+            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+        };
+        if !group_config.consume_enable {
+            return Err(Refusal::forbidden(forbidden::GROUP, format!("subscription group no permission, {group}")));
+        }
+        let (group_sys_flag, broadcast_enable) = (group_config.group_sys_flag, group_config.consume_broadcast_enable);
+        let Some(entry) = self.topics.get_mut(topic) else {
+            let remark = format!("topic[{topic}] not exist, apply first please!{FAQ}");
+            return Err(Refusal::new(ResponseCode::TopicNotExist, remark));
+        };
+        if !perm::is_readable(entry.config().perm) {
+            return Err(Refusal::forbidden(forbidden::TOPIC, format!("the topic[{topic}] pulling message is forbidden")));
+        }
+        let readable_queues = entry.config().read_queue_nums;
+        if !(0..readable_queues).contains(&request.queue_id) {
+            let remark = format!(
+                "queueId[{}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{readable_queues}] consumer:[{}]",
+                request.queue_id, asked.peer.addr
+            );
+            return Err(Refusal::new(ResponseCode::InvalidParameter, remark));
+        }
+        let topic_sys_flag = entry.config().topic_sys_flag;
+        let Some(queue) = entry.queue(&mut self.storage, request.queue_id) else {
+            return Err(Refusal::new(ResponseCode::InvalidParameter, format!("queueId[{}] is illegal", request.queue_id)));
+        };
+        let filter = if pull_flag::has_subscription(request.sys_flag) {
+            own_filter(request)?
+        } else {
+            self.registered_filter(request, topic, group, broadcast_enable)?
+        };
+        let filter = if pull_flag::has_class_filter(request.sys_flag) { None } else { filter };
+        let max = usize::try_from(request.max_msg_nums).unwrap_or(0);
+        Ok(Order { queue, from: request.queue_offset, max, filter, topic_sys_flag, group_sys_flag })
+    }
+
+    /// The filter of what the group's heartbeats have subscribed to. `None` passes every message.
+    fn registered_filter(
+        &self,
+        request: &PullMessageRequest<'_>,
+        topic: &str,
+        group: &str,
+        broadcast_enable: bool,
+    ) -> Result<Option<TagFilter>, Refusal> {
+        let Some(consumers) = self.consumers.group(group) else {
+            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's group info not exist{FAQ}")));
+        };
+        if !broadcast_enable && consumers.message_model() == MessageModel::Broadcasting {
+            let remark = format!("the consumer group[{group}] can not consume by broadcast way");
+            return Err(Refusal::forbidden(forbidden::BROADCASTING, remark));
+        }
+        if !self.groups.may_read(group, topic) {
+            let remark = format!("the consumer group[{group}] is forbidden for topic[{topic}]");
+            return Err(Refusal::forbidden(forbidden::SUBSCRIPTION, remark));
+        }
+        let Some(subscription) = consumers.subscription(topic) else {
+            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's subscription not exist{FAQ}")));
+        };
+        if subscription.data().sub_version < request.sub_version {
+            return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, "the consumer's subscription not latest"));
+        }
+        if !subscription.data().is_tag_type() {
+            return Err(sql_not_supported());
+        }
+        Ok(subscription.filter().cloned())
+    }
+}
+
+/// The filter that a pull carries in its own header.
+fn own_filter(request: &PullMessageRequest<'_>) -> Result<Option<TagFilter>, Refusal> {
+    let expression = request.subscription.map_or(Cow::Borrowed("*"), |text| text.to_cow());
+    if request.expression_type.is_some_and(|kind| !matches!(&*kind.to_cow(), "TAG" | "")) {
+        return Err(sql_not_supported());
+    }
+    TagFilter::parse(&expression)
+        .map_err(|_| Refusal::new(ResponseCode::SubscriptionParseFailed, "parse the consumer's subscription failed"))
+}
+
+fn sql_not_supported() -> Refusal {
+    Refusal::new(ResponseCode::SystemError, "The broker does not support consumer to filter message by SQL92")
+}
+
+/// The answer's code for the way a look ended.
+const fn answer_code(status: ReadStatus, from: i64) -> ResponseCode {
+    match status {
+        ReadStatus::Found => ResponseCode::Success,
+        ReadStatus::NoMatchedMessage | ReadStatus::MessageWasRemoving => ResponseCode::PullRetryImmediately,
+        ReadStatus::OffsetFoundNull | ReadStatus::OffsetOverflowOne => ResponseCode::PullNotFound,
+        ReadStatus::NoMessageInQueue if from == 0 => ResponseCode::PullNotFound,
+        ReadStatus::NoMessageInQueue | ReadStatus::OffsetOverflowBadly | ReadStatus::OffsetTooSmall | ReadStatus::OffsetReset => {
+            ResponseCode::PullOffsetMoved
+        }
+    }
+}

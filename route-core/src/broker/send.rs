@@ -1,0 +1,369 @@
+//! Sending: checks, the way a message's properties are completed, and its place in the log.
+//!
+//! The order of the checks and their texts are those of Java's `SendMessageProcessor`; clients match on both.
+
+use std::borrow::Cow;
+
+use proto_core::{
+    batch,
+    bodies::TopicFilterType,
+    code::ResponseCode,
+    delay,
+    headers::SendMessageRequest,
+    names::{self, FAQ_SUFFIX},
+    perm,
+    properties::{Special, names as property},
+    sys_flag::{message as message_flag, topic as topic_flag},
+};
+use smallvec::{SmallVec, smallvec};
+
+use super::{
+    Asked, Broker,
+    config::FlushMode,
+    refusal::Refusal,
+    retry::RetryPolicy,
+    topics::{self, NewTopic},
+};
+use crate::{
+    output::{Reply, ReplyBody, ReplyHeader, SendReply, SendStored, UniqueKey},
+    storage::{AppendError, LogOffset, NewMessage, QueueId, Storage, TagsCode},
+    time::Now,
+};
+
+/// A stored send: what its producer is told, and what the answer waits for.
+struct Stored {
+    reply: SendStored,
+    end: LogOffset,
+    wait: bool,
+}
+
+/// Where a message is stored.
+pub(super) struct Place<'a> {
+    /// The topic it is stored under.
+    pub(super) topic: Cow<'a, str>,
+    /// The queue's number in the topic.
+    pub(super) queue_number: i32,
+    /// The queue.
+    pub(super) queue: QueueId,
+    /// What its consume-queue unit carries.
+    pub(super) tags_code: TagsCode,
+}
+
+impl<S: Storage> Broker<S> {
+    /// SEND_MESSAGE (10), SEND_MESSAGE_V2 (310) and SEND_BATCH_MESSAGE (320).
+    pub(super) fn handle_send(&mut self, now: Now, asked: Asked, version: i32, request: &SendMessageRequest<'_>, body: &[u8]) {
+        let stored = match self.store_sent(now, asked, version, request, body) {
+            Ok(stored) => stored,
+            Err(Refusal { code, remark }) => {
+                let header = ReplyHeader::Send(self.send_reply(None));
+                return self.reply(asked, Reply { code, remark: Some(remark), header, body: ReplyBody::Empty });
+            }
+        };
+        let header = ReplyHeader::Send(self.send_reply(Some(stored.reply)));
+        let reply = Reply { code: ResponseCode::Success, remark: None, header, body: ReplyBody::Empty };
+        if stored.wait && self.config.flush_mode == FlushMode::Sync {
+            self.park(now, asked, stored.end, reply);
+        } else {
+            self.reply(asked, reply);
+        }
+    }
+
+    fn send_reply(&self, stored: Option<SendStored>) -> SendReply {
+        SendReply { region: self.config.region.clone(), trace_on: self.config.trace_on, stored }
+    }
+
+    fn store_sent(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        version: i32,
+        request: &SendMessageRequest<'_>,
+        body: &[u8],
+    ) -> Result<Stored, Refusal> {
+        let topic = request.topic.to_cow();
+        self.admit_topic(now, &topic, request)?;
+        let mut text = std::mem::take(&mut self.properties_text);
+        text.clear();
+        if let Some(properties) = request.properties {
+            properties.unescape_into(&mut text);
+        }
+        let stored = if request.batch {
+            self.store_batch(now, asked, &topic, request, text.as_bytes(), body)
+        } else {
+            self.store_single(now, asked, version, &topic, request, text.as_bytes(), body)
+        };
+        self.properties_text = text;
+        stored
+    }
+
+    /// Steps 2 to 5 of the checks: permission of the broker, name of the topic, its existence or creation.
+    fn admit_topic(&mut self, now: Now, topic: &str, request: &SendMessageRequest<'_>) -> Result<(), Refusal> {
+        let known = self.topics.get(topic);
+        if !perm::is_writeable(self.config.permission) && known.is_some_and(|entry| entry.config().order) {
+            return Err(self.sending_forbidden());
+        }
+        // A known topic has passed this check when it was made.
+        if known.is_none() {
+            names::validate_topic(topic).map_err(|error| Refusal::invalid(error.to_string()))?;
+        }
+        if names::is_forbidden_to_send(topic) {
+            return Err(Refusal::new(ResponseCode::NoPermission, format!("Sending message to topic[{topic}] is forbidden.")));
+        }
+        if known.is_none() {
+            let default_topic = request.default_topic.to_cow();
+            let sys_flag = topic_flag::build(request.unit_mode, false);
+            let created = self.topics.create_on_send(now.wall, topic, &default_topic, request.default_topic_queue_nums, sys_flag);
+            created.map_err(|_| topic_missing(topic))?;
+        }
+        Ok(())
+    }
+
+    fn store_single(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        version: i32,
+        topic: &str,
+        request: &SendMessageRequest<'_>,
+        properties: &[u8],
+        body: &[u8],
+    ) -> Result<Stored, Refusal> {
+        let special = Special::scan(properties);
+        let reconsume_times = request.reconsume_times.unwrap_or(0);
+        let queue_number = self.choose_queue(asked, topic, request.queue_id)?;
+        if body.is_empty() || special.inner_num.is_some() {
+            return Err(self.illegal_message());
+        }
+        if special.is_half() && !(reconsume_times > 0 && special.delay_level() > 0) {
+            let remark = format!("the broker[{}] sending transaction message is forbidden", self.config.address.ip());
+            return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        }
+        let dead = match names::group_of_retry_topic(topic) {
+            Some(group) => self.is_dead_on_send(now, group, version, reconsume_times, request.max_reconsume_times)?,
+            None => None,
+        };
+        let delay_level = if dead.is_some() { 0 } else { special.delay_level() };
+        if delay_level <= 0 && special.has_timer() {
+            return Err(Refusal::system("accurate timer message is not enabled, timerWheelEnable is false"));
+        }
+
+        self.complete_properties(properties, &special);
+        if dead.is_some() {
+            self.properties.put(property::DELAY, b"-1");
+        }
+        let transaction_id = match special.uniq_key {
+            Some(key) => unique_key(key),
+            None => self.append_unique_key(now),
+        };
+        let topic = dead.map_or(Cow::Borrowed(topic), Cow::Owned);
+        let place = self.place(topic, queue_number, special.tags_code(), delay_level);
+        let message = NewMessage {
+            topic: &place.topic,
+            queue_id: place.queue_number,
+            flag: request.flag,
+            sys_flag: request.sys_flag | self.multi_tags_flag(&place.topic),
+            born_timestamp: request.born_timestamp,
+            born_host: asked.peer.addr,
+            store_host: self.config.address,
+            reconsume_times,
+            prepared_transaction_offset: 0,
+            body,
+            properties: self.properties.as_bytes(),
+            tags_code: place.tags_code,
+        };
+        let appended = self.storage.append(now.wall, place.queue, &message).map_err(|error| self.not_stored(&error))?;
+        let reply = SendStored {
+            store_host: self.config.address,
+            offsets: smallvec![appended.offset],
+            queue_id: queue_number,
+            queue_offset: appended.queue_offset,
+            transaction_id,
+        };
+        Ok(Stored { reply, end: appended.end, wait: special.waits_store_ok() })
+    }
+
+    fn store_batch(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        topic: &str,
+        request: &SendMessageRequest<'_>,
+        properties: &[u8],
+        body: &[u8],
+    ) -> Result<Stored, Refusal> {
+        let special = Special::scan(properties);
+        let queue_number = self.choose_queue(asked, topic, request.queue_id)?;
+        if topic.len() > names::TOPIC_MAX_LEN {
+            return Err(Refusal::new(ResponseCode::MessageIllegal, format!("message topic length too long {}", topic.len())));
+        }
+        if let Some(group) = names::group_of_retry_topic(topic) {
+            return Err(Refusal::new(ResponseCode::MessageIllegal, format!("batch request does not support retry group {group}")));
+        }
+        let ordinary = message_flag::transaction(request.sys_flag) == message_flag::TRANSACTION_NOT && special.delay_level() <= 0;
+        if !ordinary || body.len() > self.config.max_message_size {
+            return Err(self.illegal_message());
+        }
+        let sys_flag = request.sys_flag | self.multi_tags_flag(topic);
+        let mut messages = SmallVec::<[NewMessage<'_>; 16]>::new();
+        for element in batch::iter(body) {
+            let element = element.map_err(|_| self.illegal_message())?;
+            messages.push(NewMessage {
+                topic,
+                queue_id: queue_number,
+                flag: element.flag,
+                sys_flag,
+                born_timestamp: request.born_timestamp,
+                born_host: asked.peer.addr,
+                store_host: self.config.address,
+                reconsume_times: request.reconsume_times.unwrap_or(0),
+                prepared_transaction_offset: 0,
+                body: element.body,
+                properties: element.properties,
+                tags_code: TagsCode::Hash(Special::scan(element.properties).tags_code()),
+            });
+        }
+        let queue = self.open_queue(topic, queue_number);
+        self.placed.clear();
+        self.storage.append_batch(now.wall, queue, &messages, &mut self.placed).map_err(|error| self.not_stored(&error))?;
+        let (Some(first), Some(last)) = (self.placed.first(), self.placed.last()) else { return Err(self.illegal_message()) };
+        let reply = SendStored {
+            store_host: self.config.address,
+            offsets: self.placed.iter().map(|place| place.offset).collect(),
+            queue_id: queue_number,
+            queue_offset: first.queue_offset,
+            transaction_id: special.uniq_key.map(unique_key).unwrap_or_default(),
+        };
+        Ok(Stored { reply, end: last.end, wait: special.waits_store_ok() })
+    }
+
+    /// The queue that a request names, or any writable one for a negative number.
+    fn choose_queue(&mut self, asked: Asked, topic: &str, wanted: i32) -> Result<i32, Refusal> {
+        let Some(entry) = self.topics.get(topic) else { return Err(topic_missing(topic)) };
+        let config = entry.config();
+        if wanted >= config.write_queue_nums.max(config.read_queue_nums) {
+            let remark = format!("request queueId[{wanted}] is illegal, {} Producer: {}", topics::java_text(config), asked.peer.addr);
+            return Err(Refusal::invalid(remark));
+        }
+        if wanted >= 0 {
+            return Ok(wanted);
+        }
+        let choices = u32::try_from(config.write_queue_nums).unwrap_or(0);
+        Ok(i32::try_from(self.random.below(choices)).unwrap_or(0))
+    }
+
+    /// Whether a message that a client sends to its own retry topic is dead, and then the topic for it.
+    fn is_dead_on_send(
+        &mut self,
+        now: Now,
+        group: &str,
+        version: i32,
+        reconsume_times: i32,
+        limit: Option<i32>,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(config) = self.groups.get(group) else { return Err(group_missing(group)) };
+        let policy = RetryPolicy::for_request(config.retry_max_times, version, limit);
+        if !policy.is_dead_on_send(reconsume_times, self.locks.holds_any(now, group)) {
+            return Ok(None);
+        }
+        self.open_dead_letter_topic(now, group).map(Some)
+    }
+
+    /// The client's properties in the reused buffer, with what a broker adds to each message.
+    fn complete_properties(&mut self, sent: &[u8], special: &Special<'_>) {
+        let properties = &mut self.properties;
+        properties.start(sent);
+        // What clients normally do not send costs a removal only when it is there.
+        for (name, present) in [
+            (property::POP_CK, special.pop_ck.is_some()),
+            (property::MSG_REGION, special.msg_region.is_some()),
+            (property::TRACE_ON, special.trace_on.is_some()),
+            (property::CLUSTER, special.cluster.is_some()),
+        ] {
+            if present {
+                properties.remove(name);
+            }
+        }
+        properties.append(property::MSG_REGION, self.config.region.as_bytes());
+        properties.append(property::TRACE_ON, if self.config.trace_on { b"true" } else { b"false" });
+        properties.append(property::CLUSTER, self.config.cluster.as_bytes());
+    }
+
+    /// Where the message whose properties are in the buffer is stored: its own queue, or that of its delay level until its time comes.
+    pub(super) fn place<'a>(&mut self, topic: Cow<'a, str>, queue_number: i32, tags_code: i64, delay_level: i32) -> Place<'a> {
+        let level = self.delay_levels.clamp(delay_level);
+        let Some(millis) = self.delay_levels.millis(level) else {
+            let queue = self.open_queue(&topic, queue_number);
+            return Place { topic, queue_number, queue, tags_code: TagsCode::Hash(tags_code) };
+        };
+        for name in [property::TIMER_DELAY_SEC, property::TIMER_DELAY_MS, property::TIMER_DELIVER_MS] {
+            self.properties.remove(name);
+        }
+        self.properties.put(property::REAL_TOPIC, topic.as_bytes());
+        self.properties.put_number(property::REAL_QID, queue_number.into());
+        let queue_number = delay::queue_id(level);
+        let queue = self.open_queue(names::SCHEDULE_TOPIC, queue_number);
+        Place { topic: Cow::Borrowed(names::SCHEDULE_TOPIC), queue_number, queue, tags_code: TagsCode::StoreTimePlus(millis) }
+    }
+
+    /// The dead-letter topic of a group, made if it is new.
+    pub(super) fn open_dead_letter_topic(&mut self, now: Now, group: &str) -> Result<String, Refusal> {
+        let topic = names::dlq_topic(group);
+        let new = NewTopic { queue_nums: 1, perm: perm::READ | perm::WRITE, order: false, sys_flag: 0 };
+        match self.topics.open(now.wall, &topic, new) {
+            Ok(_) => Ok(topic),
+            Err(error) => Err(Refusal::system(format!("topic[{topic}] not exist: {error}"))),
+        }
+    }
+
+    /// Gives the message whose properties are in the buffer a key of its own, as its client did not.
+    fn append_unique_key(&mut self, now: Now) -> UniqueKey {
+        let id = self.unique_ids.next_id(now.wall.0);
+        self.properties.append(property::UNIQ_KEY, id.as_str().as_bytes());
+        unique_key(id.as_str().as_bytes())
+    }
+
+    fn multi_tags_flag(&self, topic: &str) -> i32 {
+        match self.topics.get(topic).map(|entry| entry.config().topic_filter_type) {
+            Some(TopicFilterType::MultiTag) => message_flag::MULTI_TAGS,
+            _ => 0,
+        }
+    }
+
+    fn sending_forbidden(&self) -> Refusal {
+        Refusal::new(ResponseCode::NoPermission, format!("the broker[{}] sending message is forbidden", self.config.address.ip()))
+    }
+
+    fn illegal_message(&self) -> Refusal {
+        let remark = format!(
+            "the message is illegal, maybe msg body or properties length not matched. msg body length limit {}B, msg properties length limit 32KB.",
+            self.config.max_message_size
+        );
+        Refusal::new(ResponseCode::MessageIllegal, remark)
+    }
+
+    /// The answer for what storage did not take.
+    fn not_stored(&self, error: &AppendError) -> Refusal {
+        match error {
+            AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
+            AppendError::NoSpace(_) | AppendError::ReadOnly(_) => Refusal::new(
+                ResponseCode::ServiceNotAvailable,
+                format!("service not available now. It may be caused by one of the following reasons: {error}"),
+            ),
+        }
+    }
+}
+
+/// The answer for a topic that does not exist and may not be made.
+pub(super) fn topic_missing(topic: &str) -> Refusal {
+    Refusal::new(ResponseCode::TopicNotExist, format!("topic[{topic}] not exist, apply first please!{FAQ_SUFFIX}"))
+}
+
+/// The answer for a group that does not exist and may not be made.
+pub(super) fn group_missing(group: &str) -> Refusal {
+    Refusal::new(ResponseCode::SubscriptionGroupNotExist, format!("subscription group not exist, {group} {FAQ_SUFFIX}"))
+}
+
+/// A key that fits inline; a longer one is stored with the message but not mirrored.
+fn unique_key(key: &[u8]) -> UniqueKey {
+    if key.len() <= 64 { UniqueKey::from_slice(key) } else { UniqueKey::new() }
+}
