@@ -26,7 +26,7 @@ pub mod subscription;
 pub mod sys_flag;
 pub mod text;
 
-pub use command::{Command, Flag};
+pub use command::{Command, CommandError, Flag};
 pub use ext::ExtFields;
 pub use frame::{Frame, FrameDecoder, FrameError, SerializeType};
 pub use text::Text;
