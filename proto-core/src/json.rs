@@ -21,9 +21,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Objects and arrays inside each other; more are refused before they cost stack.
 pub const MAX_DEPTH: u8 = 64;
 
-/// Objects and arrays in one text; more are refused, so that a text cannot claim many times its own size in memory.
-/// A broker with half a million topics still registers.
-pub const MAX_CONTAINERS: u32 = 1 << 20;
+/// Objects and arrays in one body; more are refused, so that a body cannot claim many times its own size in memory.
+/// A frame full of topics, registered by name, stays well below.
+pub const MAX_CONTAINERS: u32 = 1 << 18;
 
 /// How JSON is written. Members that are `None` are left out in all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +36,24 @@ pub enum Dialect {
     Pretty,
 }
 
-/// Reads a value. Its own strings are always copies, as keys and escapes may not lie in `bytes` as they are meant.
+/// Reads the body of a command. Strings are always copies, as keys and escapes may not lie in `bytes` as they are meant.
 ///
 /// # Errors
 /// [`JsonError`] with the place where reading stopped.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    let mut cursor = cursor::Cursor::new(bytes)?;
+    read(bytes, MAX_CONTAINERS)
+}
+
+/// [`from_slice`] for a table on disk, which only brokers write and which may be larger than any body.
+///
+/// # Errors
+/// [`JsonError`] with the place where reading stopped.
+pub fn from_table<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
+    read(bytes, u32::MAX)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], containers: u32) -> Result<T, JsonError> {
+    let mut cursor = cursor::Cursor::new(bytes, containers)?;
     let value = T::deserialize(read::Reader::new(&mut cursor)).map_err(|error| error.or_at(cursor.position()))?;
     cursor.finish()?;
     Ok(value)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{JsonError, JsonErrorKind, MAX_CONTAINERS, MAX_DEPTH};
+use super::{JsonError, JsonErrorKind, MAX_DEPTH};
 use crate::text::Text;
 
 /// Walks over a text, token by token.
@@ -11,7 +11,8 @@ pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,
     depth: u8,
-    containers: u32,
+    /// Objects and arrays that may still come.
+    allowance: u32,
 }
 
 /// A value that is neither an object nor an array.
@@ -34,9 +35,9 @@ pub(super) enum Key<'t> {
 }
 
 impl<'t> Cursor<'t> {
-    pub(super) fn new(bytes: &'t [u8]) -> Result<Self, JsonError> {
+    pub(super) fn new(bytes: &'t [u8], allowance: u32) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|error| JsonError::new(JsonErrorKind::NotUtf8, error.valid_up_to()))?;
-        let mut cursor = Self { text, at: 0, depth: 0, containers: 0 };
+        let mut cursor = Self { text, at: 0, depth: 0, allowance };
         if cursor.peek().is_none() {
             return Err(cursor.error(JsonErrorKind::Empty));
         }
@@ -45,17 +46,17 @@ impl<'t> Cursor<'t> {
 
     /// A cursor over a text that stands inside this one, with the same limits.
     pub(super) fn inner<'s>(&self, text: &'s str) -> Cursor<'s> {
-        Cursor { text, at: 0, depth: self.depth, containers: self.containers }
+        Cursor { text, at: 0, depth: self.depth, allowance: self.allowance }
     }
 
-    /// Objects and arrays so far.
-    pub(super) const fn containers(&self) -> u32 {
-        self.containers
+    /// Takes over what an inner cursor has left of the allowance.
+    pub(super) const fn set_allowance(&mut self, allowance: u32) {
+        self.allowance = allowance;
     }
 
-    /// Takes over what an inner cursor has counted.
-    pub(super) const fn set_containers(&mut self, containers: u32) {
-        self.containers = containers;
+    /// Objects and arrays that may still come.
+    pub(super) const fn allowance(&self) -> u32 {
+        self.allowance
     }
 
     pub(super) const fn position(&self) -> usize {
@@ -120,10 +121,7 @@ impl<'t> Cursor<'t> {
         if depth > u32::from(MAX_DEPTH) {
             return Err(self.error(JsonErrorKind::TooDeep));
         }
-        if self.containers == MAX_CONTAINERS {
-            return Err(self.error(JsonErrorKind::TooMany));
-        }
-        self.containers += 1;
+        self.allowance = self.allowance.checked_sub(1).ok_or_else(|| self.error(JsonErrorKind::TooMany))?;
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub enum JsonErrorKind {
     /// More levels than [`super::MAX_DEPTH`].
     #[error("nested too deeply")]
     TooDeep,
-    /// More objects and arrays than [`super::MAX_CONTAINERS`].
+    /// More objects and arrays than [`super::MAX_CONTAINERS`], or in a table than can be counted.
     #[error("too many objects and arrays")]
     TooMany,
     /// More text after the value.

@@ -36,8 +36,8 @@ impl<'a, 't> KeyReader<'a, 't> {
         let position = self.around.position();
         let mut inner = self.around.inner(self.text());
         let value = read(Reader::new(&mut inner)).and_then(|value| inner.finish().map(|()| value));
-        let used = inner.containers();
-        self.around.set_containers(used);
+        let left = inner.allowance();
+        self.around.set_allowance(left);
         value.map_err(|error| error.moved_to(position))
     }
 }

@@ -45,7 +45,7 @@ impl KvConfig {
     /// [`KvConfigError`] if it is not JSON of the right shape.
     pub fn from_file(content: Option<&[u8]>, max_bytes: usize) -> Result<Self, KvConfigError> {
         let wrapper: KvConfigSerializeWrapper = match content {
-            Some(content) if !content.is_empty() => json::from_slice(content)?,
+            Some(content) if !content.is_empty() => json::from_table(content)?,
             _ => KvConfigSerializeWrapper::default(),
         };
         let namespaces = wrapper.config_table.into_iter().map(|(name, keys)| (name, keys.into_iter().collect()));

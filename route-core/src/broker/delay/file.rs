@@ -14,7 +14,7 @@ impl DelaySchedule {
     /// # Errors
     /// The content is no such table; nothing was taken in.
     pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
-        let saved: DelayOffsetSerializeWrapper = json::from_slice(content)?;
+        let saved: DelayOffsetSerializeWrapper = json::from_table(content)?;
         self.version = saved.data_version;
         for (level, offset) in saved.offset_table {
             if let Some(cursor) = self.cursor(level) {

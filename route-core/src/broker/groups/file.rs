@@ -13,7 +13,7 @@ impl GroupTable {
     /// # Errors
     /// The content is no such table; nothing was taken in.
     pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
-        let saved: SubscriptionGroupWrapper = json::from_slice(content)?;
+        let saved: SubscriptionGroupWrapper = json::from_table(content)?;
         self.version = saved.data_version;
         for (name, mut config) in saved.subscription_group_table {
             config.group_name.clone_from(&name);

@@ -15,7 +15,7 @@ impl OffsetTable {
     /// # Errors
     /// The content is no such table; nothing was taken in.
     pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
-        let saved: ConsumerOffsetSerializeWrapper = json::from_slice(content)?;
+        let saved: ConsumerOffsetSerializeWrapper = json::from_table(content)?;
         self.version = saved.data_version;
         self.take_in(&saved.offset_table, |progress, offset| progress.committed = Some(offset));
         if let Some(pulled) = &saved.pull_offset_table {

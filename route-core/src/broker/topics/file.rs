@@ -15,7 +15,7 @@ impl TopicTable {
     /// # Errors
     /// The content is no such table; nothing was taken in.
     pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
-        let saved: TopicConfigSerializeWrapper = json::from_slice(content)?;
+        let saved: TopicConfigSerializeWrapper = json::from_table(content)?;
         // Without automatic creation no template is made at the start; one that an earlier run has saved must not make topics either.
         let auto_create = self.entries.contains_key(names::AUTO_CREATE_TOPIC);
         self.version = saved.data_version;
