@@ -7,7 +7,7 @@
 //! registers under a new broker name leaves its old one; a refused registration leaves no trace; time in which this process did not
 //! run does not count as silence of a broker; routes filtered by zone come in the JSON dialect that the client asked for.
 
-use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque};
 
 use proto_core::{Command, code::RequestCode};
 
@@ -180,9 +180,4 @@ impl std::fmt::Display for Shown<'_> {
         let BrokerAddrInfo { cluster_name, broker_addr }: &BrokerAddrInfo = self.0;
         write!(out, "broker {broker_addr} of cluster {cluster_name}")
     }
-}
-
-/// Clones nothing: the address as a key.
-fn info(cluster_name: &str, broker_addr: &str) -> BrokerAddrInfo {
-    BrokerAddrInfo { cluster_name: Arc::from(cluster_name), broker_addr: Arc::from(broker_addr) }
 }

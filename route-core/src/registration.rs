@@ -3,13 +3,18 @@
 //! Each name server is told everything when the link stands and every [period](RegistrationConfig::period), and what is new as soon
 //! as it is new. Nothing here waits: a name server that is away is dialled again with growing pauses, the others do not notice.
 
-use std::{borrow::Cow, collections::BTreeMap, collections::BTreeSet, collections::VecDeque, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use proto_core::{
-    Command,
+    Command, Text,
     bodies::{KvTable, RegisterBrokerBody, TopicConfigAndMappingSerializeWrapper},
     code::{RequestCode, ResponseCode},
+    headers::{DecodeExt, RegisterBrokerResponse},
     json,
 };
 
@@ -329,12 +334,13 @@ fn unregister(config: &RegistrationConfig) -> Request {
 
 /// What a success carries. A body that cannot be read tells of no ordered topics, as one that is not there.
 fn read_result(response: &Command<'_>) -> RegisterBrokerResult {
-    let field = |name| response.ext.get(name).map(|text| text.to_cow().into_owned()).filter(|text| !text.is_empty());
+    let header = RegisterBrokerResponse::decode_ext(&response.ext).unwrap_or_default();
+    let text = |field: Option<Text<'_>>| field.filter(|text| !text.is_empty()).map(|text| text.to_cow().into_owned());
     let table = if response.body.is_empty() { None } else { json::from_slice::<KvTable>(response.body).ok() };
     RegisterBrokerResult {
         order_topics: table.map(|table| table.table.into_iter().collect()),
-        master_addr: field("masterAddr"),
-        ha_server_addr: field("haServerAddr"),
+        master_addr: text(header.master_addr),
+        ha_server_addr: text(header.ha_server_addr),
     }
 }
 

@@ -14,8 +14,8 @@ ext_header! {
         cluster_name: Text<'a> = "clusterName",
         /// Where slaves reach it.
         ha_server_addr: Text<'a> = "haServerAddr",
-        /// 0 is the master.
-        broker_id: i64 = "brokerId",
+        /// 0 is the master; who does not say is not taken for one.
+        broker_id: Option<i64> = "brokerId",
         /// How long it may be silent, in ms; missing means the name server's own limit.
         heartbeat_timeout_millis: Option<i64> = "heartbeatTimeoutMillis",
         /// Whether a slave may act for a lost master; brokers before 5 do not say.

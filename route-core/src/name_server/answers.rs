@@ -7,17 +7,23 @@ use proto_core::{
     Command, Text,
     bodies::{DataVersion, GetBrokerMemberGroupResponseBody, KvTable, TopicRouteData},
     code::{RequestCode, ResponseCode},
+    headers::{
+        AddWritePermOfBrokerRequest, BrokerHeartbeatRequest, DecodeExt, DeleteKvConfigRequest, DeleteTopicFromNamesrvRequest, FieldError,
+        GetBrokerMemberGroupRequest, GetKvConfigRequest, GetKvListByNamespaceRequest, GetRouteInfoRequest, GetTopicsByClusterRequest,
+        PutKvConfigRequest, QueryDataVersionRequest, RegisterBrokerRequest, RegisterTopicRequest, UnregisterBrokerRequest,
+        WipeWritePermOfBrokerRequest,
+    },
     json::{self, Dialect},
     names,
 };
 use serde::Serialize;
 
 use super::{
-    Answer, NameServer, info,
+    Answer, NameServer,
     kv::{Namespace, ORDER_TOPIC_CONFIG},
     register_body,
     routes::{
-        TopicQueues,
+        BrokerAddrInfo, TopicQueues,
         lists::UnitTopics,
         pick_up::keep_zone,
         register::{Refused, Registered, Registration},
@@ -36,53 +42,60 @@ const STANDARD_JSON_VERSION: i32 = 401;
 
 impl NameServer {
     pub(super) fn answer(&mut self, now: Now, peer: Peer, code: RequestCode, command: &Command<'_>) -> Answer {
+        self.try_answer(now, peer, code, command).unwrap_or_else(|error| system_error(error.to_string()).into())
+    }
+
+    fn try_answer(&mut self, now: Now, peer: Peer, code: RequestCode, command: &Command<'_>) -> Result<Answer, FieldError> {
         let reply = match code {
-            RequestCode::PutKvConfig => return self.put_kv_config(command),
-            RequestCode::GetKvConfig => self.get_kv_config(command),
-            RequestCode::DeleteKvConfig => return self.delete_kv_config(command),
-            RequestCode::GetKvlistByNamespace => self.kv_list(command),
-            RequestCode::RegisterBroker => self.register_broker(now, peer, command),
-            RequestCode::UnregisterBroker => self.unregister_broker(command),
-            RequestCode::BrokerHeartbeat => self.broker_heartbeat(now, command),
-            RequestCode::QueryDataVersion => self.query_data_version(now, command),
-            RequestCode::GetRouteinfoByTopic => self.route_info(now, command),
+            RequestCode::PutKvConfig => return Ok(self.put_kv_config(&read(command)?)),
+            RequestCode::GetKvConfig => self.get_kv_config(&read(command)?),
+            RequestCode::DeleteKvConfig => return Ok(self.delete_kv_config(&read(command)?)),
+            RequestCode::GetKvlistByNamespace => self.kv_list(&read(command)?),
+            RequestCode::RegisterBroker => self.register_broker(now, peer, &read(command)?, command),
+            RequestCode::UnregisterBroker => self.unregister_broker(&read(command)?),
+            RequestCode::BrokerHeartbeat => self.broker_heartbeat(now, &read(command)?),
+            RequestCode::QueryDataVersion => self.query_data_version(now, &read(command)?, command.body),
+            RequestCode::GetRouteinfoByTopic => self.route_info(now, &read(command)?, command.version),
             RequestCode::GetBrokerClusterInfo => body(&self.routes.cluster_info(), Dialect::Default),
-            RequestCode::GetBrokerMemberGroup => self.member_group(command),
+            RequestCode::GetBrokerMemberGroup => self.member_group(&read(command)?),
             RequestCode::WipeWritePermOfBroker => {
-                let count = self.routes.wipe_write_perm(&text(command, "brokerName"));
-                count_of("wipeTopicCount", count)
+                let WipeWritePermOfBrokerRequest { broker_name } = read(command)?;
+                count_of("wipeTopicCount", self.routes.wipe_write_perm(&broker_name.to_cow()))
             }
             RequestCode::AddWritePermOfBroker => {
-                let count = self.routes.add_write_perm(&text(command, "brokerName"));
-                count_of("addTopicCount", count)
+                let AddWritePermOfBrokerRequest { broker_name } = read(command)?;
+                count_of("addTopicCount", self.routes.add_write_perm(&broker_name.to_cow()))
             }
             RequestCode::GetAllTopicListFromNameserver => {
                 enabled(self.config.enable_all_topic_list, || body(&self.routes.all_topics(), Dialect::Default))
             }
             RequestCode::GetTopicsByCluster => {
-                enabled(self.config.enable_topic_list, || body(&self.routes.topics_of_cluster(&text(command, "cluster")), Dialect::Default))
+                let GetTopicsByClusterRequest { cluster } = read(command)?;
+                let topics = || body(&self.routes.topics_of_cluster(&cluster.to_cow()), Dialect::Default);
+                enabled(self.config.enable_topic_list, topics)
             }
             RequestCode::GetSystemTopicListFromNs => body(&self.routes.system_topics(), Dialect::Default),
             RequestCode::GetUnitTopicList => self.unit_topics(UnitTopics::Unit),
             RequestCode::GetHasUnitSubTopicList => self.unit_topics(UnitTopics::UnitSub),
             RequestCode::GetHasUnitSubUnunitTopicList => self.unit_topics(UnitTopics::UnitSubUnunit),
-            RequestCode::DeleteTopicInNamesrv => self.delete_topic(command),
-            RequestCode::RegisterTopicInNamesrv => self.register_topic(command),
+            RequestCode::DeleteTopicInNamesrv => self.delete_topic(&read(command)?),
+            RequestCode::RegisterTopicInNamesrv => self.register_topic(&read(command)?, command.body),
             _ => Reply::not_supported(command.code),
         };
-        Answer::Now(reply)
+        Ok(Answer::Now(reply))
     }
 
-    fn put_kv_config(&mut self, command: &Command<'_>) -> Answer {
-        let (Some(namespace), Some(key)) = (field(command, "namespace"), field(command, "key")) else {
+    fn put_kv_config(&mut self, request: &PutKvConfigRequest<'_>) -> Answer {
+        let (Some(namespace), Some(key)) = (request.namespace, request.key) else {
             return system_error("namespace or key is null").into();
         };
         if !self.saves.has_room() {
-            return Reply::error(ResponseCode::SystemBusy, "too many changes wait to be saved").into();
+            return too_many_saves().into();
         }
-        // Java keeps a null that reads like a missing key.
-        let changed = match field(command, "value") {
-            Some(value) => self.kv.put(&namespace, &key, &value).map(|()| true),
+        let (namespace, key) = (namespace.to_cow(), key.to_cow());
+        // Java keeps a null, which reads like a missing key.
+        let changed = match request.value {
+            Some(value) => self.kv.put(&namespace, &key, &value.to_cow()).map(|()| true),
             None => Ok(self.kv.delete(&namespace, &key)),
         };
         match changed {
@@ -92,59 +105,58 @@ impl NameServer {
         }
     }
 
-    fn get_kv_config(&self, command: &Command<'_>) -> Reply {
-        let (namespace, key) = (text(command, "namespace"), text(command, "key"));
+    fn get_kv_config(&self, request: &GetKvConfigRequest<'_>) -> Reply {
+        let (namespace, key) = (request.namespace.to_cow(), request.key.to_cow());
         match self.kv.get(&namespace, &key) {
             Some(value) => fields(vec![("value", value.to_owned().into())]),
             None => Reply::error(ResponseCode::QueryNotFound, format!("No config item, Namespace: {namespace} Key: {key}")),
         }
     }
 
-    fn delete_kv_config(&mut self, command: &Command<'_>) -> Answer {
+    fn delete_kv_config(&mut self, request: &DeleteKvConfigRequest<'_>) -> Answer {
+        let (Some(namespace), Some(key)) = (request.namespace, request.key) else {
+            return Reply::ok().into();
+        };
         if !self.saves.has_room() {
-            return Reply::error(ResponseCode::SystemBusy, "too many changes wait to be saved").into();
+            return too_many_saves().into();
         }
-        match self.kv.delete(&text(command, "namespace"), &text(command, "key")) {
+        match self.kv.delete(&namespace.to_cow(), &key.to_cow()) {
             true => Answer::WhenSaved(Reply::ok()),
             false => Reply::ok().into(),
         }
     }
 
-    fn kv_list(&self, command: &Command<'_>) -> Reply {
-        let namespace = text(command, "namespace");
+    fn kv_list(&self, request: &GetKvListByNamespaceRequest<'_>) -> Reply {
+        let namespace = request.namespace.to_cow();
         match self.kv.namespace(&namespace) {
             Some(keys) => Reply::with_body(kv_table(keys)),
             None => Reply::error(ResponseCode::QueryNotFound, format!("No config item, Namespace: {namespace}")),
         }
     }
 
-    fn register_broker(&mut self, now: Now, peer: Peer, command: &Command<'_>) -> Reply {
-        let crc: u32 = number(command, "bodyCrc32").unwrap_or(0);
+    fn register_broker(&mut self, now: Now, peer: Peer, request: &RegisterBrokerRequest<'_>, command: &Command<'_>) -> Reply {
+        let crc = u32::from_ne_bytes(request.body_crc32.to_ne_bytes());
         if crc != 0 && crc != proto_core::record::body_crc(command.body) {
             return system_error("crc32 not match");
         }
-        let body = match register_body::read(command.body, command.version, flag(command, "compressed").unwrap_or(false)) {
+        let body = match register_body::read(command.body, command.version, request.compressed) {
             Ok(body) => body,
             Err(error) => return system_error(format!("the topics cannot be read: {error}")),
         };
-        let (cluster_name, broker_addr, broker_name) =
-            (text(command, "clusterName"), text(command, "brokerAddr"), text(command, "brokerName"));
-        let Some(broker_id) = number(command, "brokerId") else {
+        let (broker_addr, broker_name) = (request.broker_addr.to_cow(), request.broker_name.to_cow());
+        let Some(broker_id) = request.broker_id.filter(|_| !broker_addr.is_empty() && !broker_name.is_empty()) else {
             return system_error("register broker failed");
         };
-        if broker_addr.is_empty() || broker_name.is_empty() {
-            return system_error("register broker failed");
-        }
-        let (ha_server_addr, zone_name) = (text(command, "haServerAddr"), field(command, "__ZONE_NAME"));
-        let info = info(&cluster_name, &broker_addr);
+        let zone_name = request.zone_name.map(|zone| zone.to_cow());
+        let info = info(request.cluster_name, request.broker_addr);
         let wrapper = &body.topic_config_serialize_wrapper;
         let registration = Registration {
             info: info.clone(),
             broker_name: &broker_name,
             broker_id,
-            ha_server_addr: &ha_server_addr,
+            ha_server_addr: &request.ha_server_addr.to_cow(),
             zone_name: zone_name.as_deref(),
-            enable_acting_master: flag(command, "enableActingMaster"),
+            enable_acting_master: request.enable_acting_master,
             data_version: wrapper.data_version,
             topics: wrapper
                 .topic_config_table
@@ -169,8 +181,8 @@ impl NameServer {
                 return system_error("register broker failed");
             }
         };
-        let timeout = number(command, "heartbeatTimeoutMillis").map_or(BROKER_TIMEOUT, Millis);
-        self.liveness.handle_heard(now.mono, info, peer.id, timeout);
+        let timeout = request.heartbeat_timeout_millis.and_then(|timeout| u64::try_from(timeout).ok());
+        self.liveness.handle_heard(now.mono, info, peer.id, timeout.map_or(BROKER_TIMEOUT, Millis));
         if let Some(displaced) = &registered.displaced {
             let text = format!("broker {broker_name} {broker_id} is now at {broker_addr}, it was at {displaced}");
             self.notice(NoticeLevel::Warn, text);
@@ -195,24 +207,24 @@ impl NameServer {
         Reply { header, ..order_topics.map_or_else(Reply::ok, |keys| Reply::with_body(kv_table(keys))) }
     }
 
-    fn unregister_broker(&mut self, command: &Command<'_>) -> Reply {
-        let info = info(&text(command, "clusterName"), &text(command, "brokerAddr"));
+    fn unregister_broker(&mut self, request: &UnregisterBrokerRequest<'_>) -> Reply {
+        let info = info(request.cluster_name, request.broker_addr);
         self.liveness.forget(&info);
         self.unregister(&[info]);
         Reply::ok()
     }
 
-    fn broker_heartbeat(&mut self, now: Now, command: &Command<'_>) -> Reply {
-        self.liveness.handle_sign_of_life(now.mono, &info(&text(command, "clusterName"), &text(command, "brokerAddr")));
+    fn broker_heartbeat(&mut self, now: Now, request: &BrokerHeartbeatRequest<'_>) -> Reply {
+        self.liveness.handle_sign_of_life(now.mono, &info(request.cluster_name, request.broker_addr));
         Reply::ok()
     }
 
-    fn query_data_version(&mut self, now: Now, command: &Command<'_>) -> Reply {
-        let theirs: DataVersion = match json::from_slice(command.body) {
+    fn query_data_version(&mut self, now: Now, request: &QueryDataVersionRequest<'_>, version: &[u8]) -> Reply {
+        let theirs: DataVersion = match json::from_slice(version) {
             Ok(version) => version,
             Err(error) => return system_error(format!("the data version cannot be read: {error}")),
         };
-        let info = info(&text(command, "clusterName"), &text(command, "brokerAddr"));
+        let info = info(request.cluster_name, request.broker_addr);
         self.liveness.handle_sign_of_life(now.mono, &info);
         let ours = self.routes.data_version(&info);
         let changed = if ours == Some(&theirs) { "false" } else { "true" };
@@ -220,11 +232,11 @@ impl NameServer {
         Reply { header, ..ours.map_or_else(Reply::ok, |version| body(version, Dialect::Default)) }
     }
 
-    fn route_info(&self, now: Now, command: &Command<'_>) -> Reply {
+    fn route_info(&self, now: Now, request: &GetRouteInfoRequest<'_>, version: i32) -> Reply {
         if self.config.need_wait_for_service && now.mono < self.started + self.config.wait_seconds_for_service {
             return system_error("name server not ready");
         }
-        let topic = text(command, "topic");
+        let topic = request.topic.to_cow();
         let Some(mut route) = self.routes.pick_up(&topic, self.config.support_acting_master) else {
             let suffix = names::FAQ_SUFFIX;
             let remark = format!("No topic route info in name server for the topic: {topic}{suffix}");
@@ -233,41 +245,49 @@ impl NameServer {
         if self.config.order_message_enable {
             route.order_topic_conf = self.kv.get(ORDER_TOPIC_CONFIG, &topic).map(str::to_owned);
         }
-        if flag(command, "__ZONE_MODE").unwrap_or(false)
-            && let Some(zone) = field(command, "__ZONE_NAME").filter(|zone| !zone.trim().is_empty())
+        if let Some(zone) = request.zone_name.filter(|_| request.zone_mode).map(|zone| zone.to_cow())
+            && !zone.trim().is_empty()
         {
             keep_zone(&mut route, &zone);
         }
-        let standard = command.version >= STANDARD_JSON_VERSION || flag(command, "acceptStandardJsonOnly").unwrap_or(false);
+        let standard = version >= STANDARD_JSON_VERSION || request.accept_standard_json_only == Some(true);
         body(&route, if standard { Dialect::Standard } else { Dialect::Default })
     }
 
-    fn member_group(&self, command: &Command<'_>) -> Reply {
-        let group = self.routes.member_group(&text(command, "clusterName"), &text(command, "brokerName"));
-        body(&GetBrokerMemberGroupResponseBody { broker_member_group: group }, Dialect::Default)
+    fn member_group(&self, request: &GetBrokerMemberGroupRequest<'_>) -> Reply {
+        let broker_member_group = self.routes.member_group(&request.cluster_name.to_cow(), &request.broker_name.to_cow());
+        body(&GetBrokerMemberGroupResponseBody { broker_member_group }, Dialect::Default)
     }
 
     fn unit_topics(&self, which: UnitTopics) -> Reply {
         enabled(self.config.enable_topic_list, || body(&self.routes.unit_topics(which), Dialect::Default))
     }
 
-    fn delete_topic(&mut self, command: &Command<'_>) -> Reply {
-        let cluster = field(command, "clusterName").filter(|cluster| !cluster.is_empty());
-        self.routes.delete_topic(&text(command, "topic"), cluster.as_deref());
+    fn delete_topic(&mut self, request: &DeleteTopicFromNamesrvRequest<'_>) -> Reply {
+        let cluster = request.cluster_name.filter(|cluster| !cluster.is_empty()).map(|cluster| cluster.to_cow());
+        self.routes.delete_topic(&request.topic.to_cow(), cluster.as_deref());
         Reply::ok()
     }
 
-    fn register_topic(&mut self, command: &Command<'_>) -> Reply {
-        let route: TopicRouteData = match json::from_slice(command.body) {
+    fn register_topic(&mut self, request: &RegisterTopicRequest<'_>, queues: &[u8]) -> Reply {
+        let route: TopicRouteData = match json::from_slice(queues) {
             Ok(route) => route,
             Err(error) => return system_error(format!("the queues cannot be read: {error}")),
         };
-        let topic = text(command, "topic");
+        let topic = request.topic.to_cow();
         if !self.routes.register_topic(&topic, &route.queue_datas) {
             self.notice(NoticeLevel::Warn, format!("not all queues of topic {topic} were taken: unknown broker or no room"));
         }
         Reply::ok()
     }
+}
+
+fn read<'a, H: DecodeExt<'a>>(command: &Command<'a>) -> Result<H, FieldError> {
+    H::decode_ext(&command.ext)
+}
+
+fn info(cluster_name: Text<'_>, broker_addr: Text<'_>) -> BrokerAddrInfo {
+    BrokerAddrInfo { cluster_name: cluster_name.to_cow().into(), broker_addr: broker_addr.to_cow().into() }
 }
 
 fn body<T: Serialize>(value: &T, dialect: Dialect) -> Reply {
@@ -291,24 +311,10 @@ fn system_error(remark: impl Into<Cow<'static, str>>) -> Reply {
     Reply::error(ResponseCode::SystemError, remark)
 }
 
+fn too_many_saves() -> Reply {
+    Reply::error(ResponseCode::SystemBusy, "too many changes wait to be saved")
+}
+
 fn enabled(enabled: bool, reply: impl FnOnce() -> Reply) -> Reply {
     if enabled { reply() } else { system_error("disable") }
-}
-
-fn field<'a>(command: &Command<'a>, name: &str) -> Option<Cow<'a, str>> {
-    command.ext.get(name).map(|text: Text<'a>| text.to_cow())
-}
-
-/// A field that Java would fail on if it were missing; it reads as a name that nobody has.
-fn text<'a>(command: &Command<'a>, name: &str) -> Cow<'a, str> {
-    field(command, name).unwrap_or_default()
-}
-
-fn number<T: std::str::FromStr>(command: &Command<'_>, name: &str) -> Option<T> {
-    field(command, name)?.trim().parse().ok()
-}
-
-/// As Java reads a boolean: anything but `true` in any case is false.
-fn flag(command: &Command<'_>, name: &str) -> Option<bool> {
-    field(command, name).map(|value| value.eq_ignore_ascii_case("true"))
 }

@@ -200,6 +200,24 @@ fn a_broker_of_before_3_0_11_sends_the_bare_topic_table() {
 }
 
 #[test]
+fn a_compressed_registration_is_read() {
+    let part = |text: &[u8]| [&u32::try_from(text.len()).expect("short").to_be_bytes(), text].concat();
+    let version = part(br#"{"counter":1,"stateVersion":0,"timestamp":2}"#);
+    let topics = [2u32.to_be_bytes().to_vec(), part(b"T 8 8 6 SINGLE_TAG"), part(b"U 1 1 4 SINGLE_TAG")].concat();
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &[version, topics, part(b"[]"), vec![0; 4]].concat()).expect("memory takes all");
+    let body = encoder.finish().expect("memory takes all");
+    let mut server = server(NameServerConfig::default());
+    let mut ext = MASTER.to_vec();
+    ext.push(("compressed", "true"));
+    assert_eq!(ask_command(&mut server, 0, BROKER, &command(RequestCode::RegisterBroker, &ext, &body)).code, ResponseCode::Success);
+    let reply = ask(&mut server, RequestCode::GetRouteinfoByTopic, &[("topic", "U")]);
+    assert!(body_of(&reply).contains(r#""perm":4,"readQueueNums":1"#));
+    let broken = ask_command(&mut server, 0, BROKER, &command(RequestCode::RegisterBroker, &ext, &body[1..]));
+    assert_eq!(broken.code, ResponseCode::SystemError);
+}
+
+#[test]
 fn a_silent_broker_leaves_the_routes_after_two_minutes_and_its_connection_is_closed() {
     let mut server = server(NameServerConfig::default());
     register(&mut server, 0);
