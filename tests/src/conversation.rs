@@ -1,0 +1,288 @@
+//! Recorded conversations: what a client said to Java is said to the machines, and every answer is compared with Java's.
+//!
+//! Not compared are moments, places in the log and the numbers of machines; everything else has to be equal.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    net::SocketAddr,
+    path::Path,
+};
+
+use proto_core::{
+    Command,
+    code::RequestCode,
+    frame::{Decoded, FrameDecoder},
+    json,
+};
+use route_core::Millis;
+use serde_json::Value;
+
+use crate::{
+    client::TestClient,
+    cluster::{Cluster, NodeId},
+    packet::Packet,
+    requests::Stored,
+};
+
+/// One line of a recording.
+#[derive(Debug)]
+struct Line {
+    at: u64,
+    connection: u64,
+    to_names: bool,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Connected,
+    Closed,
+    Said(Vec<u8>),
+    Answered(Packet),
+    /// A request of the broker's own.
+    Asked(Packet),
+}
+
+/// A recorded conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    lines: Vec<Line>,
+    keys_by_broker: bool,
+}
+
+/// A request of the recording and what became of it.
+#[derive(Debug)]
+struct Exchange {
+    client: TestClient,
+    opaque: i32,
+    code: i32,
+    expected: Packet,
+}
+
+impl Conversation {
+    /// Reads one of `tests/golden`.
+    ///
+    /// # Panics
+    /// If there is no such recording.
+    #[must_use]
+    pub fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name).with_extension("jsonl");
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { lines: text.lines().map(read_line).collect(), keys_by_broker: false }
+    }
+
+    /// The same for a client that leaves the unique keys of its messages to the broker, so that they cannot be equal.
+    #[must_use]
+    pub fn with_keys_by_broker(self) -> Self {
+        Self { keys_by_broker: true, ..self }
+    }
+
+    /// Says everything to a cluster at the recorded times and returns what differs, one difference a line.
+    ///
+    /// # Panics
+    /// If a recorded place of a message was never told to the client.
+    pub fn replay(&self, cluster: &mut Cluster, names: NodeId, broker: NodeId) -> String {
+        let mut clients = BTreeMap::new();
+        let mut exchanges: Vec<Exchange> = Vec::new();
+        let mut asked: BTreeSet<(u64, i32)> = BTreeSet::new();
+        let mut codes = BTreeMap::new();
+        let start = self.lines.first().map_or(0, |line| line.at);
+        let begun = cluster.now().mono;
+        for line in &self.lines {
+            let due = begun + Millis(line.at - start);
+            cluster.advance(due.saturating_sub(cluster.now().mono));
+            let node = if line.to_names { names } else { broker };
+            let client = *clients.entry(line.connection).or_insert_with(|| TestClient::new(cluster));
+            match &line.what {
+                What::Connected => {}
+                What::Closed => client.disconnect(cluster, node),
+                What::Said(frame) => {
+                    let (code, opaque) = say(cluster, client, node, frame, &exchanges);
+                    codes.insert((line.connection, opaque), code);
+                }
+                What::Answered(packet) => exchanges.push(Exchange {
+                    client,
+                    opaque: packet.opaque,
+                    code: codes.get(&(line.connection, packet.opaque)).copied().unwrap_or(0),
+                    expected: packet.clone(),
+                }),
+                What::Asked(packet) => {
+                    asked.insert((line.connection, packet.code));
+                }
+            }
+        }
+        cluster.advance(Millis::from_secs(30));
+        let mut differences = String::new();
+        for exchange in &exchanges {
+            let found = exchange.client.peek(cluster, exchange.opaque).cloned();
+            self.compare(exchange, found.as_ref(), &mut differences);
+        }
+        for (connection, code) in asked {
+            let mut told = false;
+            while let Some(request) = clients[&connection].next_request(cluster) {
+                told |= request.code == code;
+            }
+            if !told {
+                let _ = writeln!(differences, "connection {connection} was never asked {code}");
+            }
+        }
+        differences
+    }
+
+    fn compare(&self, exchange: &Exchange, found: Option<&Packet>, differences: &mut String) {
+        let Exchange { code, opaque, expected, .. } = exchange;
+        let mut differs = |what: &str, expected: &dyn std::fmt::Debug, found: &dyn std::fmt::Debug| {
+            let _ = writeln!(differences, "request {code} number {opaque}, {what}: Java {expected:?}, here {found:?}");
+        };
+        let Some(found) = found else { return differs("answer", expected, &"none") };
+        if expected.code != found.code {
+            return differs("code", &(expected.code, &expected.remark), &(found.code, &found.remark));
+        }
+        if expected.remark != found.remark {
+            differs("remark", &expected.remark, &found.remark);
+        }
+        let (java, here) = (self.fields(expected), self.fields(found));
+        if java != here || expected.has_fields != found.has_fields {
+            differs("fields", &expected.has_fields.then_some(java), &found.has_fields.then_some(here));
+        }
+        if RequestCode::PullMessage.code() == *code || RequestCode::LitePullMessage.code() == *code {
+            let (java, here) = (self.records(expected), self.records(found));
+            if java != here {
+                differs("messages", &java, &here);
+            }
+        } else {
+            let (java, here) = (body(expected), body(found));
+            if java != here {
+                differs("body", &java, &here);
+            }
+        }
+    }
+
+    /// The fields without what cannot be equal; of message ids only how many there are.
+    fn fields(&self, packet: &Packet) -> BTreeMap<String, String> {
+        let fields = packet.fields.iter().map(|(name, value)| {
+            let value = match name.as_str() {
+                "msgId" => format!("{} ids", value.split(',').count()),
+                "timestamp" => "a moment".to_owned(),
+                "transactionId" if self.keys_by_broker => "a key".to_owned(),
+                _ => value.clone(),
+            };
+            (name.clone(), value)
+        });
+        fields.collect()
+    }
+
+    /// The messages without moments and places; the origin of a retried message is a place.
+    fn records(&self, packet: &Packet) -> Vec<Stored> {
+        let mut records = packet.records();
+        for record in &mut records {
+            record.place = 0;
+            record.stored_at = 0;
+            if let Some(origin) = record.properties.get_mut("ORIGIN_MESSAGE_ID") {
+                *origin = "an id".to_owned();
+            }
+            if self.keys_by_broker
+                && let Some(key) = record.properties.get_mut("UNIQ_KEY")
+            {
+                *key = "a key".to_owned();
+            }
+        }
+        records
+    }
+}
+
+fn read_line(line: &str) -> Line {
+    let value: Value = serde_json::from_str(line).expect("a recording is JSON lines");
+    let what = match value["event"].as_str() {
+        Some("connect") => What::Connected,
+        Some(_) => What::Closed,
+        None => {
+            let header = value["header"].to_string();
+            let body = match (value["text"].as_str(), value["hex"].as_str()) {
+                (Some(text), _) => text.as_bytes().to_vec(),
+                (None, Some(hex)) => (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex")).collect(),
+                (None, None) => Vec::new(),
+            };
+            let frame = frame(&header, &body);
+            if value["dir"] == "c2s" {
+                What::Said(frame)
+            } else {
+                let packet = packet(&frame);
+                if packet.flag.is_response() { What::Answered(packet) } else { What::Asked(packet) }
+            }
+        }
+    };
+    let number = |name: &str| value[name].as_u64().expect("a number");
+    Line { at: number("t_ms"), connection: number("conn"), to_names: value["to"] == "namesrv", what }
+}
+
+fn frame(header: &str, body: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let len = |len: usize| u32::try_from(len).expect("frames are small").to_be_bytes();
+    frame.extend(len(4 + header.len() + body.len()));
+    frame.extend(len(header.len()));
+    frame.extend(header.as_bytes());
+    frame.extend(body);
+    frame
+}
+
+fn packet(frame: &[u8]) -> Packet {
+    match FrameDecoder::default().decode(frame) {
+        Ok(Decoded::Frame { frame, .. }) => Packet::own(&Command::decode(frame).expect("Java's headers decode")),
+        other => panic!("not a frame: {other:?}"),
+    }
+}
+
+/// Sends a recorded request; a place in Java's log becomes the same message's place in ours.
+fn say(cluster: &mut Cluster, client: TestClient, node: NodeId, frame: &[u8], exchanges: &[Exchange]) -> (i32, i32) {
+    let said = packet(frame);
+    let bytes = if said.code == RequestCode::ConsumerSendMsgBack.code() {
+        let place = said.number("offset");
+        let ours = our_place(cluster, exchanges, place).unwrap_or_else(|| panic!("nobody was told of the message at {place}"));
+        let header_len = u32::from_be_bytes([0, frame[5], frame[6], frame[7]]) as usize;
+        let mut header: Value = serde_json::from_slice(&frame[8..8 + header_len]).expect("recorded headers are JSON");
+        header["extFields"]["offset"] = Value::String(ours.to_string());
+        self::frame(&header.to_string(), &frame[8 + header_len..])
+    } else {
+        frame.to_vec()
+    };
+    client.expect_answer(cluster, said.opaque, said.flag);
+    client.write_raw(cluster, node, bytes);
+    (said.code, said.opaque)
+}
+
+/// Finds a message that Java had at `place` among what our broker has answered so far.
+fn our_place(cluster: &mut Cluster, exchanges: &[Exchange], place: i64) -> Option<i64> {
+    let is_pull = |exchange: &&Exchange| exchange.code == RequestCode::PullMessage.code();
+    let wanted = exchanges.iter().filter(is_pull).flat_map(|exchange| exchange.expected.records()).find(|record| record.place == place)?;
+    for exchange in exchanges.iter().filter(is_pull) {
+        let Some(answer) = exchange.client.peek(cluster, exchange.opaque) else { continue };
+        let same = |record: &Stored| (&record.body, record.times) == (&wanted.body, wanted.times);
+        if let Some(ours) = answer.records().into_iter().find(same) {
+            return Some(ours.place);
+        }
+    }
+    None
+}
+
+/// JSON as a value, lists of names and queues in order.
+fn body(packet: &Packet) -> Value {
+    if packet.body.is_empty() {
+        return Value::Null;
+    }
+    let mut value: Value = json::from_slice(&packet.body).unwrap_or_else(|error| panic!("{}: {error}", packet.text()));
+    for list in ["consumerIdList", "lockOKMQSet"] {
+        if let Some(items) = value.get_mut(list).and_then(Value::as_array_mut) {
+            items.sort_by_key(Value::to_string);
+        }
+    }
+    value
+}
+
+/// The address under which the recorded broker told clients to reach it.
+#[must_use]
+pub fn recorded_broker() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 2], 20911))
+}

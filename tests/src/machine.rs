@@ -1,0 +1,145 @@
+//! What the harness needs of a machine: the verbs that all of them share, under one roof for boxes of different kinds.
+
+use std::any::Any;
+
+use proto_core::Command;
+use route_core::{
+    Millis, Now, Output, Peer, PeerId, Reply, Storage,
+    broker::Broker,
+    name_server::NameServer,
+    output::{ReplyBody, Ticket},
+    storage::memory::MemoryStorage,
+};
+
+/// A name server or a broker as the cluster drives it.
+pub trait Machine {
+    /// Somebody connected.
+    fn handle_connected(&mut self, now: Now, peer: Peer);
+
+    /// An own attempt to connect has ended.
+    fn handle_dialed(&mut self, now: Now, address: &str, outcome: Option<Peer>);
+
+    /// A command came: a request, or the response to one of our own.
+    fn handle_command(&mut self, now: Now, peer: Peer, command: &Command<'_>);
+
+    /// A connection is gone.
+    fn handle_disconnected(&mut self, now: Now, peer: PeerId);
+
+    /// A table is on disk.
+    fn handle_persisted(&mut self, now: Now, ticket: Ticket);
+
+    /// Time has passed.
+    fn handle_timeout(&mut self, now: Now);
+
+    /// When it wants to be woken.
+    fn poll_timeout(&self) -> Option<Millis>;
+
+    /// What it wants done.
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// Takes the bytes of an answer's body out of its storage, and the answer back.
+    fn take_body(&mut self, reply: Reply) -> Vec<u8>;
+
+    /// The machine itself, for a test that looks inside.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+impl Machine for NameServer {
+    /// A name server learns of a connection by its first request.
+    fn handle_connected(&mut self, _now: Now, _peer: Peer) {}
+
+    fn handle_dialed(&mut self, now: Now, address: &str, outcome: Option<Peer>) {
+        Self::handle_dialed(self, now, address, outcome.map(|peer| peer.id).ok_or("nobody listens there"));
+    }
+
+    fn handle_command(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
+        // Its own requests are all oneway: there is no response to take.
+        if !command.flag.is_response() {
+            self.handle_request(now, peer, command);
+        }
+    }
+
+    fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
+        Self::handle_disconnected(self, now, peer);
+    }
+
+    fn handle_persisted(&mut self, now: Now, ticket: Ticket) {
+        Self::handle_persisted(self, now, ticket);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_timeout(&self) -> Option<Millis> {
+        Self::poll_timeout(self)
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Self::poll_output(self)
+    }
+
+    fn take_body(&mut self, reply: Reply) -> Vec<u8> {
+        match reply.body {
+            ReplyBody::Bytes(bytes) => bytes.to_vec(),
+            ReplyBody::Empty | ReplyBody::Records(_) => Vec::new(),
+        }
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl Machine for Broker<MemoryStorage> {
+    fn handle_connected(&mut self, _now: Now, _peer: Peer) {}
+
+    fn handle_dialed(&mut self, now: Now, address: &str, outcome: Option<Peer>) {
+        Self::handle_dialed(self, now, address, outcome.map(|peer| peer.id).ok_or("nobody listens there"));
+    }
+
+    fn handle_command(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
+        if command.flag.is_response() {
+            self.handle_response(now, peer.id, command);
+        } else {
+            self.handle_request(now, peer, command);
+        }
+    }
+
+    fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
+        Self::handle_disconnected(self, now, peer);
+    }
+
+    fn handle_persisted(&mut self, now: Now, ticket: Ticket) {
+        Self::handle_persisted(self, now, ticket, Ok(()));
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_timeout(&self) -> Option<Millis> {
+        Self::poll_timeout(self)
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Self::poll_output(self)
+    }
+
+    fn take_body(&mut self, reply: Reply) -> Vec<u8> {
+        let body = match &reply.body {
+            ReplyBody::Empty => Vec::new(),
+            ReplyBody::Bytes(bytes) => bytes.to_vec(),
+            ReplyBody::Records(ranges) => {
+                let slices = ranges.iter().map(|range| self.storage().slice(*range).expect("what was found is still there"));
+                slices.flat_map(|slice| slice.to_vec()).collect()
+            }
+        };
+        self.recycle(reply);
+        body
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

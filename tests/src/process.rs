@@ -1,0 +1,99 @@
+//! Processes of the real binary: started on ports that are free, killed without mercy.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Builds the binary if it is not there yet, and says where it is.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn petrel() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo).args(["build", "--quiet", "--package", "petrel-runtime-mio", "--bin", "petrel"]).status();
+        assert!(built.is_ok_and(|status| status.success()), "the binary does not build");
+        // target/debug/deps/<this test> -> target/debug/petrel
+        let exe = std::env::current_exe().expect("a test has a path");
+        exe.parent().and_then(Path::parent).expect("it lies in target/<profile>/deps").join("petrel")
+    })
+}
+
+/// A port on the loopback address that nobody listens on, and neither on the one two below it.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listens = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let found = (0..100).find_map(|_| {
+        let port = listens(0).ok()?.local_addr().ok()?.port();
+        listens(port.checked_sub(2)?).is_ok().then_some(port)
+    });
+    found.expect("a free port")
+}
+
+/// A running process of the binary; killed when it goes out of scope.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `petrel` with these arguments and waits until it listens on `port`. What it prints goes to `log`, after what is there.
+    ///
+    /// # Panics
+    /// If it does not come up within ten seconds; the message carries its log.
+    #[must_use]
+    pub fn start(arguments: &[&str], port: u16, log: &Path) -> Self {
+        let out = fs::File::options().create(true).append(true).open(log).expect("the log can be written");
+        let err = out.try_clone().expect("a file can be shared");
+        let child = Command::new(petrel()).args(arguments).stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("the binary starts");
+        let mut process = Self { child, log: log.to_owned() };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let limit = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err() {
+            let ended = process.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none() && Instant::now() < limit, "{arguments:?} is not up, ended: {ended:?}\n{}", process.printed());
+            thread::sleep(Duration::from_millis(20));
+        }
+        process
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Ends it at once, as `kill -9` does.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,106 @@
+//! Topics, and how clients find them: registration, loss and return of brokers and name servers.
+
+use petrel_tests::{pair::Pair, requests::Message};
+use proto_core::code::{RequestCode, ResponseCode};
+use route_core::Millis;
+
+#[test]
+fn a_topic_made_by_its_first_message_is_in_the_routes_at_once() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    assert_eq!(pair.route(client, "Orders").code, ResponseCode::TopicNotExist.code());
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    let route = pair.route(client, "Orders").expect(ResponseCode::Success);
+    assert!(route.text().contains(r#""perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4"#), "{}", route.text());
+    assert!(route.text().contains(r#""brokerAddrs":{"0":"10.1.0.1:10911"}"#), "{}", route.text());
+}
+
+#[test]
+fn without_automatic_topics_a_send_to_an_unknown_topic_is_refused() {
+    let mut pair = Pair::with(|config| config.auto_create_topic = false);
+    let client = pair.client();
+    let answer = client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::TopicNotExist);
+    assert!(answer.remark.as_deref().is_some_and(|remark| remark.starts_with("topic[Orders] not exist")), "{answer:?}");
+    assert_eq!(pair.route(client, "Orders").code, ResponseCode::TopicNotExist.code());
+}
+
+#[test]
+fn a_broker_that_falls_silent_leaves_the_routes_after_two_minutes() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    assert_eq!(pair.route(client, "TBW102").code, 0);
+    pair.cluster.cut(pair.broker, pair.names);
+    pair.cluster.advance(Millis::from_secs(85));
+    assert_eq!(pair.route(client, "TBW102").code, 0, "it was heard less than two minutes ago");
+    pair.cluster.advance(Millis::from_secs(50));
+    assert_eq!(pair.route(client, "TBW102").code, ResponseCode::TopicNotExist.code());
+}
+
+#[test]
+fn a_broker_that_was_cut_off_is_back_with_its_next_registration() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    pair.cluster.cut(pair.broker, pair.names);
+    pair.cluster.advance(Millis::from_secs(140));
+    assert_eq!(pair.route(client, "Orders").code, ResponseCode::TopicNotExist.code());
+    pair.cluster.heal(pair.broker, pair.names);
+    pair.cluster.advance(Millis::from_secs(70));
+    assert_eq!(pair.route(client, "Orders").code, 0);
+}
+
+#[test]
+fn a_broker_whose_process_dies_leaves_the_routes_at_once() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    assert_eq!(pair.route(client, "TBW102").code, 0);
+    pair.cluster.kill(pair.broker);
+    pair.cluster.drive();
+    assert_eq!(pair.route(client, "TBW102").code, ResponseCode::TopicNotExist.code());
+}
+
+#[test]
+fn a_name_server_that_starts_again_learns_every_topic_from_its_brokers() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    pair.restart_names();
+    pair.cluster.advance(Millis::from_secs(40));
+    assert_eq!(pair.route(client, "Orders").code, 0);
+}
+
+#[test]
+fn a_broker_that_starts_again_knows_its_topics() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    pair.restart_broker();
+    pair.cluster.advance(Millis::from_secs(1));
+    assert_eq!(pair.route(client, "Orders").code, 0);
+}
+
+#[test]
+fn both_brokers_of_a_cluster_are_in_one_route() {
+    let mut pair = Pair::new();
+    let second = pair.add_broker("broker-b", "10.1.0.2:10911");
+    let client = pair.client();
+    for broker in [pair.broker, second] {
+        client.send(&mut pair.cluster, broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    }
+    let route = pair.route(client, "Orders").expect(ResponseCode::Success);
+    assert!(route.text().contains("10.1.0.1:10911") && route.text().contains("10.1.0.2:10911"), "{}", route.text());
+    let cluster = client.ask(&mut pair.cluster, pair.names, RequestCode::GetBrokerClusterInfo, &[]).expect(ResponseCode::Success);
+    assert!(cluster.text().contains(r#""DefaultCluster":["broker-a","broker-b"]"#), "{}", cluster.text());
+}
+
+#[test]
+fn keys_of_the_name_server_outlive_its_process() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let fields = [("namespace", "colors"), ("key", "sky"), ("value", "blue")];
+    client.ask(&mut pair.cluster, pair.names, RequestCode::PutKvConfig, &fields).expect(ResponseCode::Success);
+    pair.restart_names();
+    let fields = [("namespace", "colors"), ("key", "sky")];
+    let answer = client.ask(&mut pair.cluster, pair.names, RequestCode::GetKvConfig, &fields).expect(ResponseCode::Success);
+    assert_eq!(answer.field("value"), "blue");
+}
