@@ -1,14 +1,148 @@
-//! The rare requests: membership, offsets, locks, topics, groups and their statistics.
+//! The rare requests: membership, offsets, locks, topics, groups and what operators ask for.
+//!
+//! Each handler checks, asks the machines that know, and says when its answer may leave. Codes and texts are Java's, as recorded.
 
-use proto_core::{Command, code::RequestCode};
+use std::borrow::Cow;
 
-use super::{Asked, Broker};
-use crate::{output::Reply, storage::Storage, time::Now};
+use bytes::Bytes;
+use proto_core::{
+    Command,
+    bodies::DataVersion,
+    code::RequestCode,
+    headers::DecodeExt,
+    json::{self, Dialect},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Asked, Broker, refusal::Refusal};
+use crate::{
+    output::{Reply, ReplyBody, ReplyHeader, Table},
+    storage::Storage,
+    time::Now,
+};
+
+mod connections;
+mod consumer_offsets;
+mod group_configs;
+mod lookup;
+mod membership;
+mod queue_locks;
+mod queue_offsets;
+mod statistics;
+mod topic_configs;
+
+/// An answer, and what it waits for.
+#[derive(Debug)]
+enum Answer {
+    /// It may leave at once.
+    Now(Reply),
+    /// It promises that this table is on disk.
+    AfterSave(Table, Reply),
+}
+
+type Handled = Result<Answer, Refusal>;
 
 impl<S: Storage> Broker<S> {
     /// Everything but sends and pulls. What is not served answers "request code not supported".
     pub(super) fn handle_rare(&mut self, now: Now, asked: Asked, code: RequestCode, command: &Command<'_>) {
-        let _ = (now, command);
-        self.reply(asked, Reply::not_supported(code.code()));
+        let handled = match code {
+            RequestCode::QueryConsumerOffset => self.query_consumer_offset(command),
+            RequestCode::UpdateConsumerOffset => self.update_consumer_offset(now, command),
+            RequestCode::SearchOffsetByTimestamp => self.search_offset_by_timestamp(command),
+            RequestCode::GetMaxOffset => self.max_offset(command),
+            RequestCode::GetMinOffset => self.min_offset(command),
+            RequestCode::GetEarliestMsgStoretime => self.earliest_store_time(command),
+            RequestCode::ViewMessageById => self.view_message_by_id(command),
+            RequestCode::HeartBeat => self.heartbeat(now, asked, command),
+            RequestCode::UnregisterClient => self.unregister_client(asked, command),
+            RequestCode::CheckClientConfig => membership::check_client_config(command),
+            RequestCode::GetConsumerListByGroup => self.consumer_list_by_group(command),
+            RequestCode::LockBatchMq => self.lock_queues(now, command),
+            RequestCode::UnlockBatchMq => self.unlock_queues(command),
+            RequestCode::UpdateAndCreateTopic => self.update_and_create_topic(now, command),
+            RequestCode::UpdateAndCreateTopicList => self.update_and_create_topics(now, command),
+            RequestCode::DeleteTopicInBroker => self.delete_topic(now, command),
+            RequestCode::GetAllTopicConfig => self.all_topic_configs(command),
+            RequestCode::GetTopicConfig => self.topic_config(command),
+            RequestCode::UpdateAndCreateSubscriptiongroup => self.update_and_create_group(now, command),
+            RequestCode::UpdateAndCreateSubscriptiongroupList => self.update_and_create_groups(now, command),
+            RequestCode::DeleteSubscriptiongroup => self.delete_group(now, command),
+            RequestCode::GetAllSubscriptiongroupConfig => self.all_group_configs(command),
+            RequestCode::GetSubscriptiongroupConfig => self.group_config(now, command),
+            RequestCode::UpdateAndGetGroupForbidden => self.group_forbidden(now, command),
+            RequestCode::GetTopicStatsInfo => self.topic_stats(command),
+            RequestCode::GetConsumeStats => self.consume_stats(command),
+            RequestCode::GetConsumerConnectionList => self.consumer_connections(command),
+            RequestCode::GetProducerConnectionList => self.producer_connections(command),
+            RequestCode::QueryTopicConsumeByWho => self.groups_of_topic(command),
+            RequestCode::QueryTopicsByConsumer => self.topics_of_group(command),
+            RequestCode::QuerySubscriptionByConsumer => self.subscription_of_group(command),
+            _ => Ok(Answer::Now(Reply::not_supported(code.code()))),
+        };
+        match handled {
+            Ok(Answer::Now(reply)) => self.reply(asked, reply),
+            Ok(Answer::AfterSave(table, reply)) => self.reply_after_save(asked, table, reply),
+            Err(refusal) => self.reply(asked, refusal.into()),
+        }
     }
 }
+
+impl Answer {
+    /// A bare success.
+    fn ok() -> Handled {
+        Ok(Self::Now(Reply::ok()))
+    }
+
+    /// A bare success that promises a change of a table, if there was one.
+    fn saved_if(changed: bool, table: Table) -> Handled {
+        Ok(if changed { Self::AfterSave(table, Reply::ok()) } else { Self::Now(Reply::ok()) })
+    }
+
+    /// A success with a body.
+    fn body(body: &impl Serialize) -> Handled {
+        Ok(Self::Now(Reply::with_body(encode(body))))
+    }
+
+    /// A success with header fields and a body.
+    fn fields_and_body(fields: Vec<(&'static str, Cow<'static, str>)>, body: &impl Serialize) -> Handled {
+        let body = ReplyBody::Bytes(encode(body));
+        Ok(Self::Now(Reply { header: ReplyHeader::Fields(fields), body, ..Reply::ok() }))
+    }
+
+    /// A success with an offset in the header.
+    fn offset(offset: i64) -> Handled {
+        Ok(Self::Now(Reply { header: ReplyHeader::Offset(offset), ..Reply::ok() }))
+    }
+}
+
+/// The typed header of a request.
+fn header<'a, H: DecodeExt<'a>>(command: &Command<'a>) -> Result<H, Refusal> {
+    H::decode_ext(&command.ext).map_err(|error| Refusal::system(error.to_string()))
+}
+
+/// The JSON body of a request.
+fn body<B: DeserializeOwned>(command: &Command<'_>) -> Result<B, Refusal> {
+    json::from_slice(command.body).map_err(|error| Refusal::system(error.to_string()))
+}
+
+fn encode(body: &impl Serialize) -> Bytes {
+    json::to_vec(body, Dialect::Default).into()
+}
+
+/// Entries of a page of a table, as 21 and 201 hand them out.
+const PAGE_LIMIT: i32 = 2_000;
+
+/// What a page is to hold: `None` asks for the whole table, as old clients do; else first index and number of entries of the table
+/// sorted by name. A caller that has seen another version of the table starts anew.
+fn page(seq: Option<i32>, version: Option<&str>, max: Option<i32>, current: &DataVersion) -> Option<(usize, usize)> {
+    if seq.is_none() && version.is_none() && max.is_none() {
+        return None;
+    }
+    let seen = version.and_then(|text| json::from_slice::<DataVersion>(text.as_bytes()).ok());
+    let from = if seen.as_ref() == Some(current) { seq.unwrap_or(0) } else { 0 };
+    let len = max.unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT);
+    Some((usize::try_from(from).unwrap_or(0), usize::try_from(len).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests;

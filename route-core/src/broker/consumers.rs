@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use proto_core::bodies::{ConsumeFromWhere, ConsumeType, MessageModel, SubscriptionData};
 use thiserror::Error;
 
-use super::members::{Client, Group, Members, MembersFull};
+use super::members::{Client, Group, JoinError, Members};
 use crate::{
     output::{Peer, PeerId},
     time::{Millis, Now},
@@ -49,9 +49,9 @@ pub struct Registered {
 /// A heartbeat that could not be taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RegisterError {
-    /// Too many members.
+    /// The client cannot join the group.
     #[error(transparent)]
-    Members(#[from] MembersFull),
+    Join(#[from] JoinError),
     /// Too many subscriptions.
     #[error("a group may subscribe to {SUBSCRIPTIONS_LIMIT} topics, not to {0}")]
     Subscriptions(usize),
@@ -190,7 +190,7 @@ impl ConsumerTable {
         Ok(Registered { resend_subscriptions })
     }
 
-    /// A consumer says that it leaves. `notify`: as in [`Registration`].
+    /// A consumer says that it leaves.
     pub fn unregister(&mut self, group: &str, peer: PeerId) {
         if self.members.leave(group, peer) {
             self.note_departure(group);

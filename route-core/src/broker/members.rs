@@ -41,12 +41,21 @@ pub struct Member {
     pub last_update: Millis,
 }
 
-/// The table holds as many members as it may.
+/// Longest name of a group or a client, in bytes. Java sets no limit.
+pub const NAME_MAX_LEN: usize = 1_024;
+
+/// Why a client cannot join a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the table of clients is full: {limit} members")]
-pub struct MembersFull {
-    /// How many it holds.
-    pub limit: usize,
+pub enum JoinError {
+    /// The table holds as many members as it may.
+    #[error("the table of clients is full: {limit} members")]
+    Full {
+        /// How many it holds.
+        limit: usize,
+    },
+    /// The name of the group or of the client is too long to be kept.
+    #[error("a name of {0} bytes is longer than {NAME_MAX_LEN}")]
+    NameTooLong(usize),
 }
 
 /// Members of one group; their order is that of joining until one leaves.
@@ -73,8 +82,11 @@ impl Members {
     /// A heartbeat: adds the member or refreshes it. Tells whether it is new.
     ///
     /// # Errors
-    /// The table is full and the member is not in it.
-    pub fn join(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<bool, MembersFull> {
+    /// [`JoinError`]; a member that is in the table is refreshed even if it is full.
+    pub fn join(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<bool, JoinError> {
+        if let Some(len) = [group.len(), client.id.len()].into_iter().find(|&len| len > NAME_MAX_LEN) {
+            return Err(JoinError::NameTooLong(len));
+        }
         if let Some(member) = self.groups.get_mut(group).and_then(|members| members.get_mut(&peer.id)) {
             if *member.client_id != *client.id {
                 member.client_id = client.id.into();
@@ -85,7 +97,7 @@ impl Members {
             return Ok(false);
         }
         if self.len >= self.limit {
-            return Err(MembersFull { limit: self.limit });
+            return Err(JoinError::Full { limit: self.limit });
         }
         let name = self.groups.get_key_value(group).map_or_else(|| Arc::from(group), |(name, _)| Arc::clone(name));
         let member = Member {
@@ -246,10 +258,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_too_long_is_not_kept() {
+        let mut members = table();
+        let long = "x".repeat(NAME_MAX_LEN + 1);
+        assert_eq!(members.join(at(0), &long, peer(1), client("c")), Err(JoinError::NameTooLong(1_025)));
+        assert_eq!(members.join(at(0), "G", peer(1), client(&long)), Err(JoinError::NameTooLong(1_025)));
+        assert!(!members.knows(PeerId(1)));
+    }
+
+    #[test]
     fn a_full_table_refuses_new_members_and_refreshes_old_ones() {
         let mut members = Members::new(1, Millis::from_secs(120));
         members.join(at(0), "G", peer(1), client("c")).unwrap();
-        assert_eq!(members.join(at(0), "G", peer(2), client("d")), Err(MembersFull { limit: 1 }));
+        assert_eq!(members.join(at(0), "G", peer(2), client("d")), Err(JoinError::Full { limit: 1 }));
         assert_eq!(members.join(at(1), "G", peer(1), client("c")), Ok(false));
         members.leave_all(PeerId(1));
         assert_eq!(members.join(at(2), "G", peer(2), client("d")), Ok(true));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::members::{Client, Group, Members, MembersFull};
+use super::members::{Client, Group, JoinError, Members};
 use crate::{
     output::{Peer, PeerId},
     time::{Millis, Now},
@@ -24,8 +24,8 @@ impl ProducerTable {
     /// One group of a heartbeat.
     ///
     /// # Errors
-    /// The table is full.
-    pub fn register(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<(), MembersFull> {
+    /// [`JoinError`].
+    pub fn register(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<(), JoinError> {
         self.members.join(now, group, peer, client).map(drop)
     }
 

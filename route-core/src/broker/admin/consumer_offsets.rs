@@ -1,0 +1,75 @@
+//! Where groups are: `QUERY_CONSUMER_OFFSET` and `UPDATE_CONSUMER_OFFSET`.
+
+use proto_core::{
+    Command,
+    code::ResponseCode,
+    headers::{QueryConsumerOffsetRequest, UpdateConsumerOffsetRequest},
+};
+
+use super::{Answer, Handled, header};
+use crate::{
+    broker::{Broker, offsets::Commit, refusal::Refusal},
+    output::{Reply, ReplyHeader},
+    storage::{OffsetTableKind, Storage},
+    time::Now,
+};
+
+impl<S: Storage> Broker<S> {
+    /// 14: where a group goes on. A group that is new to a queue from which nothing was removed begins at 0; for any other the client
+    /// decides, which it does when it hears code 22.
+    pub(super) fn query_consumer_offset(&self, command: &Command<'_>) -> Handled {
+        let request: QueryConsumerOffsetRequest<'_> = header(command)?;
+        let (topic, group) = (request.topic.to_cow(), request.consumer_group.to_cow());
+        if let Some(offset) = self.offsets.query(&topic, &group, request.queue_id).filter(|&offset| offset >= 0) {
+            return Answer::offset(offset);
+        }
+        let remark = if request.set_zero_if_not_found == Some(false) {
+            "Not found, do not set to zero, maybe this group boot first"
+        } else if self.begins_at_zero(&topic, request.queue_id) {
+            return Answer::offset(0);
+        } else {
+            "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"
+        };
+        let reply = Reply::error(ResponseCode::QueryNotFound, remark);
+        Ok(Answer::Now(Reply { header: ReplyHeader::Empty, ..reply }))
+    }
+
+    /// Whether a queue still has its first message, and that one is not too far back in the log to be in memory.
+    fn begins_at_zero(&self, topic: &str, queue_id: i32) -> bool {
+        let Some(queue) = self.storage.find_queue(topic, queue_id) else { return false };
+        let bounds = self.storage.bounds(queue);
+        let (_, end) = self.storage.log_bounds();
+        let window = self.config.read_limits.memory_window;
+        bounds.min <= 0
+            && bounds.max > 0
+            && self.storage.units(queue, 0).next().is_some_and(|first| end.0.saturating_sub(first.offset.0) <= window)
+    }
+
+    /// 15: how far a group has come.
+    pub(super) fn update_consumer_offset(&mut self, now: Now, command: &Command<'_>) -> Handled {
+        let request: UpdateConsumerOffsetRequest<'_> = header(command)?;
+        let (topic, group) = (request.topic.to_cow(), request.consumer_group.to_cow());
+        if self.groups.get(&group).is_none() {
+            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, format!("Group {group} not exist!")));
+        }
+        if self.topics.get(&topic).is_none() {
+            return Err(Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!")));
+        }
+        let Some(queue_id) = request.queue_id else {
+            return Err(Refusal::invalid(format!("QueueId is null, topic is {topic}")));
+        };
+        let Some(offset) = request.commit_offset else {
+            return Err(Refusal::invalid(format!("Offset is null, topic is {topic}")));
+        };
+        let reply = Reply { header: ReplyHeader::Empty, ..Reply::ok() };
+        match self.offsets.commit(now.wall, &topic, &group, queue_id, offset) {
+            Commit::Changed { key } => self.storage.note_offset(OffsetTableKind::Consumer, key, queue_id, offset),
+            Commit::Unchanged => {}
+            Commit::ResetPending => {
+                return Ok(Answer::Now(Reply { remark: Some("Offset has been previously reset".into()), ..reply }));
+            }
+            Commit::Full => return Err(Refusal::system("the table of offsets is full")),
+        }
+        Ok(Answer::Now(reply))
+    }
+}

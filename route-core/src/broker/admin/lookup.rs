@@ -1,0 +1,24 @@
+//! Single messages by the place in their id.
+
+use proto_core::{Command, headers::ViewMessageRequest};
+
+use super::{Answer, Handled, header};
+use crate::{
+    broker::{Broker, refusal::Refusal},
+    output::{Reply, ReplyBody},
+    storage::{LogOffset, LogRange, Storage},
+};
+
+impl<S: Storage> Broker<S> {
+    /// 33: the stored message that begins at a place of the log.
+    pub(super) fn view_message_by_id(&mut self, command: &Command<'_>) -> Handled {
+        let request: ViewMessageRequest<'_> = header(command)?;
+        let offset = LogOffset(request.offset);
+        let Some(len) = self.storage.record(offset).and_then(|record| u32::try_from(record.len()).ok()) else {
+            return Err(Refusal::system(format!("can not find message by the offset, {}", offset.0)));
+        };
+        let mut ranges = self.spare_ranges.pop().unwrap_or_default();
+        ranges.push(LogRange { offset, len });
+        Ok(Answer::Now(Reply { body: ReplyBody::Records(ranges), ..Reply::ok() }))
+    }
+}

@@ -1,0 +1,112 @@
+//! Clients come, stay and go.
+
+use proto_core::{
+    Command,
+    bodies::{
+        CheckClientRequestBody, ConsumeFromWhere, ConsumeType, ConsumerData, GetConsumerListByGroupResponseBody, HeartbeatData,
+        MessageModel,
+    },
+    headers::{GetConsumerListByGroupRequest, UnregisterClientRequest},
+    names, perm,
+    sys_flag::topic as topic_flag,
+};
+
+use super::{Answer, Handled, body, header};
+use crate::{
+    broker::{Asked, Broker, consumers::Registration, members::Client, refusal::Refusal, topics::NewTopic},
+    output::{Reply, ReplyBody, ReplyHeader},
+    storage::Storage,
+    time::Now,
+};
+
+impl<S: Storage> Broker<S> {
+    /// 34: all groups of a client. Groups that do not exist and may not be made are left out, as in Java.
+    pub(super) fn heartbeat(&mut self, now: Now, asked: Asked, command: &Command<'_>) -> Handled {
+        let HeartbeatData { client_id, consumer_data_set, heartbeat_fingerprint, producer_data_set, without_sub } = body(command)?;
+        let client = Client { id: &client_id, language: command.language, version: command.version };
+        let mut resend = heartbeat_fingerprint == 0;
+        for consumer in consumer_data_set {
+            resend |= self.register_consumer(now, asked, client, consumer, heartbeat_fingerprint, without_sub)?;
+        }
+        for producer in producer_data_set {
+            let registered = self.producers.register(now, &producer.group_name, asked.peer, client);
+            registered.map_err(|error| Refusal::system(error.to_string()))?;
+        }
+        let fields = vec![("IS_SUPPORT_HEART_BEAT_V2", "true".into()), ("IS_SUB_CHANGE", if resend { "true" } else { "false" }.into())];
+        Ok(Answer::Now(Reply { header: ReplyHeader::Fields(fields), ..Reply::ok() }))
+    }
+
+    /// One group of a heartbeat; tells whether the client is to send its subscriptions in full.
+    fn register_consumer(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        client: Client<'_>,
+        consumer: ConsumerData,
+        fingerprint: i32,
+        without_sub: bool,
+    ) -> Result<bool, Refusal> {
+        let group = consumer.group_name.as_str();
+        let Some(config) = self.groups.find_or_create(now.wall, group) else { return Ok(false) };
+        let notify = self.config.notify_consumer_ids_changed && config.notify_consumer_ids_changed_enable;
+        let queue_nums = config.retry_queue_nums;
+        if queue_nums > 0 {
+            let is_ordered = |topic: &str| self.topics.get(topic).is_some_and(|entry| entry.config().order);
+            let new = NewTopic {
+                queue_nums,
+                perm: perm::READ | perm::WRITE,
+                order: consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic)),
+                sys_flag: topic_flag::build(false, consumer.unit_mode),
+            };
+            let opened = self.topics.open(now.wall, &names::retry_topic(group), new);
+            opened.map_err(|error| Refusal::system(error.to_string()))?;
+        }
+        let registration = Registration {
+            group,
+            consume_type: consumer.consume_type.unwrap_or(ConsumeType::ConsumePassively),
+            message_model: consumer.message_model.unwrap_or(MessageModel::Clustering),
+            consume_from_where: consumer.consume_from_where.unwrap_or(ConsumeFromWhere::ConsumeFromLastOffset),
+            subscriptions: (!without_sub).then_some(consumer.subscription_data_set),
+            fingerprint,
+            notify,
+        };
+        let registered = self.consumers.register(now, asked.peer, client, registration);
+        registered.map(|registered| registered.resend_subscriptions).map_err(|error| Refusal::system(error.to_string()))
+    }
+
+    /// 35: the connection that asks leaves these groups.
+    pub(super) fn unregister_client(&mut self, asked: Asked, command: &Command<'_>) -> Handled {
+        let request: UnregisterClientRequest<'_> = header(command)?;
+        if let Some(group) = request.producer_group {
+            self.producers.unregister(&group.to_cow(), asked.peer.id);
+        }
+        if let Some(group) = request.consumer_group {
+            self.consumers.unregister(&group.to_cow(), asked.peer.id);
+        }
+        Ok(Answer::Now(Reply { header: ReplyHeader::Empty, ..Reply::ok() }))
+    }
+
+    /// 38: the clients that share a group's queues.
+    pub(super) fn consumer_list_by_group(&self, command: &Command<'_>) -> Handled {
+        let request: GetConsumerListByGroupRequest<'_> = header(command)?;
+        let group = request.consumer_group.to_cow();
+        let consumer_id_list: Vec<_> = self.consumers.client_ids(&group).iter().map(ToString::to_string).collect();
+        if consumer_id_list.is_empty() {
+            return Err(Refusal::system(format!("no consumer for this group, {group}")));
+        }
+        let body = ReplyBody::Bytes(super::encode(&GetConsumerListByGroupResponseBody { consumer_id_list }));
+        Ok(Answer::Now(Reply { header: ReplyHeader::Empty, body, ..Reply::ok() }))
+    }
+}
+
+/// 46: may a consumer with this subscription start?
+pub(super) fn check_client_config(command: &Command<'_>) -> Handled {
+    if command.body.is_empty() {
+        return Answer::ok();
+    }
+    let request: CheckClientRequestBody = body(command)?;
+    if request.subscription_data.is_none_or(|data| data.is_tag_type()) {
+        return Answer::ok();
+    }
+    Err(Refusal::system("The broker does not support consumer to filter message by SQL92"))
+}

@@ -1,0 +1,89 @@
+//! How full queues are and how far groups have come in them.
+
+use std::borrow::Cow;
+
+use proto_core::{
+    Command,
+    bodies::{ConsumeStats, MessageQueue, OffsetWrapper, TopicOffset, TopicStatsTable},
+    code::ResponseCode,
+    headers::{GetConsumeStatsRequest, GetTopicStatsInfoRequest},
+};
+
+use super::{Answer, Handled, header};
+use crate::{
+    broker::{Broker, refusal::Refusal},
+    storage::Storage,
+};
+
+impl<S: Storage> Broker<S> {
+    /// 202: the bounds of each queue of a topic.
+    pub(super) fn topic_stats(&self, command: &Command<'_>) -> Handled {
+        let request: GetTopicStatsInfoRequest<'_> = header(command)?;
+        let topic = request.topic.to_cow();
+        let Some(entry) = self.topics.get(&topic) else {
+            return Err(Refusal::new(ResponseCode::TopicNotExist, format!("topic[{topic}] not exist")));
+        };
+        let config = entry.config();
+        let mut stats = TopicStatsTable::default();
+        for queue_id in 0..config.read_queue_nums.max(config.write_queue_nums) {
+            stats.offset_table.insert(self.message_queue(&topic, queue_id), self.topic_offset(&topic, queue_id));
+        }
+        Answer::body(&stats)
+    }
+
+    /// 208: how far a group is behind, in each queue that it may read.
+    pub(super) fn consume_stats(&self, command: &Command<'_>) -> Handled {
+        let request: GetConsumeStatsRequest<'_> = header(command)?;
+        let group = request.consumer_group.to_cow();
+        let named = request.topic_list.map(|text| text.to_cow()).unwrap_or_default();
+        let topic = request.topic.map(|text| text.to_cow()).unwrap_or_default();
+        let mut topics: Vec<Cow<'_, str>> = Vec::new();
+        if !named.trim().is_empty() {
+            topics.extend(named.split(';').filter(|name| !name.is_empty()).map(Cow::Borrowed));
+        } else {
+            if topic.trim().is_empty() {
+                topics.extend(self.offsets.topics_of(&group).map(Cow::Borrowed));
+            } else {
+                topics.push(topic);
+            }
+            // What an online group has unsubscribed from it is not behind in.
+            if let Some(online) = self.consumers.group(&group).filter(|online| online.subscriptions().next().is_some()) {
+                topics.retain(|topic| online.subscription(topic).is_some());
+            }
+        }
+        let mut stats = ConsumeStats::default();
+        for topic in topics {
+            let Some(entry) = self.topics.get(&topic) else { continue };
+            for queue_id in 0..entry.config().read_queue_nums {
+                stats.offset_table.insert(self.message_queue(&topic, queue_id), self.progress(&topic, &group, queue_id));
+            }
+        }
+        Answer::body(&stats)
+    }
+
+    fn message_queue(&self, topic: &str, queue_id: i32) -> MessageQueue {
+        MessageQueue { broker_name: self.config.name.to_string(), queue_id, topic: topic.to_owned() }
+    }
+
+    fn topic_offset(&self, topic: &str, queue_id: i32) -> TopicOffset {
+        let Some(queue) = self.storage.find_queue(topic, queue_id) else { return TopicOffset::default() };
+        let bounds = self.storage.bounds(queue);
+        TopicOffset {
+            last_update_timestamp: self.store_time(queue, bounds.max - 1).map_or(0, |time| time.0),
+            max_offset: bounds.max.max(0),
+            min_offset: bounds.min.max(0),
+        }
+    }
+
+    fn progress(&self, topic: &str, group: &str, queue_id: i32) -> OffsetWrapper {
+        let consumer_offset = self.offsets.query(topic, group, queue_id).unwrap_or(0).max(0);
+        let pull_offset = self.offsets.query_pull(topic, group, queue_id).unwrap_or(0).max(consumer_offset);
+        let queue = self.storage.find_queue(topic, queue_id);
+        OffsetWrapper {
+            broker_offset: queue.map_or(0, |queue| self.storage.bounds(queue).max),
+            consumer_offset,
+            last_timestamp: queue.and_then(|queue| self.store_time(queue, consumer_offset - 1)).map_or(0, |time| time.0),
+            pull_offset,
+        }
+    }
+}
