@@ -1,1 +1,9 @@
-//! The outside world.
+//! The outside world of Petrel: sockets, the clock, signals, configuration files and the command line. It decides nothing about
+//! messages: bytes go in frames to the machines of `route_core`, and what they put out is carried out.
+#![forbid(unsafe_code)]
+
+pub mod buffers;
+pub mod clock;
+pub mod machine;
+pub mod peer_table;
+pub mod write_queue;
