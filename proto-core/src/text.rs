@@ -1,12 +1,12 @@
 //! Text that still lies in the read buffer, escaped or not.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 /// A string value of a header, borrowed from the frame. It may still carry JSON escapes; nothing is copied until someone asks.
 ///
 /// The bytes are valid UTF-8: the header is checked once, as a whole, when it is decoded.
 /// Two texts are equal if they say the same, whichever characters of them are escaped.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Text<'a> {
     raw: &'a str,
     escaped: bool,
@@ -104,6 +104,13 @@ impl<'a> Text<'a> {
             Some(plain) => plain == "1" || plain.eq_ignore_ascii_case("true"),
             None => matches!(&*self.to_cow(), text if text == "1" || text.eq_ignore_ascii_case("true")),
         }
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    /// What the text says, as a string is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.to_cow(), f)
     }
 }
 

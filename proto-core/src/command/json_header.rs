@@ -148,6 +148,9 @@ impl<'a> Scanner<'a> {
         }
         *ext = ExtFields::present();
         self.object(|scanner, key| {
+            if key.raw().len() > i16::MAX as usize {
+                return Err(CommandError::BadLength { part: "the name of the ext field before the value", at: scanner.at });
+            }
             let value = scanner.value()?;
             if ext.push(key, value) { Ok(()) } else { Err(CommandError::TooManyFields { at: scanner.at }) }
         })
