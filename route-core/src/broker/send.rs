@@ -37,6 +37,15 @@ struct Stored {
     wait: bool,
 }
 
+/// What the checks of a send found out about its topic.
+#[derive(Clone, Copy)]
+struct Admitted {
+    queue_number: i32,
+    queue: QueueId,
+    /// The message flag of topics whose messages have several tags.
+    multi_tags: i32,
+}
+
 /// Where a message is stored.
 pub(super) struct Place<'a> {
     /// The topic it is stored under.
@@ -81,23 +90,23 @@ impl<S: Storage> Broker<S> {
         body: &[u8],
     ) -> Result<Stored, Refusal> {
         let topic = request.topic.to_cow();
-        self.admit_topic(now, &topic, request)?;
+        let admitted = self.admit(now, asked, &topic, request)?;
         let mut text = std::mem::take(&mut self.properties_text);
         text.clear();
         if let Some(properties) = request.properties {
             properties.unescape_into(&mut text);
         }
         let stored = if request.batch {
-            self.store_batch(now, asked, &topic, request, text.as_bytes(), body)
+            self.store_batch(now, asked, &topic, admitted, request, text.as_bytes(), body)
         } else {
-            self.store_single(now, asked, version, &topic, request, text.as_bytes(), body)
+            self.store_single(now, asked, version, &topic, admitted, request, text.as_bytes(), body)
         };
         self.properties_text = text;
         stored
     }
 
-    /// Steps 2 to 5 of the checks: permission of the broker, name of the topic, its existence or creation.
-    fn admit_topic(&mut self, now: Now, topic: &str, request: &SendMessageRequest<'_>) -> Result<(), Refusal> {
+    /// Steps 2 to 6 of the checks: permission of the broker, name of the topic, its existence or creation, the queue.
+    fn admit(&mut self, now: Now, asked: Asked, topic: &str, request: &SendMessageRequest<'_>) -> Result<Admitted, Refusal> {
         let known = self.topics.get(topic);
         if !perm::is_writeable(self.config.permission) && known.is_some_and(|entry| entry.config().order) {
             return Err(self.sending_forbidden());
@@ -109,13 +118,38 @@ impl<S: Storage> Broker<S> {
         if names::is_forbidden_to_send(topic) {
             return Err(Refusal::new(ResponseCode::NoPermission, format!("Sending message to topic[{topic}] is forbidden.")));
         }
-        if known.is_none() {
-            let default_topic = request.default_topic.to_cow();
-            let sys_flag = topic_flag::build(request.unit_mode, false);
-            let created = self.topics.create_on_send(now.wall, topic, &default_topic, request.default_topic_queue_nums, sys_flag);
-            created.map_err(|_| topic_missing(topic))?;
+        if self.topics.get(topic).is_none() {
+            self.create_topic_on_send(now, topic, request)?;
         }
-        Ok(())
+        let Some(entry) = self.topics.get_mut(topic) else { return Err(topic_missing(topic)) };
+        let config = entry.config();
+        let (write_queues, wanted) = (config.write_queue_nums, request.queue_id);
+        if wanted >= write_queues.max(config.read_queue_nums) {
+            let remark = format!("request queueId[{wanted}] is illegal, {} Producer: {}", topics::java_text(config), asked.peer.addr);
+            return Err(Refusal::invalid(remark));
+        }
+        let multi_tags = match config.topic_filter_type {
+            TopicFilterType::MultiTag => message_flag::MULTI_TAGS,
+            TopicFilterType::SingleTag => 0,
+        };
+        // A client that names no queue gets any writable one.
+        let mut any = || i32::try_from(self.random.below(u32::try_from(write_queues).unwrap_or(0))).unwrap_or(0);
+        let queue_number = if wanted >= 0 { wanted } else { any() };
+        let Some(queue) = entry.queue(&mut self.storage, queue_number) else { return Err(topic_missing(topic)) };
+        Ok(Admitted { queue_number, queue, multi_tags })
+    }
+
+    fn create_topic_on_send(&mut self, now: Now, topic: &str, request: &SendMessageRequest<'_>) -> Result<(), Refusal> {
+        let retry_group = names::group_of_retry_topic(topic);
+        let sys_flag = topic_flag::build(request.unit_mode, retry_group.is_some());
+        let created = if retry_group.is_some() {
+            let new = NewTopic { queue_nums: 1, perm: perm::READ | perm::WRITE, order: false, sys_flag };
+            self.topics.open(now.wall, topic, new).map(|_| ())
+        } else {
+            let default_topic = request.default_topic.to_cow();
+            self.topics.create_on_send(now.wall, topic, &default_topic, request.default_topic_queue_nums, sys_flag).map(|_| ())
+        };
+        created.map_err(|_| topic_missing(topic))
     }
 
     fn store_single(
@@ -124,13 +158,13 @@ impl<S: Storage> Broker<S> {
         asked: Asked,
         version: i32,
         topic: &str,
+        admitted: Admitted,
         request: &SendMessageRequest<'_>,
         properties: &[u8],
         body: &[u8],
     ) -> Result<Stored, Refusal> {
         let special = Special::scan(properties);
         let reconsume_times = request.reconsume_times.unwrap_or(0);
-        let queue_number = self.choose_queue(asked, topic, request.queue_id)?;
         if body.is_empty() || special.inner_num.is_some() {
             return Err(self.illegal_message());
         }
@@ -155,13 +189,16 @@ impl<S: Storage> Broker<S> {
             Some(key) => unique_key(key),
             None => self.append_unique_key(now),
         };
-        let topic = dead.map_or(Cow::Borrowed(topic), Cow::Owned);
-        let place = self.place(topic, queue_number, special.tags_code(), delay_level);
+        let (topic, queue, queue_number) = match dead {
+            Some(topic) => (Cow::Owned(topic), None, 0),
+            None => (Cow::Borrowed(topic), Some(admitted.queue), admitted.queue_number),
+        };
+        let place = self.place(topic, queue, queue_number, special.tags_code(), delay_level);
         let message = NewMessage {
             topic: &place.topic,
             queue_id: place.queue_number,
             flag: request.flag,
-            sys_flag: request.sys_flag | self.multi_tags_flag(&place.topic),
+            sys_flag: request.sys_flag | admitted.multi_tags,
             born_timestamp: request.born_timestamp,
             born_host: asked.peer.addr,
             store_host: self.config.address,
@@ -187,12 +224,13 @@ impl<S: Storage> Broker<S> {
         now: Now,
         asked: Asked,
         topic: &str,
+        admitted: Admitted,
         request: &SendMessageRequest<'_>,
         properties: &[u8],
         body: &[u8],
     ) -> Result<Stored, Refusal> {
         let special = Special::scan(properties);
-        let queue_number = self.choose_queue(asked, topic, request.queue_id)?;
+        let Admitted { queue_number, queue, multi_tags } = admitted;
         if topic.len() > names::TOPIC_MAX_LEN {
             return Err(Refusal::new(ResponseCode::MessageIllegal, format!("message topic length too long {}", topic.len())));
         }
@@ -203,7 +241,7 @@ impl<S: Storage> Broker<S> {
         if !ordinary || body.len() > self.config.max_message_size {
             return Err(self.illegal_message());
         }
-        let sys_flag = request.sys_flag | self.multi_tags_flag(topic);
+        let sys_flag = request.sys_flag | multi_tags;
         let mut messages = SmallVec::<[NewMessage<'_>; 16]>::new();
         for element in batch::iter(body) {
             let element = element.map_err(|_| self.illegal_message())?;
@@ -222,7 +260,6 @@ impl<S: Storage> Broker<S> {
                 tags_code: TagsCode::Hash(Special::scan(element.properties).tags_code()),
             });
         }
-        let queue = self.open_queue(topic, queue_number);
         self.placed.clear();
         self.storage.append_batch(now.wall, queue, &messages, &mut self.placed).map_err(|error| self.not_stored(&error))?;
         let (Some(first), Some(last)) = (self.placed.first(), self.placed.last()) else { return Err(self.illegal_message()) };
@@ -234,21 +271,6 @@ impl<S: Storage> Broker<S> {
             transaction_id: special.uniq_key.map(unique_key).unwrap_or_default(),
         };
         Ok(Stored { reply, end: last.end, wait: special.waits_store_ok() })
-    }
-
-    /// The queue that a request names, or any writable one for a negative number.
-    fn choose_queue(&mut self, asked: Asked, topic: &str, wanted: i32) -> Result<i32, Refusal> {
-        let Some(entry) = self.topics.get(topic) else { return Err(topic_missing(topic)) };
-        let config = entry.config();
-        if wanted >= config.write_queue_nums.max(config.read_queue_nums) {
-            let remark = format!("request queueId[{wanted}] is illegal, {} Producer: {}", topics::java_text(config), asked.peer.addr);
-            return Err(Refusal::invalid(remark));
-        }
-        if wanted >= 0 {
-            return Ok(wanted);
-        }
-        let choices = u32::try_from(config.write_queue_nums).unwrap_or(0);
-        Ok(i32::try_from(self.random.below(choices)).unwrap_or(0))
     }
 
     /// Whether a message that a client sends to its own retry topic is dead, and then the topic for it.
@@ -289,10 +311,18 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Where the message whose properties are in the buffer is stored: its own queue, or that of its delay level until its time comes.
-    pub(super) fn place<'a>(&mut self, topic: Cow<'a, str>, queue_number: i32, tags_code: i64, delay_level: i32) -> Place<'a> {
+    /// `queue` spares the look-up where it is known.
+    pub(super) fn place<'a>(
+        &mut self,
+        topic: Cow<'a, str>,
+        queue: Option<QueueId>,
+        queue_number: i32,
+        tags_code: i64,
+        delay_level: i32,
+    ) -> Place<'a> {
         let level = self.delay_levels.clamp(delay_level);
         let Some(millis) = self.delay_levels.millis(level) else {
-            let queue = self.open_queue(&topic, queue_number);
+            let queue = queue.unwrap_or_else(|| self.open_queue(&topic, queue_number));
             return Place { topic, queue_number, queue, tags_code: TagsCode::Hash(tags_code) };
         };
         for name in [property::TIMER_DELAY_SEC, property::TIMER_DELAY_MS, property::TIMER_DELIVER_MS] {
@@ -320,13 +350,6 @@ impl<S: Storage> Broker<S> {
         let id = self.unique_ids.next_id(now.wall.0);
         self.properties.append(property::UNIQ_KEY, id.as_str().as_bytes());
         unique_key(id.as_str().as_bytes())
-    }
-
-    fn multi_tags_flag(&self, topic: &str) -> i32 {
-        match self.topics.get(topic).map(|entry| entry.config().topic_filter_type) {
-            Some(TopicFilterType::MultiTag) => message_flag::MULTI_TAGS,
-            _ => 0,
-        }
     }
 
     fn sending_forbidden(&self) -> Refusal {
