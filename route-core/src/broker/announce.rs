@@ -18,7 +18,7 @@ impl Announced<'_> {
     fn wrap<'t>(&self, configs: impl Iterator<Item = &'t TopicConfig>) -> TopicConfigAndMappingSerializeWrapper {
         let permitted = |config: &TopicConfig| TopicConfig { perm: config.perm & (self.permission | INHERIT), ..config.clone() };
         TopicConfigAndMappingSerializeWrapper {
-            data_version: self.topics.version().clone(),
+            data_version: *self.topics.version(),
             topic_config_table: configs.map(|config| (config.topic_name.clone(), permitted(config))).collect(),
             ..TopicConfigAndMappingSerializeWrapper::default()
         }

@@ -16,7 +16,7 @@ pub trait Held {
     /// Who waits; a disconnect drops all of a peer's pulls.
     fn peer(&self) -> PeerId;
     /// The first queue offset that it has not seen.
-    fn from_offset(&self) -> i64;
+    fn unseen_offset(&self) -> i64;
     /// Whether a message with this tags code may be for it. A wrong yes costs a look, a wrong no loses a wake-up.
     fn may_match(&self, tags_code: i64) -> bool;
 }
@@ -61,7 +61,7 @@ impl<H: Held> HoldTable<H> {
         let Some(waiting) = self.held.get_mut(&arrival.queue) else { return };
         let deadlines = &mut self.deadlines;
         let wakes = |(id, deadline, pull): &mut (HoldId, Millis, H)| {
-            let wakes = arrival.queue_offset >= pull.from_offset() && pull.may_match(arrival.tags_code);
+            let wakes = arrival.queue_offset >= pull.unseen_offset() && pull.may_match(arrival.tags_code);
             if wakes {
                 deadlines.remove(&(*deadline, *id));
             }
@@ -142,7 +142,7 @@ mod tests {
         fn peer(&self) -> PeerId {
             PeerId(self.peer)
         }
-        fn from_offset(&self) -> i64 {
+        fn unseen_offset(&self) -> i64 {
             self.from
         }
         fn may_match(&self, tags_code: i64) -> bool {

@@ -11,7 +11,7 @@ use proto_core::{
 use super::{
     Asked, Broker,
     hold::Held,
-    read::{QueueRead, ReadStatus, read_queue},
+    read::{QueueRead, ReadStatus, Wanted, read_queue},
 };
 use crate::{
     filter::{MessageFilter, tags::TagFilter},
@@ -56,7 +56,7 @@ impl Held for HeldPull {
         self.asked.peer.id
     }
 
-    fn from_offset(&self) -> i64 {
+    fn unseen_offset(&self) -> i64 {
         self.order.from
     }
 
@@ -126,9 +126,9 @@ impl<S: Storage> Broker<S> {
     /// Fills `self.found` with the places of what the pull gets.
     fn look(&mut self, order: &Order) -> QueueRead {
         let filter = order.filter.as_ref().map(|filter| filter as &dyn MessageFilter);
-        let limits = &self.config.read_limits;
+        let wanted = Wanted { queue: order.queue, from: order.from, max: order.max, filter };
         self.found.clear();
-        read_queue(&self.storage, order.queue, order.from, order.max, limits, filter, &mut self.read_scratch, &mut self.found)
+        read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.read_scratch, &mut self.found)
     }
 
     fn answer_pull(&mut self, asked: Asked, order: &Order, read: QueueRead) {

@@ -102,18 +102,28 @@ pub struct ReadScratch {
     verdicts: Verdicts,
 }
 
-/// Looks for up to `max` messages of `queue` from `from` on that pass `filter` (`None` passes all) and appends their places to `ranges`,
-/// touching ones joined.
+/// What to look for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The queue.
+    pub queue: QueueId,
+    /// The first offset to look at.
+    pub from: i64,
+    /// How many messages at most.
+    pub max: usize,
+    /// Which of them; `None` takes all.
+    pub filter: Option<&'a dyn MessageFilter>,
+}
+
+/// Looks for messages and appends their places to `ranges`, touching ones joined.
 pub fn read_queue<S: Storage>(
     storage: &S,
-    queue: QueueId,
-    from: i64,
-    max: usize,
+    wanted: Wanted<'_>,
     limits: &ReadLimits,
-    filter: Option<&dyn MessageFilter>,
     scratch: &mut ReadScratch,
     ranges: &mut Vec<LogRange>,
 ) -> QueueRead {
+    let Wanted { queue, from, max, filter } = wanted;
     let bounds = storage.bounds(queue);
     let ends = |status, next_begin_offset| QueueRead { status, next_begin_offset, bounds, count: 0 };
     if bounds.max == 0 {

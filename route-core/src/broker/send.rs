@@ -46,6 +46,19 @@ struct Admitted {
     multi_tags: i32,
 }
 
+/// A send that has passed the checks of its topic.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    asked: Asked,
+    version: i32,
+    topic: &'a str,
+    admitted: Admitted,
+    request: &'a SendMessageRequest<'a>,
+    /// The properties as the client sent them, escapes resolved.
+    properties: &'a [u8],
+    body: &'a [u8],
+}
+
 /// Where a message is stored.
 pub(super) struct Place<'a> {
     /// The topic it is stored under.
@@ -96,11 +109,8 @@ impl<S: Storage> Broker<S> {
         if let Some(properties) = request.properties {
             properties.unescape_into(&mut text);
         }
-        let stored = if request.batch {
-            self.store_batch(now, asked, &topic, admitted, request, text.as_bytes(), body)
-        } else {
-            self.store_single(now, asked, version, &topic, admitted, request, text.as_bytes(), body)
-        };
+        let sent = Sent { asked, version, topic: &topic, admitted, request, properties: text.as_bytes(), body };
+        let stored = if request.batch { self.store_batch(now, sent) } else { self.store_single(now, sent) };
         self.properties_text = text;
         stored
     }
@@ -152,17 +162,8 @@ impl<S: Storage> Broker<S> {
         created.map_err(|_| topic_missing(topic))
     }
 
-    fn store_single(
-        &mut self,
-        now: Now,
-        asked: Asked,
-        version: i32,
-        topic: &str,
-        admitted: Admitted,
-        request: &SendMessageRequest<'_>,
-        properties: &[u8],
-        body: &[u8],
-    ) -> Result<Stored, Refusal> {
+    fn store_single(&mut self, now: Now, sent: Sent<'_>) -> Result<Stored, Refusal> {
+        let Sent { asked, version, topic, admitted, request, properties, body } = sent;
         let special = Special::scan(properties);
         let reconsume_times = request.reconsume_times.unwrap_or(0);
         if body.is_empty() || special.inner_num.is_some() {
@@ -219,16 +220,8 @@ impl<S: Storage> Broker<S> {
         Ok(Stored { reply, end: appended.end, wait: special.waits_store_ok() })
     }
 
-    fn store_batch(
-        &mut self,
-        now: Now,
-        asked: Asked,
-        topic: &str,
-        admitted: Admitted,
-        request: &SendMessageRequest<'_>,
-        properties: &[u8],
-        body: &[u8],
-    ) -> Result<Stored, Refusal> {
+    fn store_batch(&mut self, now: Now, sent: Sent<'_>) -> Result<Stored, Refusal> {
+        let Sent { asked, topic, admitted, request, properties, body, .. } = sent;
         let special = Special::scan(properties);
         let Admitted { queue_number, queue, multi_tags } = admitted;
         if topic.len() > names::TOPIC_MAX_LEN {

@@ -198,7 +198,7 @@ impl Storage for MemoryStorage {
         let mut stored = (min..max).filter_map(|offset| Some((offset, self.store_time(queue, offset)?)));
         match boundary {
             Boundary::Lower => stored.find(|(_, at)| *at >= time).map_or(max, |(offset, _)| offset),
-            Boundary::Upper => stored.filter(|(_, at)| *at <= time).last().map_or(min, |(offset, _)| offset),
+            Boundary::Upper => stored.rev().find(|(_, at)| *at <= time).map_or(min, |(offset, _)| offset),
         }
     }
 
