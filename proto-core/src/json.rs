@@ -5,6 +5,15 @@
 //! with `_` and `-` in them, unknown members, surplus commas. Null members, entries and elements are skipped, so that a null
 //! member has its default; so is `{"$ref":…}`, by which fastjson points at an object that it has written before.
 //! Of members that come twice the first counts.
+//!
+//! ```
+//! use proto_core::{bodies::{MessageQueue, ResetOffsetBody}, json::{self, Dialect}};
+//!
+//! let body: ResetOffsetBody = json::from_slice(br#"{"offsetTable":{{"brokerName":"b","queue_id":"3","topic":"T"}:5}}"#)?;
+//! assert_eq!(body.offset_table[&MessageQueue { broker_name: "b".into(), queue_id: 3, topic: "T".into() }], 5);
+//! assert_eq!(json::to_vec(&body, Dialect::Default), br#"{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T"}:5}}"#);
+//! # Ok::<_, json::JsonError>(())
+//! ```
 
 mod cursor;
 mod double;

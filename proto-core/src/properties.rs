@@ -1,6 +1,17 @@
 //! Message properties in their stored form: `name 0x01 value 0x02 …`, the last separator may be missing.
 //!
 //! They stay bytes: on the way of a message nothing is turned into a map.
+//!
+//! ```
+//! use proto_core::properties::{self, PropertiesWriter, Special, names};
+//!
+//! let sent = b"TAGS\x01TagA\x02KEYS\x01k1 k2\x02";
+//! assert_eq!(Special::scan(sent).keys, Some(&b"k1 k2"[..]));
+//! let mut stored = PropertiesWriter::new();
+//! stored.start(sent);
+//! stored.put(names::TAGS, b"TagB");
+//! assert_eq!(properties::find_text(stored.as_bytes(), names::TAGS), Some("TagB"));
+//! ```
 
 mod scan;
 mod writer;

@@ -34,17 +34,17 @@ const V4_LEN: usize = 32;
 impl OffsetMessageId {
     /// Appends the id's text. Nothing is allocated beyond what `out` needs to grow.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text().as_str().as_bytes());
+        out.extend_from_slice(self.text().as_bytes());
     }
 
     fn text(&self) -> HexText {
         let mut text = HexText::EMPTY;
         match self.host.ip() {
-            IpAddr::V4(ip) => text.push(&ip.octets()),
-            IpAddr::V6(ip) => text.push(&ip.octets()),
+            IpAddr::V4(ip) => text.push(ip.octets()),
+            IpAddr::V6(ip) => text.push(ip.octets()),
         }
-        text.push(&i32::from(self.host.port()).to_be_bytes());
-        text.push(&self.offset.to_be_bytes());
+        text.push(i32::from(self.host.port()).to_be_bytes());
+        text.push(self.offset.to_be_bytes());
         text
     }
 

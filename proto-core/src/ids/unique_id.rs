@@ -46,12 +46,12 @@ impl UniqueIdGenerator {
     pub fn new(ip: IpAddr, process: u32, hash: i32, counter: u16) -> Self {
         let mut prefix = HexText::EMPTY;
         match ip {
-            IpAddr::V4(ip) => prefix.push(&ip.octets()),
-            IpAddr::V6(ip) => prefix.push(&ip.octets()),
+            IpAddr::V4(ip) => prefix.push(ip.octets()),
+            IpAddr::V6(ip) => prefix.push(ip.octets()),
         }
         let [_, _, high, low] = process.to_be_bytes();
-        prefix.push(&[high, low]);
-        prefix.push(&hash.to_be_bytes());
+        prefix.push([high, low]);
+        prefix.push(hash.to_be_bytes());
         Self { prefix, month_start: 0, next_month: i64::MIN, counter }
     }
 
@@ -63,8 +63,8 @@ impl UniqueIdGenerator {
         let mut text = self.prefix;
         // A month has less than 2^32 ms; Java, too, keeps the low half only.
         let [_, _, _, _, since @ ..] = (now - self.month_start).to_be_bytes();
-        text.push(&since);
-        text.push(&self.counter.to_be_bytes());
+        text.push(since);
+        text.push(self.counter.to_be_bytes());
         self.counter = self.counter.wrapping_add(1);
         UniqueId(text)
     }
