@@ -21,7 +21,7 @@ use crate::{
     packet::Packet,
 };
 
-/// What the wall clock shows when the steady one shows zero.
+/// What the wall clock shows at first when the steady one shows zero.
 const EPOCH: i64 = 1_700_000_000_000;
 /// More events than any scenario has without time passing, or in one [`Cluster::drive`].
 const LIVELOCK: usize = 200_000;
@@ -65,6 +65,8 @@ enum Host {
 /// Machines and clients on one network, under one clock.
 pub struct Cluster {
     now: Now,
+    /// What the wall clock would have shown at the zero of the steady one.
+    epoch: Timestamp,
     pub(crate) network: Network,
     hosts: Vec<Host>,
 }
@@ -79,13 +81,20 @@ impl Cluster {
     /// An empty cluster whose network delays everything by `latency`.
     #[must_use]
     pub fn new(latency: Millis) -> Self {
-        Self { now: Now { mono: Millis::ZERO, wall: Timestamp(EPOCH) }, network: Network::new(latency), hosts: Vec::new() }
+        let now = Now { mono: Millis::ZERO, wall: Timestamp(EPOCH) };
+        Self { now, epoch: now.wall, network: Network::new(latency), hosts: Vec::new() }
     }
 
     /// The present.
     #[must_use]
     pub const fn now(&self) -> Now {
         self.now
+    }
+
+    /// Somebody sets the wall clock, forwards or back; the steady one goes on.
+    pub fn set_wall_clock(&mut self, wall: Timestamp) {
+        self.epoch = Timestamp(wall.0.saturating_sub_unsigned(self.now.mono.0));
+        self.now.wall = wall;
     }
 
     /// Starts a machine that listens on `address`.
@@ -247,7 +256,7 @@ impl Cluster {
     }
 
     fn set_clock(&mut self, mono: Millis) {
-        self.now = Now { mono, wall: Timestamp(EPOCH).plus(mono) };
+        self.now = Now { mono, wall: self.epoch.plus(mono) };
     }
 
     fn next_timer(&self) -> Option<(Millis, NodeId)> {

@@ -208,3 +208,13 @@ fn a_stream_that_is_none_of_rocketmqs_is_closed_and_others_are_not_disturbed() {
     assert!(!intruder.is_connected(&mut pair.cluster, pair.broker));
     client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "two")).expect(ResponseCode::Success);
 }
+
+#[test]
+fn a_pull_that_waits_commits_the_offset_it_carries() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    let pull = Pull { commit: Some(1), ..Pull::new("readers", "Orders", 1).held_for(15_000) };
+    client.post_pull(&mut pair.cluster, pair.broker, &pull);
+    assert_eq!(pair.stored_offset(client, "readers", "Orders", 0), Some(1));
+}

@@ -1,6 +1,9 @@
 //! Topics, and how clients find them: registration, loss and return of brokers and name servers.
 
-use petrel_tests::{pair::Pair, requests::Message};
+use petrel_tests::{
+    pair::Pair,
+    requests::{Message, Pull},
+};
 use proto_core::code::{RequestCode, ResponseCode};
 use route_core::Millis;
 
@@ -103,4 +106,45 @@ fn keys_of_the_name_server_outlive_its_process() {
     let fields = [("namespace", "colors"), ("key", "sky")];
     let answer = client.ask(&mut pair.cluster, pair.names, RequestCode::GetKvConfig, &fields).expect(ResponseCode::Success);
     assert_eq!(answer.field("value"), "blue");
+}
+
+#[test]
+fn a_topic_is_made_changed_and_deleted_by_an_administrator() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let make = |read: &'static str, write: &'static str| {
+        [
+            ("topic", "Orders"),
+            ("defaultTopic", "TBW102"),
+            ("readQueueNums", read),
+            ("writeQueueNums", write),
+            ("perm", "6"),
+            ("topicFilterType", "SINGLE_TAG"),
+            ("topicSysFlag", "0"),
+            ("order", "false"),
+        ]
+    };
+    for (read, write) in [("6", "6"), ("8", "3")] {
+        let answer = client.ask(&mut pair.cluster, pair.broker, RequestCode::UpdateAndCreateTopic, &make(read, write));
+        assert_eq!(answer.expect(ResponseCode::Success).code, 0);
+        let route = pair.route(client, "Orders").expect(ResponseCode::Success);
+        assert!(route.text().contains(&format!(r#""readQueueNums":{read},"topicSysFlag":0,"writeQueueNums":{write}"#)), "{}", route.text());
+    }
+    client.ask(&mut pair.cluster, pair.broker, RequestCode::DeleteTopicInBroker, &[("topic", "Orders")]).expect(ResponseCode::Success);
+    let fields = [("topic", "Orders"), ("clusterName", "DefaultCluster")];
+    client.ask(&mut pair.cluster, pair.names, RequestCode::DeleteTopicInNamesrv, &fields).expect(ResponseCode::Success);
+    assert_eq!(pair.route(client, "Orders").code, ResponseCode::TopicNotExist.code());
+    pair.cluster.advance(Millis::from_secs(70));
+    assert_eq!(pair.route(client, "Orders").code, ResponseCode::TopicNotExist.code(), "a registration brought it back");
+}
+
+#[test]
+fn a_topic_that_was_deleted_and_made_again_begins_empty() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "old")).expect(ResponseCode::Success);
+    client.ask(&mut pair.cluster, pair.broker, RequestCode::DeleteTopicInBroker, &[("topic", "Orders")]).expect(ResponseCode::Success);
+    let sent = client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "new")).expect(ResponseCode::Success);
+    assert_eq!(sent.number("queueOffset"), 0);
+    assert_eq!(client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", 0)).bodies(), ["new"]);
 }

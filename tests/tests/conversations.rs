@@ -1,0 +1,82 @@
+//! Conversations recorded between the Java client and Java: the same words get the same answers here.
+
+use petrel_tests::{
+    conversation::{Conversation, recorded_broker},
+    pair::Pair,
+    requests::Message,
+};
+use proto_core::code::ResponseCode;
+
+/// The settings under which the Java client was recorded.
+fn recorded_pair() -> Pair {
+    Pair::with(|config| {
+        config.address = recorded_broker();
+        config.delay_levels = "1s 2s 2s 3s 4s 5s 6s 7s 8s 9s 10s 20s 30s 40s 50s 1m 1h 2h".into();
+    })
+}
+
+#[track_caller]
+fn replay(name: &str, pair: Pair) {
+    compare(name, &Conversation::read(name), pair);
+}
+
+#[track_caller]
+fn compare(name: &str, conversation: &Conversation, mut pair: Pair) {
+    let differences = conversation.replay(&mut pair.cluster, pair.names, pair.broker);
+    assert!(differences.is_empty(), "{name} differs from Java:\n{differences}");
+}
+
+#[test]
+fn a_producer_hears_what_java_says() {
+    let mut pair = recorded_pair();
+    let client = pair.client();
+    // What was in the topic when the recording began.
+    for (queue, messages) in [(0, 6), (1, 6), (2, 4), (3, 3)] {
+        for _ in 0..messages {
+            client
+                .send(&mut pair.cluster, pair.broker, &Message::new("Capproducer", "earlier").in_queue(queue))
+                .expect(ResponseCode::Success);
+        }
+    }
+    replay("producer", pair);
+}
+
+#[test]
+fn a_push_consumer_hears_what_java_says() {
+    replay("push-consumer", recorded_pair());
+}
+
+#[test]
+fn a_pull_consumer_hears_what_java_says() {
+    replay("pull-consumer", recorded_pair());
+}
+
+#[test]
+fn a_lite_pull_consumer_hears_what_java_says() {
+    replay("lite-pull-consumer", recorded_pair());
+}
+
+#[test]
+fn an_orderly_consumer_hears_what_java_says() {
+    replay("orderly", recorded_pair());
+}
+
+#[test]
+fn broadcasting_consumers_hear_what_java_says() {
+    replay("broadcasting", recorded_pair());
+}
+
+/// The settings under which the other clients were recorded.
+fn plain_pair() -> Pair {
+    Pair::with(|config| config.address = recorded_broker())
+}
+
+#[test]
+fn an_orderly_consumer_in_cpp_hears_what_java_says() {
+    replay("cpp-client-orderly", plain_pair());
+}
+
+#[test]
+fn a_cpp_client_with_delayed_messages_hears_what_java_says() {
+    replay("cpp-client-delay", plain_pair());
+}

@@ -1,0 +1,84 @@
+//! Messages that are to come later: delayed ones, and those whose consumer failed.
+
+use petrel_tests::{
+    TestClient,
+    pair::Pair,
+    requests::{Heartbeat, Message, Pull, Stored},
+};
+use proto_core::code::ResponseCode;
+use route_core::Millis;
+
+const RETRY: &str = "%RETRY%readers";
+const DEAD: &str = "%DLQ%readers";
+
+fn prepared() -> (Pair, TestClient) {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let heartbeat = Heartbeat::consumer("one", "readers", &[("Orders", "*"), (RETRY, "*")]);
+    client.heartbeat(&mut pair.cluster, pair.broker, &heartbeat).expect(ResponseCode::Success);
+    (pair, client)
+}
+
+fn read(pair: &mut Pair, client: TestClient, topic: &str, from: i64) -> Vec<Stored> {
+    client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", topic, from)).records()
+}
+
+#[test]
+fn an_orderly_consumers_last_attempt_sent_as_a_message_becomes_a_dead_letter() {
+    let (mut pair, client) = prepared();
+    let properties = [("RETRY_TOPIC", "Orders"), ("RECONSUME_TIME", "3"), ("MAX_RECONSUME_TIMES", "2"), ("DELAY", "5")];
+    let message = Message { reconsume_times: 3, max_reconsume_times: Some(2), ..Message::new(RETRY, "bad").with(&properties) };
+    client.send(&mut pair.cluster, pair.broker, &message).expect(ResponseCode::Success);
+    let dead = read(&mut pair, client, DEAD, 0);
+    assert_eq!((dead.len(), dead[0].body.as_str()), (1, "bad"));
+    pair.cluster.advance(Millis::from_secs(120));
+    assert!(read(&mut pair, client, RETRY, 0).is_empty());
+}
+
+#[test]
+fn delayed_messages_stay_out_of_sight_until_their_level_is_over_and_come_in_the_order_of_their_times() {
+    let (mut pair, client) = prepared();
+    for (body, level) in [("ten", "3"), ("five", "2"), ("one", "1"), ("now", "0")] {
+        let properties = [("DELAY", level)];
+        client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", body).with(&properties)).expect(ResponseCode::Success);
+    }
+    let start = pair.cluster.now().wall;
+    let mut arrivals = Vec::new();
+    for _ in 0..120 {
+        for message in read(&mut pair, client, "Orders", arrivals.len() as i64) {
+            arrivals.push((message.body, message.stored_at - start.0));
+        }
+        pair.cluster.advance(Millis(100));
+    }
+    let bodies: Vec<&str> = arrivals.iter().map(|(body, _)| body.as_str()).collect();
+    assert_eq!(bodies, ["now", "one", "five", "ten"]);
+    for ((body, after), delay) in arrivals.iter().zip([0, 1000, 5000, 10_000]) {
+        assert!((delay - 20..delay + 1100).contains(after), "{body} came after {after} ms instead of {delay}");
+    }
+}
+
+#[test]
+fn a_level_above_the_last_is_the_last() {
+    let (mut pair, client) = prepared();
+    let properties = [("DELAY", "99")];
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "late").with(&properties)).expect(ResponseCode::Success);
+    pair.cluster.advance(Millis::from_secs(7199));
+    assert!(read(&mut pair, client, "Orders", 0).is_empty());
+    pair.cluster.advance(Millis::from_secs(3));
+    assert_eq!(read(&mut pair, client, "Orders", 0).len(), 1);
+}
+
+#[test]
+fn a_message_whose_time_came_while_the_broker_was_down_comes_when_it_is_up_again_and_only_once() {
+    let (mut pair, client) = prepared();
+    for (body, level) in [("one", "1"), ("ten", "3")] {
+        let properties = [("DELAY", level)];
+        client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", body).with(&properties)).expect(ResponseCode::Success);
+    }
+    pair.cluster.advance(Millis(2500));
+    assert_eq!(read(&mut pair, client, "Orders", 0).len(), 1);
+    pair.restart_broker();
+    pair.cluster.advance(Millis::from_secs(20));
+    let bodies: Vec<String> = read(&mut pair, client, "Orders", 0).into_iter().map(|message| message.body).collect();
+    assert_eq!(bodies, ["one", "ten"]);
+}
