@@ -1,6 +1,6 @@
 //! The typed headers: what the ext fields of each request and response mean.
 //!
-//! Each is named as Java's class without `Header` and declared with [`ext_header!`]: a field of Rust, its name on the wire, and what it
+//! Each is named as Java's class without `Header` and declared with `ext_header!`: a field of Rust, its name on the wire, and what it
 //! is when the peer leaves it out. A missing field is never an error, as in Java, whose marks of required fields are only logged. A
 //! number that cannot be read counts as missing, but in the headers declared `strict` (Java's `FastCodesHeader`s) it is an error.
 
