@@ -35,7 +35,6 @@ pub mod producers;
 pub mod read;
 pub mod refusal;
 pub mod retry;
-pub mod saves;
 pub mod topics;
 
 mod admin;
@@ -57,7 +56,7 @@ use park::{ParkedReply, ParkingLot};
 use producers::ProducerTable;
 use pull::HeldPull;
 use read::ReadScratch;
-use saves::Saves;
+use tables::TableSaves;
 use topics::{SystemTopics, TopicTable};
 
 /// Who asked, and under which number the answer goes back.
@@ -89,7 +88,7 @@ pub struct Broker<S: Storage> {
     /// Held pulls that something has arrived for.
     woken: Vec<HeldPull>,
     registration: Registration,
-    saves: Saves,
+    saves: TableSaves,
     save_offsets: Interval,
     save_delays: Interval,
     parked: ParkingLot,
@@ -138,7 +137,7 @@ impl<S: Storage> Broker<S> {
             holds: HoldTable::new(limits.held_pulls),
             woken: Vec::new(),
             registration: Registration::new(config.registration()),
-            saves: Saves::default(),
+            saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),
             save_delays: Interval::new(now, config.flush_delay_offset_interval, config.flush_delay_offset_interval),
             parked: ParkingLot::default(),
@@ -207,7 +206,7 @@ impl<S: Storage> Broker<S> {
     /// Whether a stop needs nothing more: every table is on disk and every name server knows.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.saves.is_empty() && self.registration.has_ended()
+        self.saves.are_idle() && self.registration.has_ended()
     }
 
     /// A request came in.
@@ -244,13 +243,7 @@ impl<S: Storage> Broker<S> {
     /// A table is on disk, or could not be put there.
     pub fn handle_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), String>) {
         self.begin(now);
-        for ParkedReply { to, opaque, reply } in self.saves.finish(ticket) {
-            let reply = match &result {
-                Ok(()) => reply,
-                Err(why) => Reply::error(ResponseCode::SystemError, format!("the change could not be saved: {why}")),
-            };
-            self.outputs.push_back(Output::Reply { to, opaque, reply });
-        }
+        self.finish_save(ticket, &result);
         if let Err(why) = result {
             self.notice(NoticeLevel::Error, format!("a table could not be saved: {why}"));
         }
@@ -261,6 +254,7 @@ impl<S: Storage> Broker<S> {
         self.begin(now);
         self.registration.handle_disconnected(now, peer);
         self.holds.handle_disconnected(peer);
+        self.saves.handle_disconnected(peer);
         self.consumers.handle_disconnected(peer);
         self.producers.handle_disconnected(peer);
     }

@@ -13,6 +13,7 @@ pub mod name_server;
 pub mod output;
 pub mod random;
 pub mod registration;
+pub mod saves;
 pub mod storage;
 pub mod time;
 

@@ -11,6 +11,7 @@ use std::{borrow::Cow, collections::VecDeque};
 
 use proto_core::{Command, code::RequestCode};
 
+use crate::saves::{Parked, Saves, Tickets};
 use crate::{
     output::{NoticeLevel, Output, Peer, PeerId, Reply, Ticket},
     time::{Millis, Now},
@@ -19,7 +20,6 @@ use kv::KvConfig;
 use liveness::Liveness;
 use notify::Notifier;
 use routes::{BrokerAddrInfo, MinBrokerIdChange, RouteLimits, RouteTable};
-use saves::{Parked, Saves};
 
 mod answers;
 pub mod config;
@@ -28,7 +28,6 @@ pub mod liveness;
 pub mod notify;
 pub mod register_body;
 pub mod routes;
-pub mod saves;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +42,7 @@ pub struct NameServer {
     liveness: Liveness<BrokerAddrInfo>,
     kv: KvConfig,
     saves: Saves,
+    tickets: Tickets,
     notifier: Notifier,
     outputs: VecDeque<Output>,
 }
@@ -74,6 +74,7 @@ impl NameServer {
             liveness: Liveness::new(config.scan_not_active_broker_interval),
             kv: KvConfig::from_file(kv_config, config.max_kv_bytes)?,
             saves: Saves::default(),
+            tickets: Tickets::default(),
             notifier: Notifier::default(),
             outputs: VecDeque::new(),
             config,
@@ -125,11 +126,10 @@ impl NameServer {
         self.liveness.poll_timeout()
     }
 
-    /// A save of the KV configuration is durable; what waited for it is answered.
-    pub fn handle_persisted(&mut self, _now: Now, ticket: Ticket) {
-        for Parked { to, opaque, reply } in self.saves.handle_persisted(ticket) {
-            self.outputs.push_back(Output::Reply { to, opaque, reply });
-        }
+    /// A save of the KV configuration is durable, or has failed; what waited for it is answered.
+    pub fn handle_persisted(&mut self, _now: Now, ticket: Ticket, result: Result<(), String>) {
+        let settled = self.saves.handle_persisted(ticket).into_iter().map(|parked| parked.settle(&result));
+        self.outputs.extend(settled);
         self.start_save();
     }
 
@@ -162,7 +162,7 @@ impl NameServer {
     }
 
     fn start_save(&mut self) {
-        if let Some(ticket) = self.saves.poll_save() {
+        if let Some(ticket) = self.saves.poll_save(&mut self.tickets) {
             self.outputs.push_back(Output::Persist { ticket, table: crate::output::Table::KvConfig, content: self.kv.to_file() });
         }
     }

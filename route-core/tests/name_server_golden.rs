@@ -40,7 +40,7 @@ fn answer(server: &mut NameServer, command: &Command<'_>) -> Vec<u8> {
                 }
                 return out;
             }
-            Output::Persist { ticket, .. } => server.handle_persisted(now, ticket),
+            Output::Persist { ticket, .. } => server.handle_persisted(now, ticket, Ok(())),
             Output::Notice { .. } => {}
             other => panic!("unexpected: {other:?}"),
         }

@@ -64,7 +64,7 @@ impl Machine for NameServer {
     }
 
     fn handle_persisted(&mut self, now: Now, ticket: Ticket) {
-        Self::handle_persisted(self, now, ticket);
+        Self::handle_persisted(self, now, ticket, Ok(()));
     }
 
     fn handle_timeout(&mut self, now: Now) {

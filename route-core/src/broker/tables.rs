@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use proto_core::json::JsonError;
 
-use super::{Asked, Broker, park::ParkedReply};
+use super::{Asked, Broker};
 use crate::{
-    output::{Output, Reply, Table},
+    output::{Output, PeerId, Reply, Table, Ticket},
+    saves::{Parked, Saves, Tickets},
     storage::{OffsetTableKind, Storage},
     time::Now,
 };
@@ -33,63 +34,121 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Saves what operators and clients have changed since the last time.
+    /// Starts to save what operators and clients have changed. A table is written once at a time; what changes meanwhile goes out
+    /// with the next save.
     pub(super) fn save_changed_tables(&mut self) {
-        if self.topics.take_dirty() {
-            let content = self.topics.to_file();
-            self.save(Table::Topics, content);
-        }
-        if self.groups.take_dirty() {
-            let content = self.groups.to_file();
-            self.save(Table::SubscriptionGroups, content);
-        }
+        self.note_changes();
+        self.start_saves();
     }
 
     /// Saves the tables of offsets when their time has come, if anything has moved.
     pub(super) fn save_due_offsets(&mut self, now: Now) {
-        if self.save_offsets.is_due(now) {
-            self.save_consumer_offsets();
+        if self.save_offsets.is_due(now) && self.offsets.take_dirty() {
+            self.saves.consumer_offsets.handle_changed(None);
         }
-        if self.save_delays.is_due(now) {
-            self.save_delay_offsets();
+        if self.save_delays.is_due(now) && self.delay.take_dirty() {
+            self.saves.delay_offsets.handle_changed(None);
         }
-    }
-
-    fn save_consumer_offsets(&mut self) {
-        if self.offsets.take_dirty() {
-            let content = self.offsets.to_file();
-            self.save(Table::ConsumerOffsets, content);
-        }
-    }
-
-    fn save_delay_offsets(&mut self) {
-        if self.delay.take_dirty() {
-            let content = self.delay.to_file(self.now.wall);
-            self.save(Table::DelayOffsets, content);
-        }
+        self.start_saves();
     }
 
     /// Saves all that has changed, due or not: before a stop.
     pub(super) fn save_everything(&mut self) {
+        if self.offsets.take_dirty() {
+            self.saves.consumer_offsets.handle_changed(None);
+        }
+        if self.delay.take_dirty() {
+            self.saves.delay_offsets.handle_changed(None);
+        }
         self.save_changed_tables();
-        self.save_consumer_offsets();
-        self.save_delay_offsets();
-    }
-
-    fn save(&mut self, table: Table, content: Vec<u8>) {
-        let ticket = self.saves.begin(table);
-        self.outputs.push_back(Output::Persist { ticket, table, content: Bytes::from(content) });
     }
 
     /// Answers when the table, with what this request changed in it, is on disk.
     pub(super) fn reply_after_save(&mut self, asked: Asked, table: Table, reply: Reply) {
-        self.save_changed_tables();
+        self.note_changes();
         if asked.oneway {
             return;
         }
-        let parked = ParkedReply { to: asked.peer.id, opaque: asked.opaque, reply };
-        if let Some(ParkedReply { to, opaque, reply }) = self.saves.park(table, parked) {
-            self.outputs.push_back(Output::Reply { to, opaque, reply });
+        let parked = Parked { to: asked.peer.id, opaque: asked.opaque, reply };
+        if let Some(Parked { reply, .. }) = self.saves.of(table).and_then(|saves| saves.wait(parked)) {
+            self.reply(asked, reply);
         }
+    }
+
+    /// A save has ended: answers that waited for it leave, and what has changed since is saved next.
+    pub(super) fn finish_save(&mut self, ticket: Ticket, result: &Result<(), String>) {
+        for table in TableSaves::TABLES {
+            let parked = self.saves.of(table).map(|saves| saves.handle_persisted(ticket)).unwrap_or_default();
+            self.outputs.extend(parked.into_iter().map(|parked| parked.settle(result)));
+        }
+        self.start_saves();
+    }
+
+    fn note_changes(&mut self) {
+        if self.topics.take_dirty() {
+            self.saves.topics.handle_changed(None);
+        }
+        if self.groups.take_dirty() {
+            self.saves.groups.handle_changed(None);
+        }
+    }
+
+    fn start_saves(&mut self) {
+        for table in TableSaves::TABLES {
+            let Some(ticket) = self.saves.poll_save(table) else { continue };
+            let content = match table {
+                Table::Topics => self.topics.to_file(),
+                Table::SubscriptionGroups => self.groups.to_file(),
+                Table::ConsumerOffsets => self.offsets.to_file(),
+                Table::DelayOffsets => self.delay.to_file(self.now.wall),
+                Table::KvConfig => continue,
+            };
+            self.outputs.push_back(Output::Persist { ticket, table, content: Bytes::from(content) });
+        }
+    }
+}
+
+/// The saves of a broker's tables.
+#[derive(Debug, Default)]
+pub(super) struct TableSaves {
+    tickets: Tickets,
+    topics: Saves,
+    groups: Saves,
+    consumer_offsets: Saves,
+    delay_offsets: Saves,
+}
+
+impl TableSaves {
+    const TABLES: [Table; 4] = [Table::Topics, Table::SubscriptionGroups, Table::ConsumerOffsets, Table::DelayOffsets];
+
+    fn of(&mut self, table: Table) -> Option<&mut Saves> {
+        match table {
+            Table::Topics => Some(&mut self.topics),
+            Table::SubscriptionGroups => Some(&mut self.groups),
+            Table::ConsumerOffsets => Some(&mut self.consumer_offsets),
+            Table::DelayOffsets => Some(&mut self.delay_offsets),
+            Table::KvConfig => None,
+        }
+    }
+
+    fn poll_save(&mut self, table: Table) -> Option<Ticket> {
+        let mut tickets = std::mem::take(&mut self.tickets);
+        let ticket = self.of(table).and_then(|saves| saves.poll_save(&mut tickets));
+        self.tickets = tickets;
+        ticket
+    }
+
+    /// A connection is gone: nobody there waits any more.
+    pub(super) fn handle_disconnected(&mut self, peer: PeerId) {
+        for table in Self::TABLES {
+            if let Some(saves) = self.of(table) {
+                saves.handle_disconnected(peer);
+            }
+        }
+    }
+
+    /// Whether every table is on disk as it is.
+    pub(super) const fn are_idle(&self) -> bool {
+        self.topics.is_idle() && self.groups.is_idle() && self.consumer_offsets.is_idle() && self.delay_offsets.is_idle()
     }
 }

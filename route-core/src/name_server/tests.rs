@@ -338,7 +338,7 @@ fn a_kv_change_is_answered_when_it_is_on_disk() {
     let [Output::Persist { ticket, table: Table::KvConfig, content }] = &outputs[..] else { panic!("not a save: {outputs:?}") };
     let saved: KvConfigSerializeWrapper = json::from_slice(content).expect("the file");
     assert_eq!(saved.config_table["ns"]["k"], "v");
-    server.handle_persisted(now(5), *ticket);
+    server.handle_persisted(now(5), *ticket, Ok(()));
     let outputs = drain(&mut server);
     let [Output::Reply { to: PeerId(CLIENT), opaque: 7, reply }] = &outputs[..] else { panic!("not an answer: {outputs:?}") };
     assert_eq!(reply.code, ResponseCode::Success);
@@ -482,7 +482,7 @@ fn a_oneway_request_is_never_answered() {
     server.handle_request(now(0), peer(CLIENT), &oneway);
     let outputs = drain(&mut server);
     let [Output::Persist { ticket, .. }] = &outputs[..] else { panic!("more than a save: {outputs:?}") };
-    server.handle_persisted(now(1), *ticket);
+    server.handle_persisted(now(1), *ticket, Ok(()));
     assert!(drain(&mut server).is_empty());
 }
 

@@ -3,7 +3,9 @@
 //! One save is under way at a time. What changes meanwhile goes out together with the next one, so that a flood of changes
 //! costs a save per disk write and not one per change.
 
-use crate::output::{PeerId, Reply, Ticket};
+use proto_core::code::ResponseCode;
+
+use crate::output::{Output, PeerId, Reply, Ticket};
 
 /// An answer and whom it is for.
 #[derive(Debug)]
@@ -16,10 +18,32 @@ pub struct Parked {
     pub reply: Reply,
 }
 
-/// The save under way, and who waits for it and for the next.
+/// Numbers the saves of one machine.
+#[derive(Debug, Default)]
+pub struct Tickets(u64);
+
+impl Tickets {
+    fn next(&mut self) -> Ticket {
+        self.0 += 1;
+        Ticket(self.0)
+    }
+}
+
+impl Parked {
+    /// The answer after its save has ended: as it was, or that the change could not be saved.
+    #[must_use]
+    pub fn settle(self, saved: &Result<(), String>) -> Output {
+        let reply = match saved {
+            Ok(()) => self.reply,
+            Err(why) => Reply::error(ResponseCode::SystemError, format!("the change could not be saved: {why}")),
+        };
+        Output::Reply { to: self.to, opaque: self.opaque, reply }
+    }
+}
+
+/// The save of one table that is under way, and who waits for it and for the next.
 #[derive(Debug, Default)]
 pub struct Saves {
-    last: u64,
     under_way: Option<(Ticket, Vec<Parked>)>,
     dirty: bool,
     waiting: Vec<Parked>,
@@ -42,15 +66,24 @@ impl Saves {
         self.waiting.extend(parked);
     }
 
+    /// Lets an answer wait for what has changed so far, of which there may be nothing: then it is given back.
+    pub fn wait(&mut self, parked: Parked) -> Option<Parked> {
+        match &mut self.under_way {
+            _ if self.dirty => self.waiting.push(parked),
+            Some((_, waiting)) => waiting.push(parked),
+            None => return Some(parked),
+        }
+        None
+    }
+
     /// The number of a save that is to be started now with the table's present content, if one is.
     #[must_use]
-    pub fn poll_save(&mut self) -> Option<Ticket> {
+    pub fn poll_save(&mut self, tickets: &mut Tickets) -> Option<Ticket> {
         if !self.dirty || self.under_way.is_some() {
             return None;
         }
         self.dirty = false;
-        self.last += 1;
-        let ticket = Ticket(self.last);
+        let ticket = tickets.next();
         self.under_way = Some((ticket, std::mem::take(&mut self.waiting)));
         Some(ticket)
     }
@@ -65,6 +98,12 @@ impl Saves {
                 Vec::new()
             }
         }
+    }
+
+    /// Whether nothing is under way and nothing is to be saved.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.under_way.is_none() && !self.dirty
     }
 
     /// A connection is gone: nobody there waits any more.
@@ -90,41 +129,51 @@ mod tests {
 
     #[test]
     fn an_answer_waits_until_its_save_is_durable() {
-        let mut saves = Saves::default();
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
         saves.handle_changed(parked(1));
-        let ticket = saves.poll_save().unwrap();
+        let ticket = saves.poll_save(&mut tickets).unwrap();
         assert_eq!(peers(&saves.handle_persisted(ticket)), [1]);
-        assert_eq!(saves.poll_save(), None);
+        assert_eq!(saves.poll_save(&mut tickets), None);
     }
 
     #[test]
     fn changes_during_a_save_share_the_next_one() {
-        let mut saves = Saves::default();
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
         saves.handle_changed(parked(1));
-        let first = saves.poll_save().unwrap();
+        let first = saves.poll_save(&mut tickets).unwrap();
         saves.handle_changed(parked(2));
         saves.handle_changed(parked(3));
-        assert_eq!(saves.poll_save(), None);
+        assert_eq!(saves.poll_save(&mut tickets), None);
         assert_eq!(peers(&saves.handle_persisted(first)), [1]);
-        let second = saves.poll_save().unwrap();
+        let second = saves.poll_save(&mut tickets).unwrap();
         assert_eq!(peers(&saves.handle_persisted(second)), [2, 3]);
     }
 
     #[test]
+    fn an_answer_without_a_change_waits_for_no_save() {
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
+        assert!(parked(1).is_some_and(|parked| saves.wait(parked).is_some()));
+        saves.handle_changed(None);
+        let ticket = saves.poll_save(&mut tickets).unwrap();
+        assert!(parked(2).is_some_and(|parked| saves.wait(parked).is_none()));
+        assert_eq!(peers(&saves.handle_persisted(ticket)), [2]);
+    }
+
+    #[test]
     fn a_number_that_nobody_awaits_releases_nobody() {
-        let mut saves = Saves::default();
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
         saves.handle_changed(parked(1));
-        let ticket = saves.poll_save().unwrap();
+        let ticket = saves.poll_save(&mut tickets).unwrap();
         assert!(saves.handle_persisted(Ticket(ticket.0 + 1)).is_empty());
         assert_eq!(peers(&saves.handle_persisted(ticket)), [1]);
     }
 
     #[test]
     fn who_has_left_is_not_answered() {
-        let mut saves = Saves::default();
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
         saves.handle_changed(parked(1));
         saves.handle_changed(parked(2));
-        let ticket = saves.poll_save().unwrap();
+        let ticket = saves.poll_save(&mut tickets).unwrap();
         saves.handle_disconnected(PeerId(1));
         assert_eq!(peers(&saves.handle_persisted(ticket)), [2]);
     }
