@@ -1,0 +1,48 @@
+//! COMPATIBILITY.md tells the truth about every request code.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use petrel_tests::{TestClient, packet::Fields, pair::Pair};
+use proto_core::code::{RequestCode, ResponseCode};
+
+/// A row of the table: the name, who is asked, and whether it is served.
+type Row = (String, String, bool);
+
+fn table() -> BTreeMap<i32, Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../COMPATIBILITY.md");
+    let text = fs::read_to_string(path).expect("COMPATIBILITY.md stands beside the crates");
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [code, name, asked, here, ..] = cells.as_slice() else { return None };
+        Some((code.parse().ok()?, ((*name).to_owned(), (*asked).to_owned(), here.starts_with("served"))))
+    });
+    rows.collect()
+}
+
+fn is_served(pair: &mut Pair, client: TestClient, code: RequestCode, asked: &str) -> bool {
+    let node = if asked.contains("name server") { pair.names } else { pair.broker };
+    let answer = client.call(&mut pair.cluster, node, code.code(), &Fields(&[]), b"");
+    answer.code != ResponseCode::RequestCodeNotSupported.code()
+}
+
+#[test]
+fn the_table_names_every_request_code_and_says_truly_which_are_served() {
+    let table = table();
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let mut wrong = String::new();
+    for code in RequestCode::ALL {
+        let Some((name, asked, served)) = table.get(&code.code()) else {
+            wrong += &format!("{} {} is not in the table\n", code.code(), code.name());
+            continue;
+        };
+        if name != code.name() {
+            wrong += &format!("{} is called {}\n", code.code(), code.name());
+        }
+        let truly = is_served(&mut pair, client, *code, asked);
+        if *served != truly {
+            wrong += &format!("{} {} at the {asked}: served is {truly}\n", code.code(), code.name());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
