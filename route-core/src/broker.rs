@@ -262,8 +262,15 @@ impl<S: Storage> Broker<S> {
     /// The moment that [`Self::poll_timeout`] announced has come.
     pub fn handle_timeout(&mut self, now: Now) {
         self.begin(now);
-        for peer in self.consumers.handle_timeout(now).into_iter().chain(self.producers.handle_timeout(now)) {
-            self.outputs.push_back(Output::Close { peer, reason: "no heartbeat for too long".into() });
+        let mut silent = self.consumers.handle_timeout(now);
+        silent.extend(self.producers.handle_timeout(now));
+        silent.sort_unstable();
+        silent.dedup();
+        for peer in silent {
+            // A client may have left only one of its roles.
+            if !self.consumers.knows(peer) && !self.producers.knows(peer) {
+                self.outputs.push_back(Output::Close { peer, reason: "no heartbeat for too long".into() });
+            }
         }
         self.locks.handle_timeout(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };

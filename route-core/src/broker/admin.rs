@@ -14,10 +14,10 @@ use proto_core::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Asked, Broker, refusal::Refusal};
+use super::{Asked, Broker, config::FlushMode, refusal::Refusal};
 use crate::{
     output::{Reply, ReplyBody, ReplyHeader, Table},
-    storage::Storage,
+    storage::{LogOffset, Storage},
     time::Now,
 };
 
@@ -28,6 +28,7 @@ mod lookup;
 mod membership;
 mod queue_locks;
 mod queue_offsets;
+mod send_back;
 mod statistics;
 mod topic_configs;
 
@@ -38,6 +39,8 @@ enum Answer {
     Now(Reply),
     /// It promises that this table is on disk.
     AfterSave(Table, Reply),
+    /// It promises what the broker promises of every message, for one that ends here in the log.
+    AfterAppend(LogOffset, Reply),
 }
 
 type Handled = Result<Answer, Refusal>;
@@ -57,6 +60,7 @@ impl<S: Storage> Broker<S> {
             RequestCode::UnregisterClient => self.unregister_client(asked, command),
             RequestCode::CheckClientConfig => membership::check_client_config(command),
             RequestCode::GetConsumerListByGroup => self.consumer_list_by_group(command),
+            RequestCode::ConsumerSendMsgBack => self.send_message_back(now, command),
             RequestCode::LockBatchMq => self.lock_queues(now, command),
             RequestCode::UnlockBatchMq => self.unlock_queues(command),
             RequestCode::UpdateAndCreateTopic => self.update_and_create_topic(now, command),
@@ -82,6 +86,8 @@ impl<S: Storage> Broker<S> {
         match handled {
             Ok(Answer::Now(reply)) => self.reply(asked, reply),
             Ok(Answer::AfterSave(table, reply)) => self.reply_after_save(asked, table, reply),
+            Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
+            Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Err(refusal) => self.reply(asked, refusal.into()),
         }
     }

@@ -218,6 +218,12 @@ impl ConsumerTable {
         silent
     }
 
+    /// Whether a connection is a consumer of any group.
+    #[must_use]
+    pub fn knows(&self, peer: PeerId) -> bool {
+        self.members.knows(peer)
+    }
+
     /// When [`Self::handle_timeout`] has something to look at.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Millis> {

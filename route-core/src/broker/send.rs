@@ -345,7 +345,7 @@ impl<S: Storage> Broker<S> {
         unique_key(id.as_str().as_bytes())
     }
 
-    fn sending_forbidden(&self) -> Refusal {
+    pub(super) fn sending_forbidden(&self) -> Refusal {
         Refusal::new(ResponseCode::NoPermission, format!("the broker[{}] sending message is forbidden", self.config.address.ip()))
     }
 

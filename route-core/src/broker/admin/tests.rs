@@ -13,6 +13,7 @@ use crate::{
 mod groups;
 mod membership;
 mod offsets;
+mod send_back;
 mod topics;
 
 /// A broker over a log in memory, and what it told its clients on its own.

@@ -151,3 +151,19 @@ fn what_a_group_wants_of_a_topic_is_told() {
     let answer = scene.ask(RequestCode::QuerySubscriptionByConsumer, &[("group", "G"), ("topic", "U")], "");
     assert_eq!(answer.body, r#"{"group":"G","topic":"U"}"#);
 }
+
+#[test]
+fn a_client_that_is_still_heard_of_in_one_role_keeps_its_connection() {
+    let mut scene = Scene::new();
+    beat(&mut scene, 1, "c1", "G", "T");
+    let closes_at = |scene: &mut Scene, secs: u64| {
+        scene.now.mono = Millis::from_secs(secs);
+        scene.broker.handle_timeout(scene.now);
+        std::iter::from_fn(|| scene.broker.poll_output()).filter(|output| matches!(output, Output::Close { .. })).count()
+    };
+    scene.now.mono = Millis::from_secs(100);
+    scene.ask(RequestCode::HeartBeat, &[], r#"{"clientID":"c1","producerDataSet":[{"groupName":"P"}]}"#);
+    assert_eq!(closes_at(&mut scene, 130), 0);
+    assert_eq!(clients(&mut scene, "G").code, ResponseCode::SystemError, "the consumer is gone");
+    assert_eq!(closes_at(&mut scene, 240), 1);
+}
