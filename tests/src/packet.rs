@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto_core::{
-    Command,
+    Command, SerializeType,
     command::Flag,
     encode::{EncodeExt, ExtWriter, Head, encode_frame},
 };
@@ -23,6 +23,8 @@ pub struct Packet {
     pub fields: BTreeMap<String, String>,
     /// Whether the header has ext fields at all, be they none.
     pub has_fields: bool,
+    /// Whether its header is JSON.
+    pub is_json: bool,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -39,6 +41,7 @@ impl Packet {
             remark: command.remark.map(text),
             fields: command.ext.iter().filter_map(|(name, value)| Some((text(name), text(value?)))).collect(),
             has_fields: command.ext.is_present(),
+            is_json: command.serialize == SerializeType::Json,
             body: command.body.to_vec(),
         }
     }

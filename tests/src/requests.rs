@@ -31,13 +31,15 @@ pub struct Message<'a> {
     pub reconsume_times: i32,
     /// How often it may fail, if its sender says so.
     pub max_reconsume_times: Option<i32>,
+    /// Whether the body holds several messages.
+    pub batch: bool,
 }
 
 impl<'a> Message<'a> {
     /// A message without properties in queue 0.
     #[must_use]
     pub const fn new(topic: &'a str, body: &'a str) -> Self {
-        Self { topic, queue: 0, body, properties: &[], reconsume_times: 0, max_reconsume_times: None }
+        Self { topic, queue: 0, body, properties: &[], reconsume_times: 0, max_reconsume_times: None, batch: false }
     }
 
     /// The same in another queue.
@@ -71,7 +73,7 @@ impl EncodeExt for Message<'_> {
         if let Some(max) = self.max_reconsume_times {
             out.number("l", max.into());
         }
-        out.boolean("m", false);
+        out.boolean("m", self.batch);
         out.text("n", "broker-a");
     }
 }
