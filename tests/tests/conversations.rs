@@ -66,6 +66,11 @@ fn broadcasting_consumers_hear_what_java_says() {
     replay("broadcasting", recorded_pair());
 }
 
+#[test]
+fn a_consumer_that_fails_hears_what_java_says() {
+    replay("retry-dlq", recorded_pair());
+}
+
 /// The settings under which the other clients were recorded.
 fn plain_pair() -> Pair {
     Pair::with(|config| config.address = recorded_broker())
@@ -79,4 +84,9 @@ fn an_orderly_consumer_in_cpp_hears_what_java_says() {
 #[test]
 fn a_cpp_client_with_delayed_messages_hears_what_java_says() {
     replay("cpp-client-delay", plain_pair());
+}
+
+#[test]
+fn a_node_client_that_fails_hears_what_java_says() {
+    compare("node-client-redelivery", &Conversation::read("node-client-redelivery").with_keys_by_broker(), plain_pair());
 }

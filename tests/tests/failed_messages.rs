@@ -5,7 +5,7 @@ use petrel_tests::{
     pair::Pair,
     requests::{Heartbeat, Message, Pull, Stored},
 };
-use proto_core::code::ResponseCode;
+use proto_core::code::{RequestCode, ResponseCode};
 use route_core::Millis;
 
 const RETRY: &str = "%RETRY%readers";
@@ -21,6 +21,74 @@ fn prepared() -> (Pair, TestClient) {
 
 fn read(pair: &mut Pair, client: TestClient, topic: &str, from: i64) -> Vec<Stored> {
     client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", topic, from)).records()
+}
+
+/// Tells the broker that consuming a message has failed.
+fn send_back(pair: &mut Pair, client: TestClient, message: &Stored, level: i32, max: i32) {
+    let (place, level, max) = (message.place.to_string(), level.to_string(), max.to_string());
+    let fields = [
+        ("offset", place.as_str()),
+        ("group", "readers"),
+        ("delayLevel", &level),
+        ("originMsgId", &message.properties["UNIQ_KEY"]),
+        ("originTopic", "Orders"),
+        ("unitMode", "false"),
+        ("maxReconsumeTimes", &max),
+    ];
+    client.ask(&mut pair.cluster, pair.broker, RequestCode::ConsumerSendMsgBack, &fields).expect(ResponseCode::Success);
+}
+
+#[test]
+fn a_failed_message_comes_back_later_each_time_and_ends_as_a_dead_letter() {
+    let (mut pair, client) = prepared();
+    client
+        .send(&mut pair.cluster, pair.broker, &Message::new("Orders", "bad").with(&[("KEYS", "k1"), ("mine", "yes")]))
+        .expect(ResponseCode::Success);
+    let first = read(&mut pair, client, "Orders", 0).remove(0);
+    let mut message = first.clone();
+    // Level 3 is 10 s, 4 is 30 s, 5 is a minute: three plus the number of failures.
+    for (times, delay) in [(1, 10), (2, 30), (3, 60)] {
+        send_back(&mut pair, client, &message, 0, 3);
+        pair.cluster.advance(Millis(delay * 1000 - 100));
+        assert!(read(&mut pair, client, RETRY, times - 1).is_empty(), "attempt {times} came early");
+        pair.cluster.advance(Millis(1200));
+        let again = read(&mut pair, client, RETRY, times - 1);
+        assert_eq!(again.len(), 1, "attempt {times} did not come");
+        message = again[0].clone();
+        assert_eq!((message.body.as_str(), i64::from(message.times), message.offset), ("bad", times, times - 1));
+        assert_eq!(message.properties["UNIQ_KEY"], first.properties["UNIQ_KEY"]);
+        assert_eq!(message.properties["RETRY_TOPIC"], "Orders");
+        assert_eq!((message.properties["KEYS"].as_str(), message.properties["mine"].as_str()), ("k1", "yes"));
+    }
+    send_back(&mut pair, client, &message, 0, 3);
+    let dead = read(&mut pair, client, DEAD, 0);
+    assert_eq!((dead.len(), dead[0].body.as_str()), (1, "bad"));
+    assert_eq!(dead[0].properties["RETRY_TOPIC"], "Orders");
+    assert_eq!(dead[0].properties["UNIQ_KEY"], first.properties["UNIQ_KEY"]);
+    assert_eq!(dead[0].properties["ORIGIN_MESSAGE_ID"], message.properties["ORIGIN_MESSAGE_ID"], "the origin is the first message");
+    pair.cluster.advance(Millis::from_secs(300));
+    assert!(read(&mut pair, client, RETRY, 3).is_empty(), "a dead letter came back");
+}
+
+#[test]
+fn a_consumer_that_asks_for_no_further_attempt_gets_a_dead_letter_at_once() {
+    let (mut pair, client) = prepared();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "bad")).expect(ResponseCode::Success);
+    let message = read(&mut pair, client, "Orders", 0).remove(0);
+    send_back(&mut pair, client, &message, -1, 16);
+    assert_eq!(read(&mut pair, client, DEAD, 0).len(), 1);
+}
+
+#[test]
+fn a_consumer_that_names_a_level_waits_exactly_that_long() {
+    let (mut pair, client) = prepared();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "bad")).expect(ResponseCode::Success);
+    let message = read(&mut pair, client, "Orders", 0).remove(0);
+    send_back(&mut pair, client, &message, 1, 16);
+    pair.cluster.advance(Millis(900));
+    assert!(read(&mut pair, client, RETRY, 0).is_empty());
+    pair.cluster.advance(Millis(1200));
+    assert_eq!(read(&mut pair, client, RETRY, 0).len(), 1);
 }
 
 #[test]
