@@ -4,6 +4,14 @@
 
 pub mod buffers;
 pub mod clock;
+pub mod event_loop;
+pub mod inbox;
+pub mod limits;
 pub mod machine;
 pub mod peer_table;
 pub mod write_queue;
+
+mod connection;
+mod dialer;
+mod listener;
+mod net;

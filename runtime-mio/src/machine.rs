@@ -51,9 +51,15 @@ pub trait Machine {
     /// Starts to save a table; the ticket comes back through the machine's own disk thread and [`Self::handle_wake`].
     fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes);
 
-    /// Saves that were started and have not come back.
-    fn saves_in_flight(&self) -> usize;
+    /// Work that should end before the machine is closed: saves, answers that wait for the disk.
+    fn unfinished(&self) -> usize;
 
     /// All requests of this turn have been taken: what they appended may go to disk in one flush.
     fn end_turn(&mut self);
+
+    /// The loop has ended: nothing is called after this but drop.
+    ///
+    /// # Errors
+    /// One line that says what could not be brought to its end.
+    fn close(&mut self) -> Result<(), String>;
 }

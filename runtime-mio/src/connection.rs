@@ -1,0 +1,90 @@
+//! One connection: its socket, what is half read, what is half written, and when something last moved.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use mio::net::TcpStream;
+use route_core::time::Millis;
+
+use crate::{dialer::Dial, inbox::Inbox, limits::NetLimits, write_queue::WriteQueue};
+
+/// A connection of one machine.
+#[derive(Debug)]
+pub(crate) struct Connection<L> {
+    pub(crate) stream: TcpStream,
+    pub(crate) addr: SocketAddr,
+    /// Number of the machine that it belongs to.
+    pub(crate) machine: usize,
+    /// Present while a dial is under way; the connection speaks to nobody yet.
+    pub(crate) dial: Option<Dial>,
+    pub(crate) inbox: Inbox,
+    pub(crate) outbox: WriteQueue<L>,
+    /// The poll has told of bytes that have not been read to their end.
+    pub(crate) readable: bool,
+    /// The poll has told that the peer closed its side.
+    pub(crate) end_seen: bool,
+    /// Whether it stands in the list of those to be read.
+    pub(crate) in_ready: bool,
+    /// Whether it stands in the list of those to be written.
+    pub(crate) in_touched: bool,
+    /// The last write was not taken whole; the poll tells when to go on.
+    pub(crate) blocked: bool,
+    /// Too much waits for it: nothing is read until it has taken most of that.
+    pub(crate) paused: bool,
+    /// It is to be closed, for this reason, when what waits has left.
+    pub(crate) closing: Option<(Cow<'static, str>, Millis)>,
+    last_read: Millis,
+    last_write: Millis,
+}
+
+impl<L: AsRef<[u8]>> Connection<L> {
+    pub(crate) fn new(now: Millis, stream: TcpStream, addr: SocketAddr, machine: usize, dial: Option<Dial>) -> Self {
+        Self {
+            stream,
+            addr,
+            machine,
+            dial,
+            inbox: Inbox::default(),
+            outbox: WriteQueue::new(),
+            readable: false,
+            end_seen: false,
+            in_ready: false,
+            in_touched: false,
+            blocked: false,
+            paused: false,
+            closing: None,
+            last_read: now,
+            last_write: now,
+        }
+    }
+
+    pub(crate) fn note_read(&mut self, now: Millis) {
+        self.last_read = now;
+    }
+
+    pub(crate) fn note_write(&mut self, now: Millis) {
+        self.last_write = now;
+    }
+
+    /// Whether frames may be taken from it.
+    pub(crate) fn takes_frames(&self) -> bool {
+        !self.paused && self.closing.is_none() && self.dial.is_none()
+    }
+
+    /// Why it is to be closed by now, if it is.
+    pub(crate) fn overdue(&self, now: Millis, limits: &NetLimits) -> Option<Cow<'static, str>> {
+        if let Some((reason, until)) = &self.closing
+            && now >= *until
+        {
+            return Some(reason.clone());
+        }
+        if !self.outbox.is_empty() && now.saturating_sub(self.last_write) >= limits.stalled {
+            let (waiting, secs) = (self.outbox.waiting(), limits.stalled.0 / 1000);
+            return Some(format!("it has taken none of the {waiting} bytes that wait for it for {secs} s").into());
+        }
+        let idle = now.saturating_sub(self.last_read.max(self.last_write));
+        if limits.idle > Millis::ZERO && idle >= limits.idle && self.dial.is_none() {
+            return Some(format!("nothing has moved on it for {} s", limits.idle.0 / 1000).into());
+        }
+        None
+    }
+}

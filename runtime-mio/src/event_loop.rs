@@ -1,0 +1,317 @@
+//! The loop: one thread that owns the sockets and the machines.
+//!
+//! A turn is: wait for events, take connections, read what is ready and hand its frames to the machines, carry out what the machines
+//! put out, let them flush what they appended, and write once to every connection that something is queued for.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use mio::{Events, Poll, Token, Waker};
+use proto_core::{Command, Frame, FrameDecoder, command::CommandError};
+use route_core::{
+    output::{Peer, PeerId},
+    time::{Millis, Now},
+};
+use rustix::process::Signal;
+use signal_hook_mio::v1_0::Signals;
+use tracing::info;
+
+use crate::{
+    buffers::BufferPool,
+    clock::Clock,
+    dialer::Resolver,
+    inbox::{Flow, Inbox, Line, ReadEnd, ReadFailure, ReadTurn},
+    limits::NetLimits,
+    machine::Machine,
+    net::{FIRST_LISTENER, Net, News, POOLED, POOLED_BYTES},
+};
+
+// A connection's number is its token at the poll.
+const _: () = assert!(usize::BITS >= u64::BITS, "Petrel needs a 64-bit machine");
+
+/// How often in one turn machines may be told what came of their outputs and put out more; the rest waits for the next turn.
+const ROUNDS: usize = 8;
+
+const WAKER: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX - 1);
+
+/// Events that one wait brings at most.
+const EVENTS: usize = 1024;
+
+/// Exit status when a second signal interrupts the goodbye.
+const IMPATIENT: i32 = 130;
+
+/// The loop over machines whose logs give slices of type `L`.
+pub struct EventLoop<L> {
+    poll: Poll,
+    clock: Clock,
+    waker: Arc<Waker>,
+    signals: Option<Signals>,
+    machines: Vec<Box<dyn Machine<Slice = L>>>,
+    net: Net<L>,
+    /// Memory for cut frames.
+    pool: BufferPool,
+    scratch: Box<[u8]>,
+    /// Set while the process says goodbye: when it ends at the latest.
+    ending: Option<Millis>,
+}
+
+impl<L> std::fmt::Debug for EventLoop<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLoop").field("machines", &self.machines.len()).finish_non_exhaustive()
+    }
+}
+
+impl<L: AsRef<[u8]>> EventLoop<L> {
+    /// A loop without machines.
+    ///
+    /// # Errors
+    /// The system gives no poll.
+    pub fn new(clock: Clock, limits: NetLimits) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let resolver = Resolver::new(waker.clone(), limits.dials);
+        let net = Net::new(poll.registry().try_clone()?, resolver, limits);
+        let scratch = vec![0; limits.read_share].into_boxed_slice();
+        Ok(Self {
+            poll,
+            clock,
+            waker,
+            signals: None,
+            machines: Vec::new(),
+            net,
+            pool: BufferPool::new(POOLED, POOLED_BYTES),
+            scratch,
+            ending: None,
+        })
+    }
+
+    /// Wakes the loop from another thread; every machine gets `handle_wake` then.
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
+    /// The present on the loop's clock.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Ends the loop on SIGINT and SIGTERM; a second one ends the process at once.
+    ///
+    /// # Errors
+    /// The signals cannot be caught.
+    pub fn catch_signals(&mut self) -> io::Result<()> {
+        let mut signals = Signals::new([Signal::INT.as_raw(), Signal::TERM.as_raw()])?;
+        self.poll.registry().register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Adds a machine; its number is for [`Self::listen`]. At the end of the process the machine that was added last says goodbye first.
+    pub fn add(&mut self, machine: Box<dyn Machine<Slice = L>>) -> usize {
+        self.machines.push(machine);
+        self.machines.len() - 1
+    }
+
+    /// Listens for connections of a machine. Returns the address, with its port if the system chose it.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub fn listen(&mut self, addr: SocketAddr, machine: usize) -> io::Result<SocketAddr> {
+        self.net.listen(addr, machine)
+    }
+
+    /// Runs until a signal ends it, then closes all machines in turn.
+    ///
+    /// # Errors
+    /// The poll fails, or a machine cannot be closed as it should.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut busy = false;
+        while !self.is_over() {
+            let timeout = if busy { Some(Duration::ZERO) } else { self.time_left() };
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome?,
+            }
+            busy = self.turn(&events);
+        }
+        for machine in self.machines.iter_mut().rev() {
+            machine.close().map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// One turn. Returns whether the next one has work already.
+    fn turn(&mut self, events: &Events) -> bool {
+        let now = self.clock.now();
+        for event in events {
+            match event.token() {
+                WAKER => {
+                    self.net.handle_lookups(now.mono);
+                    self.machines.iter_mut().for_each(|machine| machine.handle_wake(now));
+                }
+                SIGNALS => self.handle_signal(now),
+                token if token.0 >= FIRST_LISTENER => self.net.handle_acceptable(token),
+                _ => self.net.handle_event(now.mono, event),
+            }
+        }
+        let more_to_accept = self.net.accept(now.mono);
+        for _ in 0..self.net.ready.len() {
+            if let Some(peer) = self.net.ready.pop_front() {
+                self.read(now, peer);
+            }
+        }
+        self.expire(now);
+        self.carry_out(now);
+        self.machines.iter_mut().for_each(|machine| machine.end_turn());
+        self.net.flush(now.mono);
+        more_to_accept || self.net.is_busy()
+    }
+
+    /// Reads one share from a connection and hands its frames to its machine.
+    fn read(&mut self, now: Now, peer: PeerId) {
+        let Some(connection) = self.net.connections.get_mut(peer) else { return };
+        connection.in_ready = false;
+        if !connection.takes_frames() {
+            return;
+        }
+        connection.note_read(now.mono);
+        let (at, addr, to_the_end) = (connection.machine, connection.addr, connection.end_seen);
+        let mut inbox = std::mem::take(&mut connection.inbox);
+        let memory = inbox.memory();
+        let decoder = FrameDecoder::new(self.net.limits().frame);
+        let mut turn = ReadTurn { decoder, scratch: &mut self.scratch, pool: &mut self.pool, to_the_end };
+        let (machine, net) = (&mut *self.machines[at], &mut self.net);
+        let end = inbox.read(&mut MachineLine { now, peer: Peer { id: peer, addr }, at, machine, net, frames: 0 }, &mut turn);
+        self.finish_read(now, peer, at, inbox, memory, end);
+    }
+
+    fn finish_read(&mut self, now: Now, peer: PeerId, at: usize, mut inbox: Inbox, before: usize, end: Result<ReadEnd, ReadFailure>) {
+        let Some(connection) = self.net.connections.get_mut(peer) else {
+            // It was cut off in the middle of its turn.
+            self.net.note_inbound(before, 0);
+            return inbox.release(&mut self.pool);
+        };
+        let after = inbox.memory();
+        connection.inbox = inbox;
+        match end {
+            Ok(ReadEnd::Drained) => connection.readable = false,
+            Ok(ReadEnd::More) => self.net.want_read(peer),
+            // It is read again when enough of what waits for it has left.
+            Ok(ReadEnd::Stopped) => {}
+            Ok(ReadEnd::Ended) => {
+                // What it asked before it went is still answered, as far as the socket takes it.
+                drain(now, at, &mut *self.machines[at], &mut self.net);
+                self.net.flush(now.mono);
+                self.net.drop_connection(peer, "the peer has closed it");
+            }
+            Err(ReadFailure::Io(why)) => self.net.drop_connection(peer, &format!("reading failed: {why}")),
+            Err(why) => self.net.cut(peer, &why.to_string()),
+        }
+        if let Some(largest) = self.net.note_inbound(before, after) {
+            self.net.cut(largest, "all memory for unfinished frames is in use, and this connection holds the most of it");
+        }
+    }
+
+    /// Lets what has become due happen.
+    fn expire(&mut self, now: Now) {
+        for machine in &mut self.machines {
+            if machine.poll_timeout().is_some_and(|at| at <= now.mono) {
+                machine.handle_timeout(now);
+            }
+        }
+        if self.net.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.net.handle_timeout(now.mono);
+        }
+    }
+
+    /// Carries out what the machines put out, and tells them what came of it.
+    fn carry_out(&mut self, now: Now) {
+        for _ in 0..ROUNDS {
+            for (at, machine) in self.machines.iter_mut().enumerate() {
+                drain(now, at, &mut **machine, &mut self.net);
+            }
+            let mut told = false;
+            while let Some(news) = self.net.poll_news() {
+                told = true;
+                match news {
+                    News::Lost(at, peer) => self.machines[at].handle_disconnected(now, peer),
+                    News::Dialed(at, address, outcome) => self.machines[at].handle_dialed(now, &address, outcome),
+                }
+            }
+            if !told {
+                return;
+            }
+        }
+    }
+
+    fn handle_signal(&mut self, now: Now) {
+        let caught = self.signals.as_mut().map_or(0, |signals| signals.pending().count());
+        if caught == 0 {
+            return;
+        }
+        if self.ending.is_some() {
+            std::process::exit(IMPATIENT);
+        }
+        info!("ending: everything is flushed and saved");
+        self.ending = Some(now.mono + self.net.limits().goodbye);
+        self.net.stop_listening();
+        self.machines.iter_mut().rev().for_each(|machine| machine.handle_shutdown(now));
+    }
+
+    /// Whether the goodbye has been said, or has taken too long.
+    fn is_over(&self) -> bool {
+        let Some(deadline) = self.ending else { return false };
+        let quiet = !self.net.is_busy() && !self.net.has_unsent() && self.machines.iter().all(|machine| machine.unfinished() == 0);
+        quiet || self.clock.now().mono >= deadline
+    }
+
+    /// How long the poll may wait.
+    fn time_left(&self) -> Option<Duration> {
+        let next =
+            self.machines.iter().filter_map(|machine| machine.poll_timeout()).chain(self.net.poll_timeout()).chain(self.ending).min()?;
+        Some(Duration::from_millis(next.saturating_sub(self.clock.now().mono).0))
+    }
+}
+
+/// Carries out all that one machine puts out.
+fn drain<L: AsRef<[u8]>>(now: Now, at: usize, machine: &mut dyn Machine<Slice = L>, net: &mut Net<L>) {
+    while let Some(output) = machine.poll_output() {
+        net.apply(now, at, machine, output);
+    }
+}
+
+/// One connection's turn: its socket on one side, its machine on the other.
+struct MachineLine<'a, L> {
+    now: Now,
+    peer: Peer,
+    at: usize,
+    machine: &'a mut dyn Machine<Slice = L>,
+    net: &'a mut Net<L>,
+    frames: usize,
+}
+
+impl<L: AsRef<[u8]>> Line for MachineLine<'_, L> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.net.read(self.peer.id, room)
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) -> Result<Flow, CommandError> {
+        let command = Command::decode(frame)?;
+        if command.flag.is_response() {
+            self.machine.handle_response(self.now, self.peer.id, &command);
+        } else {
+            self.machine.handle_request(self.now, self.peer, &command);
+        }
+        self.frames += 1;
+        if !self.frames.is_multiple_of(self.net.limits().frames_at_once) {
+            return Ok(Flow::Continue);
+        }
+        // Looked at now and then, so that a peer that asks for much and takes little is stopped in time.
+        drain(self.now, self.at, self.machine, self.net);
+        let goes_on = self.net.connections.get(self.peer.id).is_some_and(|connection| connection.takes_frames());
+        Ok(if goes_on { Flow::Continue } else { Flow::Stop })
+    }
+}
