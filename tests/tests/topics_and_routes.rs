@@ -1,6 +1,7 @@
 //! Topics, and how clients find them: registration, loss and return of brokers and name servers.
 
 use petrel_tests::{
+    packet::Fields,
     pair::Pair,
     requests::{Message, Pull},
 };
@@ -147,4 +148,31 @@ fn a_topic_that_was_deleted_and_made_again_begins_empty() {
     let sent = client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "new")).expect(ResponseCode::Success);
     assert_eq!(sent.number("queueOffset"), 0);
     assert_eq!(client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", 0)).bodies(), ["new"]);
+}
+
+#[test]
+fn what_an_administrator_changes_is_acknowledged_when_it_is_on_disk() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let topic = [("topic", "Orders"), ("readQueueNums", "4"), ("writeQueueNums", "4"), ("perm", "6"), ("topicFilterType", "SINGLE_TAG")];
+    let key = [("namespace", "colors"), ("key", "sky"), ("value", "blue")];
+    let changes = [(pair.broker, RequestCode::UpdateAndCreateTopic, &topic[..]), (pair.names, RequestCode::PutKvConfig, &key[..])];
+    for (node, code, fields) in changes {
+        pair.cluster.set_slow_disk(node, true);
+        let opaque = client.post(&mut pair.cluster, node, code.code(), &Fields(fields), b"");
+        pair.cluster.advance(Millis(2000));
+        assert!(client.answer(&mut pair.cluster, opaque).is_none(), "{code:?} was acknowledged too early");
+        pair.cluster.set_slow_disk(node, false);
+        pair.cluster.drive();
+        assert_eq!(client.answer(&mut pair.cluster, opaque).expect("it is on disk").code, 0);
+    }
+}
+
+#[test]
+fn a_broker_that_is_given_up_is_named_for_the_operator() {
+    let mut pair = Pair::new();
+    pair.cluster.cut(pair.broker, pair.names);
+    pair.cluster.advance(Millis::from_secs(140));
+    let notices = pair.cluster.notices(pair.names);
+    assert!(notices.iter().any(|notice| notice.contains("broker-a") && notice.contains("10.1.0.1:10911")), "{notices:?}");
 }
