@@ -240,6 +240,16 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// The disk has refused a flush: nothing more becomes durable. Whoever waits is told that its message is stored but not on disk
+    /// (`FLUSH_DISK_TIMEOUT`, never success); storage takes no further writes.
+    pub fn handle_flush_failed(&mut self, now: Now, why: &str) {
+        self.begin(now);
+        self.notice(NoticeLevel::Error, format!("the log cannot be flushed, the store takes no more writes: {why}"));
+        while let Some(parked) = self.parked.pop_any() {
+            self.answer_unflushed(parked);
+        }
+    }
+
     /// A table is on disk, or could not be put there.
     pub fn handle_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), String>) {
         self.begin(now);
@@ -280,9 +290,8 @@ impl<S: Storage> Broker<S> {
         while let Some(held) = self.holds.pop_overdue(now) {
             self.finish_held(&held);
         }
-        while let Some(ParkedReply { to, opaque, mut reply }) = self.parked.pop_overdue(now) {
-            reply.code = ResponseCode::FlushDiskTimeout;
-            self.outputs.push_back(Output::Reply { to, opaque, reply });
+        while let Some(parked) = self.parked.pop_overdue(now) {
+            self.answer_unflushed(parked);
         }
     }
 
@@ -366,6 +375,12 @@ impl<S: Storage> Broker<S> {
         } else {
             self.outputs.push_back(Output::Reply { to: asked.peer.id, opaque: asked.opaque, reply });
         }
+    }
+
+    fn answer_unflushed(&mut self, parked: ParkedReply) {
+        let ParkedReply { to, opaque, mut reply } = parked;
+        reply.code = ResponseCode::FlushDiskTimeout;
+        self.outputs.push_back(Output::Reply { to, opaque, reply });
     }
 
     /// Answers when the log is durable up to `until`.

@@ -3,6 +3,8 @@
 //! Inside a level all messages wait equally long, so a queue is in the order of delivery and one cursor for each level is enough.
 //! The tags code of a unit is the delivery time.
 
+use std::ops::RangeInclusive;
+
 use proto_core::{
     bodies::DataVersion,
     delay::{self, DelayLevels},
@@ -50,6 +52,8 @@ struct Cursor {
 #[derive(Debug)]
 pub struct DelaySchedule {
     cursors: Vec<Cursor>,
+    /// The lowest and the highest of the levels' queues: most arrivals are told apart by them alone.
+    queues: RangeInclusive<QueueId>,
     version: DataVersion,
     dirty: bool,
 }
@@ -65,8 +69,10 @@ impl DelaySchedule {
             offset: 0,
             look_at: Some(now.mono),
         };
-        let cursors = levels.iter().map(cursor).collect();
-        Self { cursors, version: DataVersion::new(now.wall.0), dirty: false }
+        let cursors: Vec<_> = levels.iter().map(cursor).collect();
+        let queues = || cursors.iter().map(|cursor| cursor.queue);
+        let queues = queues().min().unwrap_or(QueueId(1))..=queues().max().unwrap_or(QueueId(0));
+        Self { cursors, queues, version: DataVersion::new(now.wall.0), dirty: false }
     }
 
     /// Sets the cursor of a level, as a journal noted it; a level that does not exist is ignored. What lies outside of the queue is
@@ -80,6 +86,9 @@ impl DelaySchedule {
 
     /// Something became readable. A level that had nothing to wait for now waits for it; other queues are none of ours.
     pub fn handle_arrival(&mut self, now: Now, arrival: Arrival) {
+        if !self.queues.contains(&arrival.queue) {
+            return;
+        }
         let idle = |cursor: &&mut Cursor| cursor.queue == arrival.queue && cursor.look_at.is_none();
         if let Some(cursor) = self.cursors.iter_mut().find(idle) {
             let deliver_at = Timestamp(arrival.tags_code).min(now.wall.plus(cursor.delay));
