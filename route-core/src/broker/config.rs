@@ -90,7 +90,8 @@ pub struct TableLimits {
     pub groups: usize,
     /// Members of all groups, consumers and producers each.
     pub members: usize,
-    /// Pairs of topic and group with offsets.
+    /// Pairs of topic and group with offsets. Each is two tables in `consumerOffset.json`, which must stay readable
+    /// ([`proto_core::json::MAX_CONTAINERS`]).
     pub offsets: usize,
     /// Queue locks.
     pub locks: usize,
@@ -100,7 +101,7 @@ pub struct TableLimits {
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { topics: 200_000, groups: 200_000, members: 1_000_000, offsets: 2_000_000, locks: 1_000_000, held_pulls: 1_000_000 }
+        Self { topics: 200_000, groups: 200_000, members: 1_000_000, offsets: 400_000, locks: 1_000_000, held_pulls: 1_000_000 }
     }
 }
 

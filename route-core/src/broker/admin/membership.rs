@@ -50,7 +50,9 @@ impl<S: Storage> Broker<S> {
         let Some(config) = self.groups.find_or_create(now.wall, group) else { return Ok(false) };
         let notify = self.config.notify_consumer_ids_changed && config.notify_consumer_ids_changed_enable;
         let queue_nums = config.retry_queue_nums;
-        if queue_nums > 0 {
+        let retry_topic = names::retry_topic(group);
+        // A heartbeat that leaves subscriptions out says nothing about the order of its topics.
+        if queue_nums > 0 && !(without_sub && self.topics.get(&retry_topic).is_some()) {
             let is_ordered = |topic: &str| self.topics.get(topic).is_some_and(|entry| entry.config().order);
             let new = NewTopic {
                 queue_nums,
@@ -58,7 +60,7 @@ impl<S: Storage> Broker<S> {
                 order: consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic)),
                 sys_flag: topic_flag::build(false, consumer.unit_mode),
             };
-            let opened = self.topics.open(now.wall, &names::retry_topic(group), new);
+            let opened = self.topics.open(now.wall, &retry_topic, new);
             opened.map_err(|error| Refusal::system(error.to_string()))?;
         }
         let registration = Registration {

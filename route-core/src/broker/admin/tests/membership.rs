@@ -44,6 +44,9 @@ fn the_retry_topic_of_an_ordered_topics_consumers_is_ordered() {
     scene.ask(RequestCode::UpdateAndCreateTopic, &fields, "");
     beat(&mut scene, 1, "c1", "G", "T");
     assert!(scene.broker.topics.get("%RETRY%G").unwrap().config().order);
+    let short = r#"{"clientID":"c1","consumerDataSet":[{"groupName":"G"}],"heartbeatFingerprint":7,"withoutSub":true}"#;
+    scene.ask(RequestCode::HeartBeat, &[], short);
+    assert!(scene.broker.topics.get("%RETRY%G").unwrap().config().order, "subscriptions that are left out change nothing");
 }
 
 #[test]
