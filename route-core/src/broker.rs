@@ -18,7 +18,7 @@ use crate::{
     random::Random,
     registration::Registration,
     storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage},
-    time::{Millis, Now},
+    time::{Millis, Now, Timestamp},
 };
 
 pub mod attributes;
@@ -39,6 +39,7 @@ pub mod topics;
 
 mod admin;
 mod announce;
+mod found;
 mod pull;
 mod redeliver;
 mod send;
@@ -77,6 +78,8 @@ pub struct Broker<S: Storage> {
     config: BrokerConfig,
     storage: S,
     topics: TopicTable,
+    /// The time of the last change in the table of topics that was loaded.
+    topics_saved: Option<Timestamp>,
     groups: GroupTable,
     consumers: ConsumerTable,
     producers: ProducerTable,
@@ -84,6 +87,8 @@ pub struct Broker<S: Storage> {
     locks: QueueLocks,
     delay_levels: DelayLevels,
     delay: DelaySchedule,
+    /// The last delivery of a delayed message was refused by storage.
+    delivery_refused: bool,
     holds: HoldTable<HeldPull>,
     /// Held pulls that something has arrived for.
     woken: Vec<HeldPull>,
@@ -127,12 +132,14 @@ impl<S: Storage> Broker<S> {
         let limits = config.limits;
         Ok(Self {
             topics: TopicTable::new(now.wall, &system, limits.topics),
+            topics_saved: None,
             groups: GroupTable::new(now.wall, config.auto_create_group, limits.groups),
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
             offsets: OffsetTable::new(now.wall, limits.offsets),
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),
+            delivery_refused: false,
             delay_levels,
             holds: HoldTable::new(limits.held_pulls),
             woken: Vec::new(),
@@ -172,8 +179,7 @@ impl<S: Storage> Broker<S> {
     /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again.
     pub fn handle_start(&mut self, now: Now) {
         self.begin(now);
-        let found = self.storage.topics();
-        self.topics.recover(now.wall, found.iter().map(|(topic, queues)| (topic.as_str(), queues.as_slice())));
+        self.recover_topics(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
         self.registration.handle_start(now, &announced);
     }

@@ -31,6 +31,7 @@ impl<S: Storage> Broker<S> {
             self.record = record;
             match outcome {
                 Ok(dropped) => {
+                    self.delivery_refused = false;
                     self.delay.delivered(now, &due);
                     self.storage.note_offset(OffsetTableKind::Delay, names::SCHEDULE_TOPIC, due.level, due.offset + 1);
                     if let Some(why) = dropped {
@@ -40,7 +41,10 @@ impl<S: Storage> Broker<S> {
                 }
                 Err(why) => {
                     self.delay.refused(now, &due);
-                    self.notice(NoticeLevel::Warn, format!("a message of delay level {} waits longer: {why}", due.level));
+                    // Said once: it is tried again ten times a second.
+                    if !std::mem::replace(&mut self.delivery_refused, true) {
+                        self.notice(NoticeLevel::Warn, format!("messages of delay level {} wait longer: {why}", due.level));
+                    }
                 }
             }
         }

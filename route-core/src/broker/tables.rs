@@ -8,7 +8,7 @@ use crate::{
     output::{Output, PeerId, Reply, Table, Ticket},
     saves::{Parked, Saves, Tickets},
     storage::{OffsetTableKind, Storage},
-    time::Now,
+    time::{Now, Timestamp},
 };
 
 impl<S: Storage> Broker<S> {
@@ -18,7 +18,11 @@ impl<S: Storage> Broker<S> {
     /// The content cannot be read; the broker is as it was, and an older copy may be tried.
     pub fn load(&mut self, table: Table, content: &[u8]) -> Result<(), JsonError> {
         match table {
-            Table::Topics => self.topics.load(content),
+            Table::Topics => {
+                self.topics.load(content)?;
+                self.topics_saved = Some(Timestamp(self.topics.version().timestamp));
+                Ok(())
+            }
             Table::SubscriptionGroups => self.groups.load(content),
             Table::ConsumerOffsets => self.offsets.load(content),
             Table::DelayOffsets => self.delay.load(content),
