@@ -36,7 +36,7 @@ pub(crate) struct Resolved {
 #[derive(Debug)]
 pub(crate) struct Resolver {
     waker: Arc<Waker>,
-    thread: Option<(SyncSender<(usize, Arc<str>)>, Receiver<Resolved>)>,
+    thread: Option<Lookups>,
     limit: usize,
 }
 
@@ -80,6 +80,7 @@ fn literal(address: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse().ok()?, port.parse().ok()?))
 }
 
+/// Questions to the thread and its answers.
 type Lookups = (SyncSender<(usize, Arc<str>)>, Receiver<Resolved>);
 
 fn start(waker: Arc<Waker>, limit: usize) -> io::Result<Lookups> {

@@ -4,6 +4,7 @@
 
 pub mod buffers;
 pub mod clock;
+pub mod config;
 pub mod event_loop;
 pub mod inbox;
 pub mod limits;
