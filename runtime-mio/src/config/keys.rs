@@ -123,7 +123,7 @@ impl Program {
             Self::NameServer => name_server,
             Self::Standalone => standalone,
         };
-        tables.to_vec().into_iter().flatten()
+        tables.iter().copied().flatten()
     }
 
     /// The key with this name.
