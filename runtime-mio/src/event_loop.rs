@@ -137,7 +137,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             }
             busy = self.turn(&events);
         }
-        for machine in self.machines.iter_mut().rev() {
+        while let Some(machine) = self.machines.pop() {
             machine.close().map_err(io::Error::other)?;
         }
         Ok(())

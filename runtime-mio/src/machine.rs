@@ -57,9 +57,9 @@ pub trait Machine {
     /// All requests of this turn have been taken: what they appended may go to disk in one flush.
     fn end_turn(&mut self);
 
-    /// The loop has ended: nothing is called after this but drop.
+    /// The loop has ended: what is still in memory goes to disk.
     ///
     /// # Errors
     /// One line that says what could not be brought to its end.
-    fn close(&mut self) -> Result<(), String>;
+    fn close(self: Box<Self>) -> Result<(), String>;
 }

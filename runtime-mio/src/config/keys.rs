@@ -115,15 +115,12 @@ pub enum Program {
 impl Program {
     /// The keys, in the order of Java's classes. A name may come twice; the first one counts.
     pub fn keys(self) -> impl Iterator<Item = &'static Key> {
-        let broker: &[&'static [Key]] = &[BROKER, STORE, SERVER, CLIENT];
-        let name_server: &[&'static [Key]] = &[NAME_SERVER, SERVER, CLIENT];
-        let standalone: &[&'static [Key]] = &[BROKER, STORE, SERVER, CLIENT, NAME_SERVER];
         let tables = match self {
-            Self::Broker => broker,
-            Self::NameServer => name_server,
-            Self::Standalone => standalone,
+            Self::Broker => vec![BROKER, STORE, SERVER, CLIENT],
+            Self::NameServer => vec![NAME_SERVER, SERVER, CLIENT],
+            Self::Standalone => vec![BROKER, STORE, SERVER, CLIENT, NAME_SERVER],
         };
-        tables.iter().copied().flatten()
+        tables.into_iter().flatten()
     }
 
     /// The key with this name.
