@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod buffers;
+pub mod client;
 pub mod clock;
 pub mod config;
+pub mod commands;
 pub mod event_loop;
 pub mod inbox;
 pub mod limits;

@@ -1,0 +1,57 @@
+//! The commands of the shell that are clients: `petrel produce`, `petrel consume`, `petrel bench`.
+//!
+//! Each is a struct of arguments and a function that runs to its end; what goes wrong comes back as one line.
+
+pub mod produce;
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::client::{ClientError, default_name_servers};
+
+/// Why a command ended early; the process ends with status 1.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// A request came to nothing.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Arguments that do not fit together or cannot be read; the text says which.
+    #[error("{0}")]
+    Usage(String),
+    /// Standard input or a file cannot be read.
+    #[error("cannot read {what}: {source}")]
+    Input {
+        /// What was read.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// The system refuses something else.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Where the cluster is.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ClusterArgs {
+    /// Name servers, HOST:PORT, several with a semicolon between them [default: NAMESRV_ADDR or 127.0.0.1:9876]
+    #[arg(short = 'n', long = "namesrv", value_name = "HOST:PORT")]
+    pub name_servers: Option<String>,
+}
+
+impl ClusterArgs {
+    /// The list that was given, or where name servers usually are.
+    #[must_use]
+    pub fn list(&self) -> String {
+        self.name_servers.clone().unwrap_or_else(default_name_servers)
+    }
+}
