@@ -5,8 +5,8 @@
 pub mod buffers;
 pub mod client;
 pub mod clock;
-pub mod config;
 pub mod commands;
+pub mod config;
 pub mod event_loop;
 pub mod inbox;
 pub mod limits;
