@@ -7,18 +7,18 @@ use crate::text::Text;
 /// Ext fields in the order in which they came. A null value is kept as `None`, as Java keeps it.
 ///
 /// The list is kept small, since every command carries one: names and values are slices of the header, and which of them carry
-/// escapes stands in two words of bits.
+/// escapes stands in two words.
 #[derive(Clone, Debug, Default)]
 pub struct ExtFields<'a> {
     fields: SmallVec<[(&'a str, Option<&'a str>); 16]>,
-    escaped_names: u128,
-    escaped_values: u128,
+    escaped_names: u64,
+    escaped_values: u64,
     present: bool,
 }
 
 impl<'a> ExtFields<'a> {
     /// More fields than any client sends; a header with more is refused.
-    pub const LIMIT: usize = 128;
+    pub const LIMIT: usize = 64;
 
     /// A list that is there but empty, as in `"extFields":{}`; the default is a list that is not there at all.
     #[must_use]
@@ -34,23 +34,37 @@ impl<'a> ExtFields<'a> {
         if at >= Self::LIMIT {
             return false;
         }
-        self.escaped_names |= u128::from(name.is_escaped()) << at;
-        self.escaped_values |= u128::from(value.is_some_and(|text| text.is_escaped())) << at;
+        self.escaped_names |= u64::from(name.is_escaped()) << at;
+        self.escaped_values |= u64::from(value.is_some_and(|text| text.is_escaped())) << at;
         self.fields.push((name.raw(), value.map(|text| text.raw())));
         self.present = true;
         true
     }
 
+    /// Appends a field whose name and value carry no escapes.
+    #[inline(always)]
+    pub(crate) fn push_plain(&mut self, name: &'a str, value: &'a str) -> bool {
+        let fits = self.fields.len() < Self::LIMIT;
+        if fits {
+            self.fields.push((name, Some(value)));
+        }
+        fits
+    }
+
     /// The value of a field, if it is there and not null. The last of equal names wins, as in a Java map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Text<'a>> {
-        (0..self.fields.len()).rev().map(|at| self.field(at)).find(|(key, _)| key == name).and_then(|(_, value)| value)
+        self.iter().rev().find(|(key, _)| key == name).and_then(|(_, value)| value)
     }
 
     /// All fields in the order in which they came.
     #[inline]
-    pub fn iter(&self) -> impl Iterator<Item = (Text<'a>, Option<Text<'a>>)> {
-        (0..self.fields.len()).map(|at| self.field(at))
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Text<'a>, Option<Text<'a>>)> {
+        let (escaped_names, escaped_values) = (self.escaped_names, self.escaped_values);
+        self.fields.iter().enumerate().map(move |(at, &(name, value))| {
+            let text = |raw, escaped: u64| if escaped >> at & 1 == 1 { Text::escaped(raw) } else { Text::plain(raw) };
+            (text(name, escaped_names), value.map(|raw| text(raw, escaped_values)))
+        })
     }
 
     /// Number of fields.
@@ -69,13 +83,6 @@ impl<'a> ExtFields<'a> {
     #[must_use]
     pub fn is_present(&self) -> bool {
         self.present
-    }
-
-    #[inline]
-    fn field(&self, at: usize) -> (Text<'a>, Option<Text<'a>>) {
-        let (name, value) = self.fields[at];
-        let text = |raw, bits: u128| if bits >> at & 1 == 1 { Text::escaped(raw) } else { Text::plain(raw) };
-        (text(name, self.escaped_names), value.map(|raw| text(raw, self.escaped_values)))
     }
 }
 

@@ -156,9 +156,10 @@ macro_rules! ext_header {
         }
 
         impl<$lt> $crate::headers::DecodeExt<$lt> for $name $($generics)* {
+            #[inline]
             fn decode_ext(ext: &$crate::ext::ExtFields<$lt>) -> Result<Self, $crate::headers::FieldError> {
                 let mut header = Self::default();
-                $crate::headers::read_fields!(ext, header, $rule $name { $($field = $wire $(or $default)?,)* });
+                $crate::headers::read_fields!(ext, header, $lt $rule $name [$($generics)*] { $($field = $wire $(or $default)?,)* });
                 Ok(header)
             }
         }
@@ -174,33 +175,46 @@ macro_rules! ext_header {
 }
 
 /// The one pass over the ext fields. Names are matched as constants of bytes, which compiles to a decision tree over length and bytes
-/// instead of one comparison after the other.
+/// instead of one comparison after the other. The loop is a function of its own, so that fields are written where the header lies.
 macro_rules! read_fields {
-    ($ext:ident, $header:ident, $rule:ident $name:ident { $($field:ident = $wire:literal $(or $default:expr)?,)* }) => {{
+    (
+        $ext:ident, $header:ident, $lt:lifetime $rule:ident $name:ident [$($generics:tt)*]
+        { $($field:ident = $wire:literal $(or $default:expr)?,)* }
+    ) => {{
         #[allow(non_upper_case_globals)]
         mod wire {
             $(pub(super) const $field: &[u8] = $wire.as_bytes();)*
         }
-        for (key, value) in $ext.iter() {
-            let unescaped;
-            let key = match key.as_plain() {
-                Some(plain) => plain,
-                None => {
-                    unescaped = key.to_cow();
-                    &*unescaped
+
+        #[inline(never)]
+        fn read<$lt>(
+            header: &mut $name $($generics)*,
+            ext: &$crate::ext::ExtFields<$lt>,
+        ) -> Result<(), $crate::headers::FieldError> {
+            for (key, value) in ext.iter() {
+                let unescaped;
+                let key = match key.as_plain() {
+                    Some(plain) => plain,
+                    None => {
+                        unescaped = key.to_cow();
+                        &*unescaped
+                    }
+                };
+                match key.as_bytes() {
+                    $(wire::$field => {
+                        header.$field = match value.map(|text| ($crate::headers::ExtValue::read(text), text)) {
+                            Some((Some(read), _)) => read,
+                            Some((None, text)) => $crate::headers::read_fields!(@unread $rule $name $wire text $($default)?),
+                            None => $crate::headers::ext_header!(@default $($default)?),
+                        };
+                    })*
+                    _ => {}
                 }
-            };
-            match key.as_bytes() {
-                $(wire::$field => {
-                    $header.$field = match value.map(|text| ($crate::headers::ExtValue::read(text), text)) {
-                        Some((Some(read), _)) => read,
-                        Some((None, text)) => $crate::headers::read_fields!(@unread $rule $name $wire text $($default)?),
-                        None => $crate::headers::ext_header!(@default $($default)?),
-                    };
-                })*
-                _ => {}
             }
+            Ok(())
         }
+
+        read(&mut $header, $ext)?;
     }};
     (@unread strict $name:ident $wire:literal $text:ident $($default:expr)?) => {
         return Err($crate::headers::FieldError::new(stringify!($name), $wire, $text))

@@ -56,6 +56,7 @@ pub mod record;
 pub mod subscription;
 pub mod sys_flag;
 pub mod text;
+mod word;
 
 pub use command::{Command, CommandError, Flag};
 pub use ext::ExtFields;

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use crate::word;
+
 /// A string value of a header, borrowed from the frame. It may still carry JSON escapes; nothing is copied until someone asks.
 ///
 /// The bytes are valid UTF-8: the header is checked once, as a whole, when it is decoded.
@@ -74,17 +76,48 @@ impl<'a> Text<'a> {
         self.pieces().for_each(|piece| out.push_str(piece.encode(&mut [0; 4])));
     }
 
-    /// Appends the UTF-8 of the text with its escapes resolved.
+    /// Appends the UTF-8 of the text with its escapes resolved. Properties take this way at every send.
     pub fn unescape_bytes_into(&self, out: &mut Vec<u8>) {
-        self.pieces().for_each(|piece| out.extend_from_slice(piece.encode(&mut [0; 4]).as_bytes()));
+        let mut rest = self.raw.as_bytes();
+        if !self.escaped {
+            out.extend_from_slice(rest);
+            return;
+        }
+        out.reserve(rest.len());
+        loop {
+            let before = if let Some(word) = rest.first_chunk::<8>() {
+                let backslashes = word::equal(u64::from_le_bytes(*word), b'\\');
+                let before = if backslashes == 0 { 8 } else { word::first(backslashes) };
+                // A whole word is quicker to append than a part of one.
+                out.extend_from_slice(word);
+                out.truncate(out.len() - 8 + before);
+                if before == 8 {
+                    rest = &rest[8..];
+                    continue;
+                }
+                before
+            } else {
+                let before = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
+                out.extend_from_slice(&rest[..before]);
+                before
+            };
+            let Some(after) = rest.get(before + 1..) else { return };
+            let (character, used) = resolve_escape(after);
+            rest = &after[used..];
+            match character {
+                Some(ascii) if ascii.is_ascii() => out.push(ascii as u8),
+                Some(other) => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+                None => {}
+            }
+        }
     }
 
     /// The number, if the text is one as Java writes and reads it: decimal digits with at most a sign before them.
     #[must_use]
     #[inline]
     pub fn parse_i64(&self) -> Option<i64> {
-        match self.as_plain() {
-            Some(plain) => plain.parse().ok(),
+        match small_number(self.raw.as_bytes()) {
+            Some(number) => Some(number),
             None => self.to_cow().parse().ok(),
         }
     }
@@ -105,6 +138,18 @@ impl<'a> Text<'a> {
             None => matches!(&*self.to_cow(), text if text == "1" || text.eq_ignore_ascii_case("true")),
         }
     }
+}
+
+/// Up to 18 digits without a sign, as nearly all numbers of headers are: no check for overflow is needed.
+#[inline]
+fn small_number(digits: &[u8]) -> Option<i64> {
+    if !(1..=18).contains(&digits.len()) {
+        return None;
+    }
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + i64::from(digit))
+    })
 }
 
 impl fmt::Debug for Text<'_> {
@@ -183,74 +228,90 @@ impl<'a> Iterator for Pieces<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Piece<'a>> {
-        if let Some(character) = self.pending.take() {
-            return Some(Piece::Escape(character));
+        loop {
+            if let Some(character) = self.pending.take() {
+                return Some(Piece::Escape(character));
+            }
+            if self.rest.is_empty() {
+                return None;
+            }
+            let backslash = if self.escaped { memchr::memchr(b'\\', self.rest.as_bytes()) } else { None };
+            let Some(at) = backslash else {
+                return Some(Piece::Plain(std::mem::take(&mut self.rest)));
+            };
+            let (plain, after) = (&self.rest[..at], &self.rest[at + 1..]);
+            let (character, used) = resolve_escape(after.as_bytes());
+            (self.pending, self.rest) = (character, &after[used..]);
+            if !plain.is_empty() {
+                return Some(Piece::Plain(plain));
+            }
         }
-        if self.rest.is_empty() {
-            return None;
-        }
-        let backslash = if self.escaped { self.rest.bytes().position(|byte| byte == b'\\') } else { None };
-        let Some(at) = backslash else {
-            return Some(Piece::Plain(std::mem::take(&mut self.rest)));
-        };
-        let (plain, after) = (&self.rest[..at], &self.rest[at + 1..]);
-        let (character, rest) = resolve_escape(after);
-        self.rest = rest;
-        if plain.is_empty() {
-            return Some(Piece::Escape(character));
-        }
-        self.pending = Some(character);
-        Some(Piece::Plain(plain))
     }
 }
 
-/// The character of the escape whose backslash has just been taken off, and what follows it.
-fn resolve_escape(after: &str) -> (char, &str) {
-    let mut chars = after.chars();
-    let character = match chars.next() {
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('b') => '\u{8}',
-        Some('f') => '\u{c}',
-        Some('u') => return resolve_unit(&after[1..]),
-        Some(other) => other,
-        None => char::REPLACEMENT_CHARACTER,
+/// The character of the escape whose backslash stands before `after`, and how many bytes it takes. Where the backslash escapes nothing,
+/// what follows stands for itself.
+#[inline]
+fn resolve_escape(after: &[u8]) -> (Option<char>, usize) {
+    let character = match after.first() {
+        Some(b'u') => return resolve_unit(&after[1..]),
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(&other) if other.is_ascii() => char::from(other),
+        _ => return (None, 0),
     };
-    (character, chars.as_str())
+    (Some(character), 1)
 }
 
-/// `after` follows `\u`. A lone surrogate becomes U+FFFD, as UTF-8 cannot carry it.
-fn resolve_unit(after: &str) -> (char, &str) {
-    let unit = |text: &str| {
-        let hex = text.as_bytes().first_chunk::<4>()?;
-        hex.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+/// `digits` follow `\u`. A lone surrogate becomes U+FFFD, as UTF-8 cannot carry it, and so does what are no digits.
+#[inline]
+fn resolve_unit(digits: &[u8]) -> (Option<char>, usize) {
+    let Some(high) = unit(digits) else {
+        return (Some(char::REPLACEMENT_CHARACTER), 1);
     };
-    let Some(high) = unit(after) else {
-        return (char::REPLACEMENT_CHARACTER, after);
-    };
-    let rest = &after[4..];
-    if (0xD800..0xDC00).contains(&high)
-        && let Some(low) = rest.strip_prefix("\\u").and_then(unit)
-        && (0xDC00..0xE000).contains(&low)
-    {
-        let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), &rest[6..]);
+    if let Some(character) = char::from_u32(high) {
+        return (Some(character), 5);
     }
-    (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), rest)
+    let low = digits[4..].strip_prefix(b"\\u").and_then(unit);
+    match low {
+        Some(low @ 0xDC00..0xE000) if high < 0xDC00 => {
+            let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+            (Some(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)), 11)
+        }
+        _ => (Some(char::REPLACEMENT_CHARACTER), 5),
+    }
+}
+
+/// Four hexadecimal digits.
+#[inline]
+fn unit(digits: &[u8]) -> Option<u32> {
+    digits.first_chunk::<4>()?.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
 }
 
 /// Appends `text` as it stands between the quotes of a JSON string, escaped the way fastjson does by default:
 /// controls, quotes and backslashes only; everything else is raw UTF-8.
 pub fn escape_json(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    let mut done = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let (mut done, mut at) = (0, 0);
+    while at < bytes.len() {
+        if let Some(word) = word::at(bytes, at) {
+            let special = word::less(word, 0x20) | word::equal(word, b'"') | word::equal(word, b'\\');
+            if special == 0 {
+                at += 8;
+                continue;
+            }
+            at += word::first(special);
+        }
+        let byte = bytes[at];
+        at += 1;
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
             continue;
         }
-        out.extend_from_slice(&bytes[done..at]);
-        done = at + 1;
+        out.extend_from_slice(&bytes[done..at - 1]);
+        done = at;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -284,6 +345,56 @@ mod tests {
     fn a_surrogate_pair_is_one_character_and_a_lone_half_is_replaced() {
         assert_eq!(Text::escaped(r"\ud83d\ude00").to_cow(), "😀");
         assert_eq!(Text::escaped(r"\ud83dx").to_cow(), "\u{fffd}x");
+    }
+
+    #[test]
+    fn all_ways_to_resolve_escapes_agree() {
+        for raw in [
+            r"\",
+            r"\\",
+            r"\ü",
+            r"ü\u00fcü",
+            r"\u12",
+            r"\uD83D\uDE00",
+            r"\uDE00\uD83D",
+            r"\uD83D\n",
+            r"seven77\u0001",
+            r"\",
+            "eight888\\n",
+            "",
+        ] {
+            let text = Text::escaped(raw);
+            let (mut string, mut bytes) = (String::new(), Vec::new());
+            text.unescape_into(&mut string);
+            text.unescape_bytes_into(&mut bytes);
+            assert_eq!(string.as_bytes(), bytes, "{raw}");
+            assert_eq!(text, *string);
+        }
+    }
+
+    #[test]
+    fn what_escapes_nothing_stands_for_itself() {
+        assert_eq!(Text::escaped(r"a\qb\üc\").to_cow(), "aqbüc");
+        assert_eq!(Text::escaped(r"\u12").to_cow(), "\u{fffd}12");
+    }
+
+    #[test]
+    fn escaped_text_reads_the_same() {
+        for text in [
+            "",
+            "plain",
+            "a \" quote",
+            "\u{1}\u{2}\u{1f} ",
+            "seven77\n",
+            "eight888\\",
+            "ümlaut\t\u{7f}/",
+            "long enough for words \r and \u{8}\u{c}",
+        ] {
+            let mut out = Vec::new();
+            escape_json(text, &mut out);
+            assert_eq!(Text::escaped(str::from_utf8(&out).unwrap()), text);
+            assert!(serde_json::from_slice::<String>(&[b"\"", &*out, b"\""].concat()).is_ok_and(|read| read == text));
+        }
     }
 
     #[test]

@@ -169,7 +169,10 @@ mod tests {
     #[test]
     fn more_fields_than_the_limit_are_refused() {
         let fields = |count: usize| [&FIELDS[..17], &u32::to_be_bytes(count as u32 * 6), &[0; 6].repeat(count)].concat();
-        assert_eq!(decode_bytes(&fields(128)).unwrap().ext.len(), 128);
-        assert_eq!(decode_bytes(&fields(129)).unwrap_err(), CommandError::TooManyFields { at: 21 + 129 * 6 });
+        assert_eq!(decode_bytes(&fields(ExtFields::LIMIT)).unwrap().ext.len(), ExtFields::LIMIT);
+        assert_eq!(
+            decode_bytes(&fields(ExtFields::LIMIT + 1)).unwrap_err(),
+            CommandError::TooManyFields { at: 21 + (ExtFields::LIMIT + 1) * 6 }
+        );
     }
 }

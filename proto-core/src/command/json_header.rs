@@ -1,7 +1,7 @@
 //! The JSON header: one scan over its bytes, every text left where it is.
 
 use super::{Command, CommandError, Flag};
-use crate::{code::LanguageCode, ext::ExtFields, frame::Frame, text::Text};
+use crate::{code::LanguageCode, ext::ExtFields, frame::Frame, text::Text, word};
 
 /// Reads the header of a JSON frame.
 pub(super) fn decode(frame: Frame<'_>) -> Result<Command<'_>, CommandError> {
@@ -89,7 +89,6 @@ impl<'a> Scanner<'a> {
         self.bytes.get(self.at).copied()
     }
 
-    #[inline]
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
@@ -101,44 +100,68 @@ impl<'a> Scanner<'a> {
         Err(CommandError::Expected { expected, at: self.at })
     }
 
-    #[inline]
+    /// Takes `byte`, which most peers write without a space before it.
+    #[inline(always)]
     fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), CommandError> {
-        self.skip_space();
         if self.peek() != Some(byte) {
-            return self.expected(expected);
+            self.expect_after_space(byte, expected)?;
         }
         self.at += 1;
         Ok(())
     }
 
+    #[cold]
+    fn expect_after_space(&mut self, byte: u8, expected: &'static str) -> Result<(), CommandError> {
+        self.skip_space();
+        if self.peek() == Some(byte) { Ok(()) } else { self.expected(expected) }
+    }
+
     /// An object; `member` is called with each name and has to read the value.
-    #[inline]
+    #[inline(always)]
     fn object(&mut self, mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), CommandError>) -> Result<(), CommandError> {
         self.expect(b'{', "an object")?;
-        self.skip_space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
+        if self.peek() != Some(b'"') {
+            self.skip_space();
+            if self.peek() == Some(b'}') {
+                self.at += 1;
+                return Ok(());
+            }
         }
         loop {
-            self.expect(b'"', "a quoted name")?;
-            let key = self.string()?;
-            self.expect(b':', "a colon")?;
-            self.skip_space();
-            member(self, key)?;
-            self.skip_space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(());
+            let key = match self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<4>) {
+                // The names of a send have one letter, and there are many of them.
+                Some([b'"', letter, b'"', b':']) if letter.is_ascii_lowercase() => {
+                    self.at += 4;
+                    Text::plain(&self.text[self.at - 3..self.at - 2])
                 }
-                _ => return self.expected("a comma or the end of the object"),
+                _ => self.name()?,
+            };
+            member(self, key)?;
+            if self.peek() != Some(b',') {
+                self.skip_space();
+                match self.peek() {
+                    Some(b',') => {}
+                    Some(b'}') => {
+                        self.at += 1;
+                        return Ok(());
+                    }
+                    _ => return self.expected("a comma or the end of the object"),
+                }
             }
+            self.at += 1;
         }
     }
 
+    #[inline(always)]
+    fn name(&mut self) -> Result<Text<'a>, CommandError> {
+        self.expect(b'"', "a quoted name")?;
+        let key = self.string()?;
+        self.expect(b':', "a colon")?;
+        Ok(key)
+    }
+
     fn ext_fields(&mut self, ext: &mut ExtFields<'a>) -> Result<(), CommandError> {
+        self.skip_space();
         if self.peek() != Some(b'{') {
             *ext = ExtFields::default();
             return match self.value()? {
@@ -148,17 +171,39 @@ impl<'a> Scanner<'a> {
         }
         *ext = ExtFields::present();
         self.object(|scanner, key| {
+            // Values go straight from registers into the list: a detour over `Option<Text>` in memory costs more than the scan itself.
+            if let Some(name) = key.as_plain()
+                && let Some(value) = scanner.short_value()
+            {
+                return if ext.push_plain(name, value) { Ok(()) } else { scanner.too_many_fields() };
+            }
             if key.raw().len() > i16::MAX as usize {
                 return Err(CommandError::BadLength { part: "the name of the ext field before the value", at: scanner.at });
             }
             let value = scanner.value()?;
-            if ext.push(key, value) { Ok(()) } else { Err(CommandError::TooManyFields { at: scanner.at }) }
+            if ext.push(key, value) { Ok(()) } else { scanner.too_many_fields() }
         })
+    }
+
+    #[cold]
+    fn too_many_fields<T>(&self) -> Result<T, CommandError> {
+        Err(CommandError::TooManyFields { at: self.at })
     }
 
     /// A number, also one in quotes; null and an empty text are 0, as for Java.
     #[inline]
     fn number(&mut self, member: &'static str) -> Result<i32, CommandError> {
+        let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let end = self.at + digits;
+        if (1..=9).contains(&digits) && matches!(self.bytes.get(end), Some(b',' | b'}')) {
+            let digits = &self.bytes[self.at..end];
+            self.at = end;
+            return Ok(digits.iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')));
+        }
+        self.other_number(member)
+    }
+
+    fn other_number(&mut self, member: &'static str) -> Result<i32, CommandError> {
         let number = match self.value()? {
             Some(text) if !text.is_empty() => text.parse_i32(),
             _ => Some(0),
@@ -168,15 +213,14 @@ impl<'a> Scanner<'a> {
 
     /// A name of a language, or its ordinal.
     fn language(&mut self) -> Result<Option<LanguageCode>, CommandError> {
-        Ok(self.value()?.and_then(|text| match text.parse_i32() {
-            Some(ordinal) => LanguageCode::from_code(ordinal),
-            None => LanguageCode::from_name(&text.to_cow()),
-        }))
+        let Some(text) = self.value()? else { return Ok(None) };
+        let named = LanguageCode::from_name(&text.to_cow());
+        Ok(named.or_else(|| text.parse_i32().and_then(LanguageCode::from_code)))
     }
 
     /// Any value as text: a string without its quotes, anything else as it stands; `None` for null.
-    #[inline]
     fn value(&mut self) -> Result<Option<Text<'a>>, CommandError> {
+        self.skip_space();
         match self.peek() {
             Some(b'"') => {
                 self.at += 1;
@@ -185,6 +229,20 @@ impl<'a> Scanner<'a> {
             Some(b'{' | b'[') => self.nested().map(Some),
             _ => self.literal(),
         }
+    }
+
+    /// A value that is a short string without escapes; nothing is taken if it is not.
+    #[inline(always)]
+    fn short_value(&mut self) -> Option<&'a str> {
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        self.at += 1;
+        let text = self.short_string();
+        if text.is_none() {
+            self.at -= 1;
+        }
+        text
     }
 
     /// A number, a boolean or null.
@@ -205,15 +263,44 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a string whose opening quote has been read.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<Text<'a>, CommandError> {
+        match self.short_string() {
+            Some(plain) => Ok(Text::plain(plain)),
+            None => self.long_string(),
+        }
+    }
+
+    /// The rest of a string of at most 23 bytes without escapes, as most strings of a header are.
+    #[inline(always)]
+    fn short_string(&mut self) -> Option<&'a str> {
         let start = self.at;
-        let Some((len, escaped)) = string_len(&self.bytes[start..]) else {
+        let mut from = start;
+        for _ in 0..3 {
+            let word = word::at(self.bytes, from)?;
+            let ends = word::equal(word, b'"') | word::equal(word, b'\\');
+            if ends != 0 {
+                let end = from + word::first(ends);
+                if self.bytes[end] != b'"' {
+                    return None;
+                }
+                self.at = end + 1;
+                return Some(&self.text[start..end]);
+            }
+            from += 8;
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn long_string(&mut self) -> Result<Text<'a>, CommandError> {
+        let (start, end) = (self.at, string_end(self.bytes, self.at));
+        let Some((end, escaped)) = end else {
             self.at = self.bytes.len();
             return self.expected("the end of a string");
         };
-        let raw = &self.text[start..start + len];
-        self.at = start + len + 1;
+        self.at = end + 1;
+        let raw = &self.text[start..end];
         Ok(if escaped { Text::escaped(raw) } else { Text::plain(raw) })
     }
 
@@ -253,43 +340,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Length of the string that ends at the first quote without a backslash before it, and whether there are backslashes in it.
-///
-/// Most strings of a header are shorter than eight bytes, so the first words are looked at as such before a search is started.
-#[inline]
-fn string_len(bytes: &[u8]) -> Option<(usize, bool)> {
-    let mut from = 0;
-    while from < 16
-        && let Some(word) = bytes.get(from..).and_then(|rest| rest.first_chunk::<8>())
-    {
-        let word = u64::from_le_bytes(*word);
-        let (quotes, backslashes) = (bytes_equal(word, b'"'), bytes_equal(word, b'\\'));
-        let before_quote = (quotes & quotes.wrapping_neg()).wrapping_sub(1);
-        if backslashes & before_quote != 0 {
-            return long_string_len(bytes);
-        }
-        if quotes != 0 {
-            return Some((from + quotes.trailing_zeros() as usize / 8, false));
-        }
-        from += 8;
+/// Where the string that begins at `start` ends, at the first quote that is not escaped, and whether there are escapes before.
+fn string_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    let first = start + memchr::memchr2(b'"', b'\\', &bytes[start..])?;
+    if bytes[first] == b'"' {
+        return Some((first, false));
     }
-    long_string_len(bytes)
-}
-
-/// Marks the top bit of each byte of `word` that is `byte`; above the lowest mark there may be false ones.
-#[inline]
-const fn bytes_equal(word: u64, byte: u8) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
-    let zero_if_equal = word ^ (ONES * byte as u64);
-    zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & TOPS
-}
-
-fn long_string_len(bytes: &[u8]) -> Option<(usize, bool)> {
-    for end in memchr::memchr_iter(b'"', bytes) {
-        let backslashes = bytes[..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    for end in memchr::memchr_iter(b'"', &bytes[first..]).map(|at| first + at) {
+        let backslashes = bytes[first..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
         if backslashes % 2 == 0 {
-            return Some((end, memchr::memchr(b'\\', &bytes[..end]).is_some()));
+            return Some((end, true));
         }
     }
     None
@@ -435,7 +495,7 @@ mod tests {
             let list: Vec<_> = (0..count).map(|at| format!("\"{at}\":0")).collect();
             format!("{{\"extFields\":{{{}}}}}", list.join(","))
         };
-        assert_eq!(decoded(&fields(128)).ext.len(), 128);
-        assert!(matches!(decode_text(&fields(129)).unwrap_err(), CommandError::TooManyFields { .. }));
+        assert_eq!(decoded(&fields(ExtFields::LIMIT)).ext.len(), ExtFields::LIMIT);
+        assert!(matches!(decode_text(&fields(ExtFields::LIMIT + 1)).unwrap_err(), CommandError::TooManyFields { .. }));
     }
 }

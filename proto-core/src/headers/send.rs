@@ -90,6 +90,7 @@ impl<'a> SendMessageRequest<'a> {
     ///
     /// # Errors
     /// [`FieldError`] when a number of the one-letter form cannot be read.
+    #[inline]
     pub fn decode(code: i32, ext: &ExtFields<'a>) -> Result<Self, FieldError> {
         if code == RequestCode::SendMessage.code() || code == RequestCode::SendReplyMessage.code() {
             Self::decode_v1(ext)
@@ -104,7 +105,7 @@ impl<'a> SendMessageRequest<'a> {
     /// None today; a number that cannot be read counts as missing.
     pub fn decode_v1(ext: &ExtFields<'a>) -> Result<Self, FieldError> {
         let mut header = Self::default();
-        read_fields!(ext, header, lenient SendMessageRequest {
+        read_fields!(ext, header, 'a lenient SendMessageRequest [<'a>] {
             producer_group = "producerGroup",
             topic = "topic",
             default_topic = "defaultTopic",
@@ -127,6 +128,7 @@ impl<'a> SendMessageRequest<'a> {
     ///
     /// # Errors
     /// [`FieldError`] when a number cannot be read.
+    #[inline]
     pub fn decode_v2(ext: &ExtFields<'a>) -> Result<Self, FieldError> {
         let mut header = Self::decode_ext(ext)?;
         if header.broker_name.is_none() {
