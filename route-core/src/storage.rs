@@ -167,6 +167,9 @@ pub enum AppendError {
     /// No space could be allocated for the next file.
     #[error("no space for the next file of the log: {0}")]
     NoSpace(String),
+    /// The disk is so many bytes behind that no more are taken for now: each append is to be durable before it is answered.
+    #[error("the disk is {0} bytes behind")]
+    FlushBehind(i64),
     /// The store takes no writes any more: a flush failed, or it is closing.
     #[error("the store takes no writes: {0}")]
     ReadOnly(String),

@@ -361,7 +361,7 @@ impl<S: Storage> Broker<S> {
     fn not_stored(&self, error: &AppendError) -> Refusal {
         match error {
             AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
-            AppendError::NoSpace(_) | AppendError::ReadOnly(_) => Refusal::new(
+            AppendError::NoSpace(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => Refusal::new(
                 ResponseCode::ServiceNotAvailable,
                 format!("service not available now. It may be caused by one of the following reasons: {error}"),
             ),

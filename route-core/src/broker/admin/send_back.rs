@@ -134,6 +134,6 @@ const fn status_name(error: &AppendError) -> &'static str {
         AppendError::TooLarge { .. } => "MESSAGE_ILLEGAL",
         AppendError::PropertiesTooLarge(_) => "PROPERTIES_SIZE_EXCEEDED",
         AppendError::NoSpace(_) => "CREATE_MAPPED_FILE_FAILED",
-        AppendError::ReadOnly(_) => "SERVICE_NOT_AVAILABLE",
+        AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => "SERVICE_NOT_AVAILABLE",
     }
 }

@@ -1,0 +1,229 @@
+//! Keeps the log's next bytes ready: allocates, maps and pre-faults ahead of the writer, on a thread of its own.
+//!
+//! The writer never waits for this thread to be done with a range; what is not ready in time it prepares itself.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use crate::{
+    disk::{Disk, file_path},
+    mapping::{MappedWriter, Mapping},
+};
+
+/// The window of pages that are ready for writing, in front of a busy writer.
+const WINDOW: usize = 32 << 20;
+/// The same in front of a writer that has only begun.
+const FIRST_WINDOW: usize = 2 << 20;
+/// Space is allocated in such steps.
+const ALLOCATE_STEP: usize = 64 << 20;
+/// Space that is allocated at once when a file is made or a writer has overtaken the thread.
+pub(crate) const FIRST_STEP: usize = 1 << 20;
+/// Pages are made ready in such steps, so that no single call holds up the writer's faults for long.
+const POPULATE_STEP: usize = 1 << 20;
+/// How far the writer goes before it tells again where it is.
+const TELL_STEP: usize = 2 << 20;
+
+/// The thread and what it shares with the writer.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    disk: Disk,
+    dir: PathBuf,
+    file_size: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The file that is being written, with the position in it that the writer told last.
+    current: Option<Target>,
+    position: usize,
+    /// How much has been written since the start.
+    written: usize,
+    /// The file after it.
+    next: Option<(i64, MappedWriter)>,
+    told: bool,
+    stop: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Target {
+    base: i64,
+    mapping: Arc<Mapping>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock panics half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create(&self, base: i64) -> io::Result<MappedWriter> {
+        self.disk.map_for_writing(&file_path(&self.dir, base), self.file_size, 0, FIRST_STEP)
+    }
+}
+
+impl Ahead {
+    /// Starts the thread for a log of files of `file_size` bytes.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize) -> io::Result<Self> {
+        let shared = Arc::new(Shared { disk, dir: dir.to_owned(), file_size, state: Mutex::default(), wake: Condvar::new() });
+        let work = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// The file that begins at `base`, ready for writing. The thread looks after it from now on.
+    ///
+    /// # Errors
+    /// Those of the operating system, above all that no space is left.
+    pub(crate) fn take(&self, base: i64) -> io::Result<MappedWriter> {
+        let mut state = self.shared.lock();
+        let writer = match state.next.take() {
+            Some((ready, writer)) if ready == base => writer,
+            _ => self.shared.create(base)?,
+        };
+        self.follow_locked(&mut state, base, &writer);
+        Ok(writer)
+    }
+
+    /// Looks after a file that was opened elsewhere.
+    pub(crate) fn follow(&self, base: i64, writer: &MappedWriter) {
+        self.follow_locked(&mut self.shared.lock(), base, writer);
+    }
+
+    fn follow_locked(&self, state: &mut State, base: i64, writer: &MappedWriter) {
+        state.current = Some(Target { base, mapping: Arc::clone(writer.mapping()) });
+        state.position = writer.position();
+        state.told = true;
+        self.shared.wake.notify_one();
+    }
+
+    /// The writer stands at `position` in its file. Returns where it should tell again.
+    pub(crate) fn tell(&self, position: usize) -> usize {
+        let mut state = self.shared.lock();
+        state.written += position.saturating_sub(state.position);
+        state.position = position;
+        state.told = true;
+        self.shared.wake.notify_one();
+        position + TELL_STEP.min(self.shared.file_size / 4)
+    }
+
+    /// Ends the thread and removes the file that was made ready for nothing.
+    pub(crate) fn stop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so; what it prepared is not needed any more.
+            let _ = thread.join();
+        }
+        if let Some((base, writer)) = self.shared.lock().next.take() {
+            drop(writer);
+            if let Err(error) = self.shared.disk.remove_file(&file_path(&self.shared.dir, base)) {
+                tracing::warn!(base, %error, "could not remove the unused next file of the log");
+            }
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        // Like a killed process, a dropped one leaves its files as they are.
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How far a file has been populated; the thread's own.
+#[derive(Debug, Default)]
+struct Populated {
+    base: i64,
+    to: usize,
+}
+
+fn run(shared: &Shared) {
+    let mut done = [Populated::default(), Populated::default()];
+    let mut can_populate = true;
+    loop {
+        let mut state = shared.lock();
+        while !state.told && !state.stop {
+            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.stop {
+            return;
+        }
+        state.told = false;
+        let Some(current) = state.current.clone() else { continue };
+        let position = state.position;
+        let window = state.written.clamp(FIRST_WINDOW, WINDOW);
+        let wanted = position + window;
+        if wanted + FIRST_STEP > shared.file_size && state.next.is_none() {
+            let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
+            match shared.create(base) {
+                Ok(writer) => state.next = Some((base, writer)),
+                // The writer tries again when it gets there, and answers for it.
+                Err(error) => tracing::warn!(base, %error, "could not make the next file of the log ready"),
+            }
+        }
+        let next = state.next.as_ref().map(|(base, writer)| Target { base: *base, mapping: Arc::clone(writer.mapping()) });
+        drop(state);
+
+        let into_next = wanted.saturating_sub(shared.file_size);
+        for (target, from, to) in [(Some(current), position, wanted.min(shared.file_size)), (next, 0, into_next.min(shared.file_size))]
+            .into_iter()
+            .filter_map(|(target, from, to)| target.map(|target| (target, from, to)))
+        {
+            prepare(shared, &target, from, to, &mut done, &mut can_populate);
+        }
+    }
+}
+
+/// Allocates and pre-faults one file up to `to`; the writer stands at `from` or behind it.
+fn prepare(shared: &Shared, target: &Target, from: usize, to: usize, done: &mut [Populated; 2], can_populate: &mut bool) {
+    let mapping = &target.mapping;
+    if mapping.allocated() < to {
+        let step = if to <= FIRST_WINDOW { to } else { to.next_multiple_of(ALLOCATE_STEP) };
+        if let Err(error) = shared.disk.grow(&file_path(&shared.dir, target.base), mapping, step) {
+            tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
+            return;
+        }
+    }
+    if !*can_populate {
+        return;
+    }
+    let slot = match done.iter().position(|it| it.base == target.base && it.to > 0) {
+        Some(slot) => slot,
+        None => {
+            // The older of the two files has been left behind.
+            let slot = usize::from(done[0].base > done[1].base);
+            done[slot] = Populated { base: target.base, to: 0 };
+            slot
+        }
+    };
+    let mut at = done[slot].to.max(from);
+    while at < to {
+        let end = (at + POPULATE_STEP).min(to);
+        if let Err(error) = mapping.populate(at & !4095..end) {
+            tracing::debug!(%error, "pages of the log cannot be made ready ahead of need here");
+            *can_populate = false;
+            return;
+        }
+        at = end;
+    }
+    done[slot].to = done[slot].to.max(to);
+}

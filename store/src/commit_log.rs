@@ -1,0 +1,230 @@
+//! The commit log: all messages in the order of their arrival, in files of one size that are named by their first offset.
+
+use std::{
+    cell::OnceCell,
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use proto_core::record::{self, BLANK_LEN, peek};
+use route_core::storage::AppendError;
+
+use crate::{
+    ahead::{Ahead, FIRST_STEP},
+    disk::{Disk, file_path},
+    mapping::{LogSlice, MappedWriter, Mapping},
+};
+
+/// The log. Offsets are bytes since the beginning of time, also when old files are gone.
+#[derive(Debug)]
+pub(crate) struct CommitLog {
+    disk: Disk,
+    dir: PathBuf,
+    file_size: usize,
+    /// Without a gap, the oldest first.
+    files: VecDeque<LogFile>,
+    /// The write end of the last file; `None` until it could be opened.
+    writer: Option<MappedWriter>,
+    /// One past the last byte.
+    end: i64,
+    /// Where in the file the thread ahead wants to know about it.
+    tell_at: usize,
+    /// Files whose write end was opened since [`CommitLog::take_opened`].
+    opened: Vec<OpenedFile>,
+    ahead: Ahead,
+}
+
+/// A file of the log that is written to from now on.
+#[derive(Debug)]
+pub(crate) struct OpenedFile {
+    /// Offset of its first byte.
+    pub(crate) base: i64,
+    /// Its mapping.
+    pub(crate) mapping: Arc<Mapping>,
+}
+
+#[derive(Debug)]
+struct LogFile {
+    base: i64,
+    /// Mapped when it is first read.
+    mapping: OnceCell<Arc<Mapping>>,
+}
+
+impl CommitLog {
+    /// The log whose recovered files begin at `bases`, without a gap, and whose last byte is before `end`.
+    ///
+    /// # Errors
+    /// Those of the operating system. A lack of space is none: appends will say so.
+    pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64) -> io::Result<Self> {
+        let file_size = file_size as usize;
+        let ahead = Ahead::start(disk, dir, file_size)?;
+        let files = bases.iter().map(|&base| LogFile { base, mapping: OnceCell::new() }).collect();
+        let mut log = Self { disk, dir: dir.to_owned(), file_size, files, writer: None, end, tell_at: 0, opened: Vec::new(), ahead };
+        match log.open_writer() {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                tracing::error!(%error, "no space for the log; messages are refused until there is some");
+            }
+            opened => opened?,
+        }
+        Ok(log)
+    }
+
+    /// First byte that is there.
+    pub(crate) fn start(&self) -> i64 {
+        self.files.front().map_or(self.end, |file| file.base)
+    }
+
+    /// One past the last byte.
+    pub(crate) fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// The next file whose write end was opened since the last call, for the thread that syncs them.
+    pub(crate) fn take_opened(&mut self) -> Option<OpenedFile> {
+        self.opened.pop()
+    }
+
+    /// Opens the file in which `end` lies for writing, or makes it.
+    fn open_writer(&mut self) -> io::Result<()> {
+        let size = self.file_size as i64;
+        let base = self.end - self.end.rem_euclid(size);
+        let writer = if self.files.back().is_some_and(|file| file.base == base) {
+            let published = (self.end - base) as usize;
+            let path = file_path(&self.dir, base);
+            let writer = self.disk.map_for_writing(&path, self.file_size, published, published + FIRST_STEP)?;
+            self.ahead.follow(base, &writer);
+            writer
+        } else {
+            self.ahead.take(base)?
+        };
+        self.install(base, writer);
+        Ok(())
+    }
+
+    fn install(&mut self, base: i64, writer: MappedWriter) {
+        self.opened.push(OpenedFile { base, mapping: Arc::clone(writer.mapping()) });
+        let mapping = OnceCell::from(Arc::clone(writer.mapping()));
+        match self.files.back_mut() {
+            Some(file) if file.base == base => file.mapping = mapping,
+            _ => self.files.push_back(LogFile { base, mapping }),
+        }
+        self.tell_at = writer.position();
+        self.writer = Some(writer);
+    }
+
+    /// Makes room for `len` bytes that lie in one file; [`CommitLog::commit`] puts them there. The place is [`CommitLog::end`].
+    ///
+    /// # Errors
+    /// [`AppendError`]; the log is as it was.
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), AppendError> {
+        let needed = len + BLANK_LEN;
+        if needed > self.file_size {
+            return Err(AppendError::TooLarge { size: len, limit: self.file_size - BLANK_LEN });
+        }
+        let room = self.writer.as_ref().map(|writer| (writer.remaining(), writer.position() + needed <= writer.mapping().allocated()));
+        match room {
+            Some((remaining, true)) if needed <= remaining => Ok(()),
+            _ => self.make_room(needed).map_err(|error| AppendError::NoSpace(error.to_string())),
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self, needed: usize) -> io::Result<()> {
+        if self.writer.is_none() {
+            self.open_writer()?;
+        }
+        if let Some(writer) = &mut self.writer
+            && needed > writer.remaining()
+        {
+            // The next file first: without it the end of this one stays as it is.
+            let remaining = writer.remaining();
+            let base = self.end + remaining as i64;
+            let next = self.ahead.take(base)?;
+            if let Some(blank) = writer.spare(BLANK_LEN) {
+                blank.copy_from_slice(&record::encode_blank(i32::try_from(remaining).unwrap_or(i32::MAX)));
+            }
+            writer.publish(remaining);
+            self.end = base;
+            self.install(base, next);
+        }
+        if let (Some(writer), Some(file)) = (&self.writer, self.files.back())
+            && writer.position() + needed > writer.mapping().allocated()
+        {
+            let to = (writer.position() + needed).next_multiple_of(FIRST_STEP);
+            self.disk.grow(&file_path(&self.dir, file.base), writer.mapping(), to)?;
+        }
+        Ok(())
+    }
+
+    /// The `len` bytes that were reserved, to be written. Empty if they were not.
+    pub(crate) fn reserved(&mut self, len: usize) -> &mut [u8] {
+        self.writer.as_mut().and_then(|writer| writer.spare(len)).unwrap_or_default()
+    }
+
+    /// Puts the first `len` reserved bytes at the end of the log. They can be read from now on.
+    pub(crate) fn commit(&mut self, len: usize) {
+        if let Some(writer) = &mut self.writer {
+            writer.publish(len);
+            self.end += len as i64;
+            if writer.position() >= self.tell_at {
+                self.tell_at = self.ahead.tell(writer.position());
+            }
+        }
+    }
+
+    /// The file in which a byte lies, mapped, and the byte's place in it.
+    fn locate(&self, offset: i64) -> Option<(&Arc<Mapping>, usize)> {
+        let first = self.files.front()?.base;
+        let index = usize::try_from(offset.checked_sub(first)?).ok()? / self.file_size;
+        let file = self.files.get(index)?;
+        let mapping = match file.mapping.get() {
+            Some(mapping) => mapping,
+            None => {
+                let path = file_path(&self.dir, file.base);
+                match self.disk.map_finished(&path, self.file_size) {
+                    Ok(mapping) => file.mapping.get_or_init(|| Arc::new(mapping)),
+                    Err(error) => {
+                        tracing::error!(path = %path.display(), %error, "could not map a file of the log for reading");
+                        return None;
+                    }
+                }
+            }
+        };
+        Some((mapping, (offset - file.base) as usize))
+    }
+
+    /// The bytes from `offset` to the end of what is written in its file.
+    pub(crate) fn bytes_from(&self, offset: i64) -> Option<&[u8]> {
+        let (mapping, at) = self.locate(offset)?;
+        mapping.bytes().get(at..)
+    }
+
+    /// The record that begins at `offset`.
+    pub(crate) fn record(&self, offset: i64) -> Option<&[u8]> {
+        let bytes = self.bytes_from(offset)?;
+        let magic = peek::magic(bytes)?;
+        if magic != record::MAGIC_V1 && magic != record::MAGIC_V2 {
+            return None;
+        }
+        let len = usize::try_from(peek::total_size(bytes)?).ok().filter(|len| *len >= record::MIN_LEN)?;
+        bytes.get(..len)
+    }
+
+    /// Bytes for sending.
+    pub(crate) fn slice(&self, offset: i64, len: u32) -> Option<LogSlice> {
+        let (mapping, at) = self.locate(offset)?;
+        LogSlice::new(mapping, at..at.checked_add(len as usize)?)
+    }
+
+    /// When the record at `offset` was stored.
+    pub(crate) fn store_timestamp(&self, offset: i64) -> Option<i64> {
+        self.record(offset).map(peek::store_timestamp)
+    }
+
+    /// Ends the thread ahead and removes the file that it made in vain.
+    pub(crate) fn close(&mut self) {
+        self.ahead.stop();
+    }
+}

@@ -1,0 +1,83 @@
+//! What can be set about a store; each field is named as RocketMQ's key.
+
+use std::{path::PathBuf, time::Duration};
+
+use proto_core::delay::DelayLevels;
+
+/// When an append counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlushDiskType {
+    /// As soon as it is in the page cache; the disk follows at intervals.
+    #[default]
+    AsyncFlush,
+    /// When it is on disk. Only then is it readable, too.
+    SyncFlush,
+}
+
+/// Settings of a store.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data folder.
+    pub store_path_root_dir: PathBuf,
+    /// Folder of the commit log, if it is not `commitlog` in the data folder.
+    pub store_path_commit_log: Option<PathBuf>,
+    /// Bytes of a file of the log.
+    pub mapped_file_size_commit_log: u32,
+    /// Bytes of a file of a consume queue; a multiple of 20.
+    pub mapped_file_size_consume_queue: u32,
+    /// Longest body in bytes.
+    pub max_message_size: u32,
+    /// When an append counts as done.
+    pub flush_disk_type: FlushDiskType,
+    /// How often the log goes to disk with [`FlushDiskType::AsyncFlush`].
+    pub flush_interval_commit_log: Duration,
+    /// Pages that must be new for that to happen.
+    pub flush_commit_log_least_pages: u32,
+    /// After this long it happens for less, too.
+    pub flush_commit_log_thorough_interval: Duration,
+    /// How often consume queues go to disk.
+    pub flush_interval_consume_queue: Duration,
+    /// The delays of levels: queues of delayed messages carry delivery times, which recovery computes.
+    pub message_delay_level: DelayLevels,
+    /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
+    pub max_unflushed: u32,
+}
+
+impl StoreConfig {
+    /// RocketMQ's defaults for a data folder.
+    #[must_use]
+    pub fn new(store_path_root_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            store_path_root_dir: store_path_root_dir.into(),
+            store_path_commit_log: None,
+            mapped_file_size_commit_log: 1 << 30,
+            mapped_file_size_consume_queue: 300_000 * 20,
+            max_message_size: 4 << 20,
+            flush_disk_type: FlushDiskType::AsyncFlush,
+            flush_interval_commit_log: Duration::from_millis(500),
+            flush_commit_log_least_pages: 4,
+            flush_commit_log_thorough_interval: Duration::from_secs(10),
+            flush_interval_consume_queue: Duration::from_secs(1),
+            message_delay_level: DelayLevels::default(),
+            max_unflushed: 256 << 20,
+        }
+    }
+
+    /// The commit log's folder.
+    #[must_use]
+    pub fn commit_log_dir(&self) -> PathBuf {
+        self.store_path_commit_log.clone().unwrap_or_else(|| self.store_path_root_dir.join("commitlog"))
+    }
+
+    /// The consume queues' folder.
+    #[must_use]
+    pub fn consume_queue_dir(&self) -> PathBuf {
+        self.store_path_root_dir.join("consumequeue")
+    }
+
+    /// The tables' folder.
+    #[must_use]
+    pub fn config_dir(&self) -> PathBuf {
+        self.store_path_root_dir.join("config")
+    }
+}

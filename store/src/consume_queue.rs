@@ -1,0 +1,407 @@
+//! One consume queue: units of 20 bytes that say where the messages of a queue lie in the log, in files of one size.
+
+use std::{
+    cell::OnceCell,
+    collections::VecDeque,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use route_core::storage::{LogOffset, QueueUnit, Units};
+
+use crate::{
+    disk::{Disk, PAGE, file_path, parse_file_name},
+    error::{OpenError, at},
+    flusher::OpenedQueueFile,
+    mapping::{MappedWriter, Mapping},
+};
+
+/// Space is allocated in steps that grow from this …
+const FIRST_STEP: usize = 16 << 10;
+/// … to this: there may be very many queues with few messages.
+const LAST_STEP: usize = 1 << 20;
+
+/// What stands in front of a queue that does not begin at the start of a file: as Java writes it.
+pub(crate) const PRE_BLANK: QueueUnit = QueueUnit { offset: LogOffset(0), size: i32::MAX.cast_unsigned(), tags_code: 0 };
+
+/// A queue's files. Offsets count units.
+#[derive(Debug)]
+pub(crate) struct ConsumeQueue {
+    disk: Disk,
+    dir: PathBuf,
+    file_size: usize,
+    /// Without a gap, the oldest first.
+    files: VecDeque<QueueFile>,
+    /// Write ends of the last files: the one that is being written, then those that are reserved.
+    writers: VecDeque<MappedWriter>,
+    min: i64,
+    max: i64,
+    /// Offset that the next message gets; its units may still wait for the disk.
+    next: i64,
+    /// Space is allocated for the units before this offset.
+    reserved: i64,
+    /// Files whose write end was opened since [`ConsumeQueue::take_opened`].
+    opened: Vec<OpenedQueueFile>,
+}
+
+#[derive(Debug)]
+struct QueueFile {
+    /// Offset of its first byte.
+    base: i64,
+    /// Mapped when it is first read.
+    mapping: OnceCell<Arc<Mapping>>,
+}
+
+impl ConsumeQueue {
+    /// A queue that has no files yet.
+    pub(crate) fn empty(disk: Disk, dir: PathBuf, file_size: u32) -> Self {
+        let file_size = file_size as usize;
+        let (files, writers) = (VecDeque::new(), VecDeque::new());
+        Self { disk, dir, file_size, files, writers, min: 0, max: 0, next: 0, reserved: 0, opened: Vec::new() }
+    }
+
+    /// The queue that lies in `dir`, as it is.
+    ///
+    /// # Errors
+    /// [`OpenError`] for files that cannot be read, do not follow one another or have a wrong size.
+    pub(crate) fn open(disk: Disk, dir: PathBuf, file_size: u32) -> Result<Self, OpenError> {
+        let mut queue = Self::empty(disk, dir, file_size);
+        let bases = queue.list()?;
+        let (kept, units) = queue.find_end(&bases, i64::MAX)?;
+        // An empty last file behind full ones was just begun; it is found again when it is written to.
+        queue.take_files(&bases[..kept], units);
+        Ok(queue)
+    }
+
+    /// The queue that lies in `dir`, with the units in front of the first one that is none or that points at `limit` or behind it
+    /// in the log. All that follows is erased; the files and folders that this changed are added to `unsynced`.
+    ///
+    /// # Errors
+    /// [`OpenError`] for files that cannot be read or changed, do not follow one another or have a wrong size.
+    pub(crate) fn open_cut(disk: Disk, dir: PathBuf, file_size: u32, limit: i64, unsynced: &mut Vec<PathBuf>) -> Result<Self, OpenError> {
+        let mut queue = Self::empty(disk, dir, file_size);
+        let bases = queue.list()?;
+        let (kept, units) = queue.find_end(&bases, limit)?;
+        for &base in &bases[kept..] {
+            let path = file_path(&queue.dir, base);
+            disk.remove_file(&path).map_err(at(&path))?;
+        }
+        if kept < bases.len() {
+            unsynced.push(queue.dir.clone());
+        }
+        if let Some(&last) = bases[..kept].last() {
+            let path = file_path(&queue.dir, last);
+            if erase_behind(disk, &path, units, queue.file_size).map_err(at(&path))? {
+                unsynced.push(path);
+            }
+        }
+        queue.take_files(&bases[..kept], units);
+        Ok(queue)
+    }
+
+    /// How many of its files have units in front of `limit`, but at least one, and how many units the last of these has.
+    fn find_end(&self, bases: &[i64], limit: i64) -> Result<(usize, usize), OpenError> {
+        for (index, base) in bases.iter().enumerate().rev() {
+            let path = file_path(&self.dir, *base);
+            let count = self.disk.open(&path).and_then(|file| count_units(self.disk, &file, self.file_size, limit));
+            let count = count.map_err(at(&path))?;
+            if count > 0 || index == 0 {
+                return Ok((index + 1, count));
+            }
+        }
+        Ok((0, 0))
+    }
+
+    fn take_files(&mut self, bases: &[i64], units_in_last: usize) {
+        let unit = QueueUnit::LEN as i64;
+        self.files = bases.iter().map(|&base| QueueFile { base, mapping: OnceCell::new() }).collect();
+        if let (Some(first), Some(last)) = (bases.first(), bases.last()) {
+            self.min = first / unit;
+            self.max = last / unit + units_in_last as i64;
+            (self.next, self.reserved) = (self.max, self.max);
+        }
+    }
+
+    /// Offsets of the first bytes of its files.
+    fn list(&self) -> Result<Vec<i64>, OpenError> {
+        let size = self.file_size as i64;
+        let mut bases = Vec::<i64>::new();
+        let entries = self.disk.list(&self.dir).map_err(at(&self.dir))?;
+        let last = entries.iter().rposition(|entry| !entry.is_dir);
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.is_dir) {
+            let path = self.dir.join(&entry.name);
+            let Some(base) = parse_file_name(&entry.name).filter(|base| base % size == 0) else {
+                return Err(OpenError::UnexpectedFile { path, what: "its name is not an offset at which a file begins".into() });
+            };
+            if entry.len == 0 && Some(index) == last {
+                self.disk.remove_file(&path).map_err(at(&path))?;
+                continue;
+            }
+            if entry.len != self.file_size as u64 {
+                let key = "mappedFileSizeConsumeQueue";
+                return Err(OpenError::WrongFileSize { path, found: entry.len, expected: self.file_size as u64, key });
+            }
+            if let Some(last) = bases.last()
+                && last + size != base
+            {
+                return Err(OpenError::MissingFile { path: file_path(&self.dir, last + size) });
+            }
+            bases.push(base);
+        }
+        Ok(bases)
+    }
+
+    /// Removes all files: the queue is empty and begins anew.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn reset(&mut self) -> io::Result<()> {
+        self.writers.clear();
+        self.opened.clear();
+        while let Some(file) = self.files.pop_back() {
+            self.disk.remove_file(&file_path(&self.dir, file.base))?;
+        }
+        (self.min, self.max, self.next, self.reserved) = (0, 0, 0, 0);
+        Ok(())
+    }
+
+    /// Offset of the first unit.
+    pub(crate) fn min(&self) -> i64 {
+        self.min
+    }
+
+    /// One past the offset of the last unit.
+    pub(crate) fn max(&self) -> i64 {
+        self.max
+    }
+
+    /// Offset that the next message gets.
+    pub(crate) fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Gives away the next offset.
+    pub(crate) fn assign(&mut self) {
+        self.next += 1;
+    }
+
+    /// Nothing waits for the disk: the next message gets the offset behind the last unit.
+    pub(crate) fn assign_all(&mut self) {
+        self.next = self.max;
+    }
+
+    /// Whether it has a file.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Makes sure that the units before `upto` have space.
+    ///
+    /// # Errors
+    /// Those of the operating system, above all that no space is left. The queue is as it was.
+    #[inline]
+    pub(crate) fn reserve(&mut self, upto: i64) -> io::Result<()> {
+        if upto <= self.reserved { Ok(()) } else { self.make_room(upto) }
+    }
+
+    #[cold]
+    fn make_room(&mut self, upto: i64) -> io::Result<()> {
+        let units = self.units_per_file();
+        if self.writers.is_empty() && self.max % units != 0 && self.files.back().is_some() {
+            self.open_writer(self.max)?;
+        }
+        while self.reserved < upto {
+            let base = self.reserved - self.reserved % units;
+            let in_file = usize::try_from(self.reserved - base).unwrap_or(0);
+            if in_file == 0 {
+                // All files so far are full or reserved to their ends.
+                self.open_writer(base)?;
+                continue;
+            }
+            let Some(writer) = self.writers.back() else { return Err(io::ErrorKind::NotFound.into()) };
+            let mapping = Arc::clone(writer.mapping());
+            let to = (mapping.allocated() + mapping.allocated().clamp(FIRST_STEP, LAST_STEP)).min(self.file_size);
+            self.disk.grow(&file_path(&self.dir, base * QueueUnit::LEN as i64), &mapping, to)?;
+            self.reserved = base + (mapping.allocated() / QueueUnit::LEN) as i64;
+        }
+        Ok(())
+    }
+
+    /// Opens the file of the unit `at` for writing from there on; makes it if it is not there.
+    fn open_writer(&mut self, at: i64) -> io::Result<()> {
+        let units = self.units_per_file();
+        let base = (at - at % units) * QueueUnit::LEN as i64;
+        let published = usize::try_from(at % units).unwrap_or(0) * QueueUnit::LEN;
+        if self.files.is_empty() {
+            self.disk.create_dir_all(&self.dir)?;
+        }
+        let path = file_path(&self.dir, base);
+        let writer = self.disk.map_for_writing(&path, self.file_size, published, published + FIRST_STEP)?;
+        let mapping = Arc::clone(writer.mapping());
+        self.reserved = base / QueueUnit::LEN as i64 + (mapping.allocated() / QueueUnit::LEN) as i64;
+        match self.files.back_mut() {
+            Some(file) if file.base == base => file.mapping = OnceCell::from(Arc::clone(&mapping)),
+            _ => self.files.push_back(QueueFile { base, mapping: OnceCell::from(Arc::clone(&mapping)) }),
+        }
+        let dirs = if published == 0 { self.dirs_of_a_new_file() } else { Vec::new() };
+        self.opened.push(OpenedQueueFile { mapping, synced: published, dirs });
+        self.writers.push_back(writer);
+        Ok(())
+    }
+
+    /// Begins an empty queue at `offset`: what is in front of it in the first file is filled with blanks.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn begin_at(&mut self, offset: i64) -> io::Result<()> {
+        let first = offset - offset % self.units_per_file();
+        (self.min, self.max, self.reserved) = (first, first, first);
+        self.reserve(offset + 1)?;
+        while self.max < offset {
+            self.append(&PRE_BLANK);
+        }
+        (self.min, self.next) = (offset, offset);
+        Ok(())
+    }
+
+    /// Puts a unit, for which space was reserved, at the end. It can be read from now on.
+    pub(crate) fn append(&mut self, unit: &QueueUnit) {
+        if self.writers.front().is_some_and(|writer| writer.remaining() == 0) {
+            self.writers.pop_front();
+        }
+        if let Some(writer) = self.writers.front_mut()
+            && let Some(space) = writer.spare(QueueUnit::LEN)
+        {
+            space.copy_from_slice(&unit.encode());
+            writer.publish(QueueUnit::LEN);
+            self.max += 1;
+        }
+    }
+
+    /// The next file whose write end was opened since the last call, for the thread that syncs them.
+    pub(crate) fn take_opened(&mut self) -> Option<OpenedQueueFile> {
+        self.opened.pop()
+    }
+
+    /// The folders that a new file may have changed: its own, the topic's and that of all queues.
+    fn dirs_of_a_new_file(&self) -> Vec<PathBuf> {
+        let count = if self.files.len() > 1 { 1 } else { 3 };
+        self.dir.ancestors().take(count).map(Path::to_owned).collect()
+    }
+
+    fn units_per_file(&self) -> i64 {
+        (self.file_size / QueueUnit::LEN) as i64
+    }
+
+    /// The units from `from` to the end of what is written in its file.
+    pub(crate) fn units(&self, from: i64) -> Units<'_> {
+        self.bytes(from).map(Units::new).unwrap_or_default()
+    }
+
+    fn bytes(&self, from: i64) -> Option<&[u8]> {
+        if from < self.min || from >= self.max {
+            return None;
+        }
+        let first = self.files.front()?.base;
+        let at = usize::try_from(from.checked_mul(QueueUnit::LEN as i64)? - first).ok()?;
+        let file = self.files.get(at / self.file_size)?;
+        let mapping = match file.mapping.get() {
+            Some(mapping) => mapping,
+            None => {
+                let path = file_path(&self.dir, file.base);
+                match self.disk.map_finished(&path, self.file_size) {
+                    Ok(mapping) => file.mapping.get_or_init(|| Arc::new(mapping)),
+                    Err(error) => {
+                        tracing::error!(path = %path.display(), %error, "could not map a file of a consume queue for reading");
+                        return None;
+                    }
+                }
+            }
+        };
+        // A file that has not been written to since the start is mapped whole: units end where the queue does.
+        let end = usize::try_from(self.max * QueueUnit::LEN as i64 - file.base).unwrap_or(0).min(self.file_size);
+        mapping.get(at % self.file_size..end)
+    }
+
+    /// One unit.
+    pub(crate) fn unit(&self, offset: i64) -> Option<QueueUnit> {
+        self.units(offset).next()
+    }
+
+    /// The first offset in `from..to` whose unit does not satisfy `before`, which holds for a front part of them.
+    pub(crate) fn partition_point(&self, from: i64, to: i64, mut before: impl FnMut(&QueueUnit) -> bool) -> i64 {
+        let (mut low, mut high) = (from, to);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.unit(middle).is_some_and(|unit| before(&unit)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Sets the first offset by where the log begins: units of messages that are gone do not count.
+    pub(crate) fn set_log_start(&mut self, log_start: i64) {
+        let gone = |unit: &QueueUnit| unit.offset.0 < log_start || *unit == PRE_BLANK;
+        self.min = self.partition_point(self.min, self.max, gone);
+    }
+}
+
+/// Whether bytes are a unit of a message in front of `limit`.
+fn is_unit(bytes: &[u8; QueueUnit::LEN], limit: i64) -> bool {
+    let unit = QueueUnit::decode(bytes);
+    unit.offset.0 >= 0 && unit.offset.0 < limit && unit.size > 0 && unit.size <= i32::MAX.cast_unsigned()
+}
+
+/// How many units a file begins with. They are written in order, so a search suffices: it gallops by pages, then halves.
+fn count_units(disk: Disk, file: &File, file_size: usize, limit: i64) -> io::Result<usize> {
+    let total = file_size / QueueUnit::LEN;
+    let probe = |at: usize| -> io::Result<bool> {
+        let mut bytes = [0; QueueUnit::LEN];
+        disk.read_at(file, &mut bytes, (at * QueueUnit::LEN) as u64)?;
+        Ok(is_unit(&bytes, limit))
+    };
+    let mut low = 0;
+    let mut high = 1;
+    while high <= total && probe(high - 1)? {
+        low = high;
+        high *= 4;
+    }
+    // All of the first `low` are units; the one at `high - 1` is not, or lies behind the file.
+    let mut high = (high - 1).min(total);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if probe(middle)? {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// Makes all behind the first `units` of a file zero. Answers whether anything was there.
+fn erase_behind(disk: Disk, path: &Path, units: usize, file_size: usize) -> io::Result<bool> {
+    let from = (units * QueueUnit::LEN) as u64;
+    let file = disk.open_writable(path)?;
+    let mut at = from;
+    let mut dirty = None;
+    while let Some(data) = disk.next_data(&file, at)?.filter(|data| *data < file_size as u64) {
+        let end = (data / PAGE * PAGE + PAGE).min(file_size as u64);
+        let mut page = [0; PAGE as usize];
+        let page = &mut page[..usize::try_from(end - data).unwrap_or(0)];
+        disk.read_at(&file, page, data)?;
+        if page.iter().any(|byte| *byte != 0) {
+            dirty = Some(end);
+        }
+        at = end;
+    }
+    if let Some(to) = dirty {
+        disk.erase(&file, from, to)?;
+    }
+    Ok(dirty.is_some())
+}

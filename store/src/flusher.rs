@@ -1,0 +1,394 @@
+//! Brings log and queues to disk, in this order, on a thread of its own.
+//!
+//! The log goes first, then the queues, then the checkpoint that says so: what is said to be on disk always is. A watermark moves
+//! only after success. The first failure ends it all: the system marks pages clean although they did not reach the disk, and a
+//! second attempt would "succeed".
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering},
+    },
+    thread::{self, JoinHandle, Thread},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    checkpoint::{Checkpoint, Mark},
+    commit_log::OpenedFile,
+    config::FlushDiskType,
+    disk::{Disk, PAGE},
+    event::Notifier,
+    mapping::Mapping,
+    progress::{Position, Progress},
+};
+
+/// How often the checkpoint is written if it has changed.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// From so many files or folders on, the whole file system is synced instead of each of them.
+const SYNC_ALL_FROM: usize = 64;
+
+/// What the flusher goes by.
+#[derive(Clone, Debug)]
+pub(crate) struct FlushPolicy {
+    pub(crate) flush_disk_type: FlushDiskType,
+    pub(crate) log_interval: Duration,
+    pub(crate) log_least_pages: u32,
+    pub(crate) log_thorough_interval: Duration,
+    pub(crate) queue_interval: Duration,
+}
+
+/// Where the flusher begins, and where things lie.
+#[derive(Debug)]
+pub(crate) struct FlushStart {
+    pub(crate) disk: Disk,
+    pub(crate) commit_log_dir: PathBuf,
+    pub(crate) consume_queue_dir: PathBuf,
+    pub(crate) checkpoint_path: PathBuf,
+    pub(crate) checkpoint: Checkpoint,
+    /// The log is on disk up to here.
+    pub(crate) flushed: i64,
+    /// Files of the log behind that which may not be on disk.
+    pub(crate) unsynced_log: Vec<PathBuf>,
+    /// Files and folders of queues that may not be on disk.
+    pub(crate) unsynced: Vec<PathBuf>,
+    pub(crate) policy: FlushPolicy,
+}
+
+/// A file of a consume queue that is written to from now on.
+#[derive(Debug)]
+pub(crate) struct OpenedQueueFile {
+    pub(crate) mapping: Arc<Mapping>,
+    /// Bytes at its front that were on disk when it was opened.
+    pub(crate) synced: usize,
+    /// Folders whose names changed for it.
+    pub(crate) dirs: Vec<PathBuf>,
+}
+
+/// What the loop tells the flusher, and it tells back.
+pub(crate) struct FlushShared {
+    pub(crate) progress: Progress,
+    durable: AtomicI64,
+    failed: OnceLock<String>,
+    poisoned: AtomicBool,
+    requested: AtomicBool,
+    stop: AtomicU8,
+    /// How many queues have files; for the checkpoint of a clean stop.
+    pub(crate) queues: AtomicU32,
+    opened: Mutex<Opened>,
+    notify: Notifier,
+}
+
+#[derive(Debug, Default)]
+struct Opened {
+    log: Vec<OpenedFile>,
+    queues: Vec<OpenedQueueFile>,
+}
+
+const RUN: u8 = 0;
+const STOP_AS_IT_IS: u8 = 1;
+const STOP_CLEAN: u8 = 2;
+
+impl FlushShared {
+    fn opened(&self) -> MutexGuard<'_, Opened> {
+        // Nothing under this lock panics half-way through a change.
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file of the log is written to from now on. To be told before any progress in it.
+    pub(crate) fn log_opened(&self, file: OpenedFile) {
+        self.opened().log.push(file);
+    }
+
+    /// A file of a queue is written to from now on. To be told before any progress in it.
+    pub(crate) fn queue_opened(&self, file: OpenedQueueFile) {
+        self.opened().queues.push(file);
+    }
+
+    /// The log is on disk up to here.
+    pub(crate) fn durable(&self) -> i64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Whether a flush has failed.
+    #[inline]
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Why a flush has failed.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failed.get().map(String::as_str)
+    }
+
+    fn poison(&self, what: &str, error: &io::Error) {
+        let text = format!("{what} could not be brought to disk: {error}");
+        tracing::error!("{text}; no more writes are taken, reads go on");
+        // Only the first failure counts.
+        let _ = self.failed.set(text);
+        self.poisoned.store(true, Ordering::Release);
+        (self.notify)();
+    }
+}
+
+/// The thread.
+pub(crate) struct Flusher {
+    shared: Arc<FlushShared>,
+    thread: Option<JoinHandle<()>>,
+    waker: Thread,
+}
+
+impl Flusher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(crate) fn start(start: FlushStart, notify: Notifier) -> io::Result<Self> {
+        let shared = Arc::new(FlushShared {
+            progress: Progress::default(),
+            durable: AtomicI64::new(start.flushed),
+            failed: OnceLock::new(),
+            poisoned: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
+            stop: AtomicU8::new(RUN),
+            queues: AtomicU32::new(0),
+            opened: Mutex::default(),
+            notify,
+        });
+        let work = Work::new(start, Arc::clone(&shared));
+        let thread = thread::Builder::new().name("petrel-flush".into()).spawn(move || work.run())?;
+        let waker = thread.thread().clone();
+        Ok(Self { shared, thread: Some(thread), waker })
+    }
+
+    /// What is shared with the thread.
+    pub(crate) fn shared(&self) -> &Arc<FlushShared> {
+        &self.shared
+    }
+
+    /// Asks for all that is in the log now to be brought to disk, soon.
+    pub(crate) fn request(&self) {
+        if !self.shared.requested.swap(true, Ordering::AcqRel) {
+            self.waker.unpark();
+        }
+    }
+
+    /// Ends the thread; if `clean`, after all is on disk and the checkpoint says that the store was closed in order.
+    pub(crate) fn stop(&mut self, clean: bool) {
+        self.shared.stop.store(if clean { STOP_CLEAN } else { STOP_AS_IT_IS }, Ordering::Release);
+        self.waker.unpark();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            self.shared.poison("the log", &io::Error::other("the flushing thread has panicked"));
+        }
+    }
+}
+
+/// A file of a queue and how far it is on disk.
+#[derive(Debug)]
+struct QueueFile {
+    mapping: Arc<Mapping>,
+    synced: usize,
+}
+
+/// The time of a record, if one is known.
+const fn newer(before: i64, told: i64) -> i64 {
+    if told > 0 { told } else { before }
+}
+
+struct Work {
+    disk: Disk,
+    policy: FlushPolicy,
+    shared: Arc<FlushShared>,
+    commit_log_dir: PathBuf,
+    consume_queue_dir: PathBuf,
+    checkpoint_path: PathBuf,
+    checkpoint: Checkpoint,
+    log: VecDeque<OpenedFile>,
+    log_dir_changed: bool,
+    queues: Vec<QueueFile>,
+    dirs: BTreeSet<PathBuf>,
+    flushed: i64,
+    unsynced_log: Vec<PathBuf>,
+    unsynced: Vec<PathBuf>,
+    /// What was told about the log when it was flushed last.
+    at_flush: Position,
+}
+
+impl Work {
+    fn new(start: FlushStart, shared: Arc<FlushShared>) -> Self {
+        let FlushStart { disk, commit_log_dir, consume_queue_dir, checkpoint_path, checkpoint, flushed, unsynced_log, unsynced, policy } =
+            start;
+        Self {
+            disk,
+            policy,
+            shared,
+            commit_log_dir,
+            consume_queue_dir,
+            checkpoint_path,
+            checkpoint,
+            log: VecDeque::new(),
+            log_dir_changed: false,
+            queues: Vec::new(),
+            dirs: BTreeSet::new(),
+            flushed,
+            unsynced_log,
+            unsynced,
+            at_flush: Position::default(),
+        }
+    }
+
+    fn run(mut self) {
+        let started = Instant::now();
+        let (mut log_at, mut log_thorough_at) = (started + self.policy.log_interval, started + self.policy.log_thorough_interval);
+        let mut queues_at = started + self.policy.queue_interval.min(CHECKPOINT_INTERVAL);
+        loop {
+            let stop = self.shared.stop.load(Ordering::Acquire);
+            if stop != RUN || self.shared.is_poisoned() {
+                return self.finish(stop);
+            }
+            let requested = self.shared.requested.swap(false, Ordering::AcqRel);
+            let now = Instant::now();
+            if requested || now >= log_at {
+                let thorough = requested || now >= log_thorough_at || self.policy.flush_disk_type == FlushDiskType::SyncFlush;
+                self.flush_log(if thorough { 0 } else { self.policy.log_least_pages });
+                log_at = now + self.policy.log_interval;
+                if thorough {
+                    log_thorough_at = now + self.policy.log_thorough_interval;
+                }
+            }
+            if now >= queues_at {
+                self.flush_queues(false);
+                queues_at = now + self.policy.queue_interval;
+            }
+            let deadline = log_at.min(queues_at);
+            thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn finish(mut self, stop: u8) {
+        if stop == STOP_CLEAN && !self.shared.is_poisoned() {
+            self.flush_log(0);
+            if !self.shared.is_poisoned() {
+                self.flush_queues(true);
+            }
+        }
+        while self.shared.stop.load(Ordering::Acquire) == RUN {
+            // Poisoned: nothing more to do but to wait for the end.
+            thread::park();
+        }
+    }
+
+    fn take_opened(&mut self) {
+        let mut opened = self.shared.opened();
+        for file in opened.log.drain(..) {
+            self.log_dir_changed = true;
+            self.log.push_back(file);
+        }
+        for OpenedQueueFile { mapping, synced, dirs } in opened.queues.drain(..) {
+            self.dirs.extend(dirs);
+            self.queues.push(QueueFile { mapping, synced });
+        }
+    }
+
+    /// Brings the log to disk if at least so many pages are new.
+    fn flush_log(&mut self, least_pages: u32) {
+        let position = self.shared.progress.read();
+        self.take_opened();
+        let page = PAGE as i64;
+        let new_pages = position.written / page - self.flushed / page;
+        if position.written <= self.flushed || new_pages < i64::from(least_pages) {
+            return;
+        }
+        if let Err(error) = self.sync_log(position.written) {
+            return self.shared.poison("the log", &error);
+        }
+        self.flushed = position.written;
+        self.at_flush = position;
+        self.shared.durable.store(position.written, Ordering::Release);
+        (self.shared.notify)();
+    }
+
+    fn sync_log(&mut self, to: i64) -> io::Result<()> {
+        if self.log_dir_changed {
+            self.disk.sync_dir(&self.commit_log_dir)?;
+            self.log_dir_changed = false;
+        }
+        self.disk.sync_paths(&self.unsynced_log)?;
+        self.unsynced_log.clear();
+        for file in &self.log {
+            let from = usize::try_from(self.flushed - file.base).unwrap_or(0);
+            let to = usize::try_from(to - file.base).unwrap_or(0).min(file.mapping.len());
+            if from < to {
+                file.mapping.sync(from..to)?;
+            }
+        }
+        while self.log.len() > 1 && self.log.front().is_some_and(|file| file.base + file.mapping.len() as i64 <= to) {
+            self.log.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Brings queues to disk, then the checkpoint.
+    fn flush_queues(&mut self, clean: bool) {
+        // Units that were there when this position was told are seen below, and so are their files.
+        let position = self.shared.progress.read();
+        self.take_opened();
+        if let Err(error) = self.sync_queues() {
+            return self.shared.poison("a consume queue", &error);
+        }
+        // A mark stands where a record ends, and the log must be on disk up to there.
+        let reached = if position.dispatched <= self.flushed { position } else { self.at_flush };
+        let java = &mut self.checkpoint.java;
+        let before = (*java, self.checkpoint.mark);
+        java.physic_msg_timestamp = newer(java.physic_msg_timestamp, self.at_flush.written_time);
+        java.logics_msg_timestamp = newer(java.logics_msg_timestamp, reached.dispatched_time);
+        let queues = self.shared.queues.load(Ordering::Acquire);
+        self.checkpoint.mark = Some(Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean });
+        if (self.checkpoint.java, self.checkpoint.mark) != before {
+            self.write_checkpoint();
+        }
+    }
+
+    fn sync_queues(&mut self) -> io::Result<()> {
+        let dirty: Vec<_> = self
+            .queues
+            .iter_mut()
+            .filter_map(|file| {
+                let published = file.mapping.published();
+                (published > file.synced).then_some((file, published))
+            })
+            .collect();
+        if dirty.len() + self.dirs.len() + self.unsynced.len() >= SYNC_ALL_FROM {
+            self.disk.sync_all(&self.consume_queue_dir)?;
+        } else {
+            self.disk.sync_paths(&self.unsynced)?;
+            for dir in &self.dirs {
+                self.disk.sync_dir(dir)?;
+            }
+            for (file, published) in &dirty {
+                file.mapping.sync(file.synced..*published)?;
+            }
+        }
+        for (file, published) in dirty {
+            file.synced = published;
+        }
+        self.dirs.clear();
+        self.unsynced.clear();
+        self.queues.retain(|file| file.synced < file.mapping.len());
+        Ok(())
+    }
+
+    fn write_checkpoint(&self) {
+        // A lost checkpoint costs time at the next start, no message; it is written again with the next change.
+        let bytes = self.checkpoint.encode();
+        let written = self.disk.open_writable(&self.checkpoint_path).and_then(|file| self.disk.write_at_synced(&file, &bytes, 0));
+        if let Err(error) = written {
+            tracing::error!(path = %self.checkpoint_path.display(), %error, "could not write the checkpoint");
+        }
+    }
+}

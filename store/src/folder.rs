@@ -1,0 +1,195 @@
+//! The data folder: is it ours, is it free, was it closed in order?
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, fcntl_lock, flock},
+    io::Errno,
+};
+
+use crate::{
+    disk::Disk,
+    error::{OpenError, at},
+};
+
+/// What RocketMQ, Petrel and file systems leave in a data folder.
+const KNOWN: &[&str] = &[
+    "lock",
+    "abort",
+    "abort.bak",
+    "checkpoint",
+    "commitlog",
+    "commitlog-cut",
+    "consumequeue",
+    "consumequeue_ext",
+    "batchconsumequeue",
+    "index",
+    "config",
+    "compaction",
+    "timerwheel",
+    "timerlog",
+    "rocksdbstore",
+    "kvStore",
+    "epochFileCheckpoint",
+    "epochFileCheckpoint.bak",
+    "brokerIdentity",
+    "brokerIdentity-temp",
+    "lost+found",
+    "removed",
+    "namesrv",
+    "kvConfig.json",
+];
+
+/// A data folder that this process holds alone until the value is dropped.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    disk: Disk,
+    root: PathBuf,
+    /// Excludes a second store of this process.
+    _inner_lock: File,
+    /// Excludes other processes, Java's brokers among them.
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder if it is not there, and takes it.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it is somebody else's.
+    pub(crate) fn take(disk: Disk, root: &Path) -> Result<Self, OpenError> {
+        disk.create_dir_all(root).map_err(|source| OpenError::NotWritable { path: root.to_owned(), source })?;
+        check_content(disk, root)?;
+        // First the lock that this process can take only once: closing any handle of the lock file would give up the other one.
+        let inner_lock = disk.open(root).map_err(at(root))?;
+        locked(flock(&inner_lock, FlockOperation::NonBlockingLockExclusive), disk, root)?;
+        let path = root.join("lock");
+        let lock = disk.create(&path).map_err(|source| OpenError::NotWritable { path: path.clone(), source })?;
+        // Java locks the first byte of this file; a lock of the whole file and that one exclude each other.
+        locked(fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive), disk, root)?;
+        disk.write_at_synced(&lock, b"lock", 0).map_err(at(&path))?;
+        Ok(Self { disk, root: root.to_owned(), _inner_lock: inner_lock, _lock: lock })
+    }
+
+    /// Whether the last process that worked here closed the store in order.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn was_closed(&self) -> Result<bool, OpenError> {
+        let path = self.root.join("abort");
+        Ok(self.disk.read(&path).map_err(at(&path))?.is_none())
+    }
+
+    /// From now on, and until [`DataFolder::mark_closed`], a stop is not one in order.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn mark_open(&self) -> Result<(), OpenError> {
+        let path = self.root.join("abort");
+        let pid = std::process::id().to_string();
+        self.disk.write_synced(&path, pid.as_bytes()).map_err(at(&path))?;
+        self.disk.sync_dir(&self.root).map_err(at(&self.root))
+    }
+
+    /// Moves a folder out of the way, so that another can have its name at once. Answers where it is now, if it was there.
+    pub(crate) fn put_aside(&self, dir: &Path, number: u64) -> io::Result<Option<PathBuf>> {
+        let rubbish = self.rubbish();
+        self.disk.create_dir_all(&rubbish)?;
+        let target = rubbish.join(format!("{}-{number}", std::process::id()));
+        match self.disk.rename(dir, &target) {
+            Ok(()) => Ok(Some(target)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was put aside by a process that was stopped before it could be removed.
+    pub(crate) fn left_aside(&self) -> io::Result<Vec<PathBuf>> {
+        let rubbish = self.rubbish();
+        Ok(self.disk.list(&rubbish)?.into_iter().map(|entry| rubbish.join(entry.name)).collect())
+    }
+
+    fn rubbish(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
+    /// The store was closed in order.
+    pub(crate) fn mark_closed(&self) -> io::Result<()> {
+        self.disk.remove_file(&self.root.join("abort"))?;
+        self.disk.sync_dir(&self.root)
+    }
+}
+
+fn locked(result: rustix::io::Result<()>, disk: Disk, root: &Path) -> Result<(), OpenError> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(Errno::AGAIN | Errno::ACCESS) => {
+            let abort = disk.read(&root.join("abort")).ok().flatten();
+            let pid = abort.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|pid| pid.parse::<u32>().is_ok());
+            Err(OpenError::Locked { path: root.to_owned(), pid })
+        }
+        Err(error) => Err(at(root)(error.into())),
+    }
+}
+
+/// Refuses a folder that is clearly not a message store's.
+fn check_content(disk: Disk, root: &Path) -> Result<(), OpenError> {
+    let entries = disk.list(root).map_err(at(root))?;
+    let ours = entries.iter().any(|entry| entry.is_dir && entry.name == "commitlog");
+    let foreign = entries.iter().find(|entry| !KNOWN.contains(&entry.name.as_str()) && !entry.name.starts_with('.'));
+    if let Some(foreign) = foreign
+        && !ours
+    {
+        return Err(OpenError::Foreign { path: root.to_owned(), found: foreign.name.clone() });
+    }
+    let unsupported = [("consumequeue/CURRENT", "consume queues in RocksDB"), ("dledger", "logs of DLedger")];
+    for (name, what) in unsupported {
+        let path = root.join(name);
+        if path.exists() {
+            return Err(OpenError::Unsupported { path, what });
+        }
+    }
+    let batch = root.join("batchconsumequeue");
+    if disk.list(&batch).map_err(at(&batch))?.iter().any(|entry| entry.is_dir) {
+        return Err(OpenError::Unsupported { path: batch, what: "batch consume queues" });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_can_be_taken_once_and_again_after_it_was_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataFolder::take(Disk, dir.path()).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("lock")).unwrap(), b"lock");
+        assert!(matches!(DataFolder::take(Disk, dir.path()), Err(OpenError::Locked { .. })));
+        drop(first);
+        assert!(DataFolder::take(Disk, dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("thesis.docx"), "x").unwrap();
+        let error = DataFolder::take(Disk, dir.path()).unwrap_err();
+        assert!(error.to_string().contains("thesis.docx"), "{error}");
+        assert!(!dir.path().join("lock").exists());
+    }
+
+    #[test]
+    fn a_stop_is_in_order_only_if_it_was_marked_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = DataFolder::take(Disk, dir.path()).unwrap();
+        assert!(folder.was_closed().unwrap());
+        folder.mark_open().unwrap();
+        assert!(!folder.was_closed().unwrap());
+        folder.mark_closed().unwrap();
+        assert!(folder.was_closed().unwrap());
+    }
+}

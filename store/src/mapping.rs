@@ -1,0 +1,229 @@
+//! Files seen as memory: one writer at the end, any number of readers before it. The only module with unsafe code.
+//!
+//! A mapping is split at its *published* position. Bytes before it are never written again and may be borrowed and shared;
+//! bytes behind it belong to the one [`MappedWriter`]. So no byte is ever read and written at the same time.
+//!
+//! Nobody but this process may change the files: the data folder's lock sees to that. A file is never shortened while it is
+//! mapped, and bytes are only written where space was [allocated](Mapping::allocated), so no access can raise SIGBUS.
+#![allow(unsafe_code)]
+
+use std::{
+    fmt,
+    fs::File,
+    io,
+    ops::Range,
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+
+/// A mapped file. Shared by the writer, by readers and by the thread that syncs it.
+pub(crate) struct Mapping {
+    raw: MmapRaw,
+    /// Bytes before this are final.
+    published: AtomicUsize,
+    /// Bytes before this have space on disk.
+    allocated: AtomicUsize,
+}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file that nobody writes any more; all of it is final.
+    ///
+    /// # Errors
+    /// Those of the operating system, for example that there are too many mappings.
+    pub(crate) fn of_finished(file: &File, len: usize) -> io::Result<Self> {
+        let raw = MmapOptions::new().len(len).no_probe_handle().map_raw(file)?;
+        Ok(Self { raw, published: AtomicUsize::new(len), allocated: AtomicUsize::new(len) })
+    }
+
+    /// Length of the file in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// How many bytes are final.
+    pub(crate) fn published(&self) -> usize {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// The final bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: `published` never exceeds the length of the mapping, which lives as long as `self`; bytes before it were
+        // written before it was stored with `Release` and are never written again (see `MappedWriter`), and the folder's lock
+        // keeps other processes from changing or shortening the file.
+        unsafe { slice::from_raw_parts(self.raw.as_ptr(), self.published()) }
+    }
+
+    /// Some of the final bytes.
+    pub(crate) fn get(&self, range: Range<usize>) -> Option<&[u8]> {
+        self.bytes().get(range)
+    }
+
+    /// Up to where space is allocated on disk.
+    pub(crate) fn allocated(&self) -> usize {
+        self.allocated.load(Ordering::Acquire)
+    }
+
+    /// Takes in that space was allocated up to `to`.
+    pub(crate) fn set_allocated(&self, to: usize) {
+        self.allocated.fetch_max(to.min(self.len()), Ordering::AcqRel);
+    }
+
+    /// Writes what lies in `range` to the disk and waits for it.
+    ///
+    /// # Errors
+    /// Those of the operating system. After one the range may be marked clean without being on disk: never try again.
+    pub(crate) fn sync(&self, range: Range<usize>) -> io::Result<()> {
+        self.raw.flush_range(range.start, range.len())
+    }
+
+    /// Makes the pages of `range` present and writable, so that the writer does not fault on them. The range must be allocated.
+    ///
+    /// # Errors
+    /// Those of the operating system; kernels before 5.14 cannot.
+    pub(crate) fn populate(&self, range: Range<usize>) -> io::Result<()> {
+        if range.end > self.allocated() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.raw.advise_range(Advice::PopulateWrite, range.start, range.len())
+    }
+}
+
+impl fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { raw, published, allocated } = self;
+        f.debug_struct("Mapping").field("len", &raw.len()).field("published", published).field("allocated", allocated).finish()
+    }
+}
+
+/// The right to write behind the published position of a mapping. There is one for each mapping at most.
+#[derive(Debug)]
+pub(crate) struct MappedWriter {
+    mapping: Arc<Mapping>,
+    /// The published position, which only this writer moves.
+    position: usize,
+}
+
+impl MappedWriter {
+    /// Maps a file of `len` bytes whose first `published` bytes are final and whose first `allocated` have space on disk.
+    /// There must be no other mapping of it.
+    ///
+    /// # Errors
+    /// Those of the operating system; `InvalidInput` if more is published than there is.
+    pub(crate) fn new(file: &File, len: usize, published: usize, allocated: usize) -> io::Result<Self> {
+        if published > len || allocated > len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let raw = MmapOptions::new().len(len).no_probe_handle().map_raw(file)?;
+        let mapping = Mapping { raw, published: AtomicUsize::new(published), allocated: AtomicUsize::new(allocated) };
+        Ok(Self { mapping: Arc::new(mapping), position: published })
+    }
+
+    /// The mapping, for readers.
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    /// The published position.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Bytes up to the end of the file.
+    pub(crate) fn remaining(&self) -> usize {
+        self.mapping.len() - self.position
+    }
+
+    /// The next `len` bytes behind the published position, to be written; `None` if that much is not allocated.
+    pub(crate) fn spare(&mut self, len: usize) -> Option<&mut [u8]> {
+        let end = self.position.checked_add(len)?;
+        if end > self.mapping.allocated() {
+            return None;
+        }
+        // SAFETY: `position..end` lies inside the mapping, as no more is ever allocated than its length. Nobody reads there:
+        // readers stop at the published position. Nobody else writes there: this is the only writer, and it is borrowed
+        // mutably for as long as the slice lives. The space is allocated, so that writing cannot raise SIGBUS.
+        Some(unsafe { slice::from_raw_parts_mut(self.mapping.raw.as_mut_ptr().add(self.position), len) })
+    }
+
+    /// Makes the next `len` bytes final, those not written included (they are zero).
+    pub(crate) fn publish(&mut self, len: usize) {
+        self.position = (self.position + len).min(self.mapping.len());
+        self.mapping.published.store(self.position, Ordering::Release);
+    }
+}
+
+/// Bytes of the log that stay readable for as long as this lives, whatever becomes of their file.
+#[derive(Clone)]
+pub struct LogSlice {
+    mapping: Arc<Mapping>,
+    range: Range<usize>,
+}
+
+impl LogSlice {
+    /// Some of a mapping's final bytes.
+    pub(crate) fn new(mapping: &Arc<Mapping>, range: Range<usize>) -> Option<Self> {
+        mapping.get(range.clone())?;
+        Some(Self { mapping: Arc::clone(mapping), range })
+    }
+}
+
+impl AsRef<[u8]> for LogSlice {
+    fn as_ref(&self) -> &[u8] {
+        // The range was checked when the slice was made, and what is published stays so.
+        self.mapping.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for LogSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LogSlice").field(&self.range).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_of(len: u64) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(len).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_written_is_seen_once_it_is_published() {
+        let mut writer = MappedWriter::new(&file_of(8192), 8192, 0, 8192).unwrap();
+        let reader = Arc::clone(writer.mapping());
+        writer.spare(5).unwrap().copy_from_slice(b"hello");
+        assert_eq!(reader.bytes(), b"");
+        writer.publish(5);
+        assert_eq!(reader.bytes(), b"hello");
+        assert_eq!((writer.position(), writer.remaining()), (5, 8187));
+    }
+
+    #[test]
+    fn nothing_can_be_written_where_no_space_is_allocated() {
+        let mut writer = MappedWriter::new(&file_of(8192), 8192, 0, 100).unwrap();
+        assert!(writer.spare(101).is_none());
+        assert!(writer.mapping().populate(0..4096).is_err());
+        writer.mapping().set_allocated(8192);
+        assert!(writer.spare(101).is_some());
+        assert!(writer.spare(8193).is_none());
+    }
+
+    #[test]
+    fn a_slice_outlives_the_writer_and_the_file() {
+        let mut writer = MappedWriter::new(&file_of(4096), 4096, 0, 4096).unwrap();
+        writer.spare(3).unwrap().copy_from_slice(b"abc");
+        writer.publish(3);
+        let slice = LogSlice::new(writer.mapping(), 1..3).unwrap();
+        assert!(LogSlice::new(writer.mapping(), 1..4).is_none());
+        drop(writer);
+        assert_eq!(slice.as_ref(), b"bc");
+    }
+}

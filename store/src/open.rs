@@ -1,0 +1,167 @@
+//! From a folder to a running store, and back.
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use route_core::storage::{LogOffset, QueueUnit, Storage};
+
+use crate::{
+    StoreConfig,
+    checkpoint::{self, Checkpoint},
+    commit_log::CommitLog,
+    config::FlushDiskType,
+    disk::Disk,
+    dispatch::PendingUnits,
+    error::{OpenError, at},
+    event::Notifier,
+    flusher::{FlushPolicy, FlushStart, Flusher},
+    folder::DataFolder,
+    offset_journal::OffsetJournal,
+    queues::QueueTable,
+    recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
+    store::Store,
+    tables::{TablePaths, Tables},
+};
+
+/// How long a closing store sleeps between two looks at the disk's progress.
+const CLOSE_POLL: Duration = Duration::from_millis(1);
+
+impl Store {
+    /// Opens the store of a folder, which is made if it is not there, and recovers what the last process left.
+    ///
+    /// `notifier` is called whenever there is something to [poll](Store::poll_event).
+    ///
+    /// # Errors
+    /// [`OpenError`] names the path and what to do about it.
+    pub fn open(config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
+        check(&config)?;
+        let disk = Disk;
+        let root = &config.store_path_root_dir;
+        let folder = DataFolder::take(disk, root)?;
+        for dir in [root.clone(), config.commit_log_dir(), config.consume_queue_dir(), config.config_dir()] {
+            disk.create_dir_all(&dir).map_err(|source| OpenError::NotWritable { path: dir, source })?;
+        }
+        let checkpoint_path = root.join("checkpoint");
+        let checkpoint = disk.read(&checkpoint_path).map_err(at(&checkpoint_path))?.unwrap_or_default();
+        let checkpoint =
+            Checkpoint::decode(&checkpoint).map_err(|newer| OpenError::Newer { path: checkpoint_path.clone(), version: newer.0 })?;
+        disk.create_sized(&checkpoint_path, checkpoint::LEN as u64).map_err(at(&checkpoint_path))?;
+
+        let mut files = LogFiles::list(disk, &config.commit_log_dir(), config.mapped_file_size_commit_log)?;
+        let closed = folder.was_closed()?;
+        folder.mark_open()?;
+        let log_start = files.bases.first().copied().unwrap_or(0);
+        let mut queues = QueueTable::new(disk, config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
+        queues.discover().map_err(at(config.consume_queue_dir()))?;
+        let input = RecoveryInput { checkpoint: &checkpoint, closed, delay_levels: &config.message_delay_level };
+        let recovered = recover(&mut files, &mut queues, &input)?;
+        let RecoveredLog { position, report, mut flushed, mut unsynced_log, unsynced } = recovered;
+        if config.flush_disk_type == FlushDiskType::SyncFlush {
+            // Readers see what is on disk, and they see all of it from the start.
+            disk.sync_paths(&unsynced_log).map_err(at(config.commit_log_dir()))?;
+            unsynced_log.clear();
+            flushed = position.written;
+        }
+
+        let mut log = CommitLog::open(disk, &files.dir, files.file_size, &files.bases, position.written).map_err(at(&files.dir))?;
+        let policy = FlushPolicy {
+            flush_disk_type: config.flush_disk_type,
+            log_interval: config.flush_interval_commit_log,
+            log_least_pages: config.flush_commit_log_least_pages,
+            log_thorough_interval: config.flush_commit_log_thorough_interval,
+            queue_interval: config.flush_interval_consume_queue,
+        };
+        let start = FlushStart {
+            disk,
+            commit_log_dir: config.commit_log_dir(),
+            consume_queue_dir: config.consume_queue_dir(),
+            checkpoint_path,
+            checkpoint,
+            flushed,
+            unsynced_log,
+            unsynced,
+            policy,
+        };
+        let flusher = Flusher::start(start, Arc::clone(&notifier)).map_err(at(root))?;
+        let tables = Tables::open(TablePaths::in_dir(&config.config_dir()), notifier).map_err(at(config.config_dir()))?;
+        for rubbish in folder.left_aside().map_err(at(root))? {
+            tables.remove_dir(rubbish);
+        }
+        let shared = Arc::clone(flusher.shared());
+        while let Some(file) = log.take_opened() {
+            shared.log_opened(file);
+        }
+        for file in queues.take_opened() {
+            shared.queue_opened(file);
+        }
+        shared.progress.tell(&position);
+        let store = Self {
+            log,
+            queues,
+            pending: PendingUnits::default(),
+            position,
+            durable: flushed,
+            reported: flushed,
+            failure_reported: false,
+            requested: position.written,
+            max_message_size: config.max_message_size as usize,
+            max_unflushed: i64::from(config.max_unflushed),
+            flush_disk_type: config.flush_disk_type,
+            shared,
+            flusher,
+            tables,
+            consumer_offsets: OffsetJournal::open(disk, config.config_dir().join("consumerOffset.journal")),
+            delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
+            removed: 0,
+            folder,
+        };
+        Ok((store, report))
+    }
+
+    /// Brings all to disk, says so in the checkpoint, and lets the folder go.
+    ///
+    /// # Errors
+    /// Why that could not be done. The next start then recovers as after a crash.
+    pub fn close(mut self) -> Result<(), String> {
+        self.log.close();
+        if self.flush_disk_type == FlushDiskType::SyncFlush {
+            // Units follow their records: wait for the records first.
+            while self.shared.durable() < self.position.written && !self.shared.is_poisoned() {
+                self.flusher.request();
+                std::thread::sleep(CLOSE_POLL);
+            }
+            self.set_durable(LogOffset(self.shared.durable()));
+        }
+        self.shared.queues.store(u32::try_from(self.queues.count_with_files()).unwrap_or(u32::MAX), Ordering::Release);
+        self.flusher.stop(true);
+        self.tables.finish();
+        while self.poll_event().is_some() {}
+        self.consumer_offsets.close();
+        self.delay_offsets.close();
+        if let Some(failure) = self.shared.failure() {
+            return Err(failure.to_owned());
+        }
+        self.folder.mark_closed().map_err(|error| format!("the abort file could not be removed: {error}"))
+    }
+}
+
+impl Drop for Store {
+    /// Lets go of everything as a killed process does: nothing more is brought to disk.
+    fn drop(&mut self) {
+        self.flusher.stop(false);
+    }
+}
+
+/// Settings that no store can work with.
+fn check(config: &StoreConfig) -> Result<(), OpenError> {
+    let unit = QueueUnit::LEN as u32;
+    let size = config.mapped_file_size_consume_queue;
+    if size == 0 || !size.is_multiple_of(unit) || size > i32::MAX.cast_unsigned() {
+        let what = format!("{size} is not a multiple of {unit} below 2147483648");
+        return Err(OpenError::Setting { key: "mappedFileSizeConsumeQueue", what });
+    }
+    let size = config.mapped_file_size_commit_log;
+    if !(4096..=i32::MAX.cast_unsigned()).contains(&size) {
+        return Err(OpenError::Setting { key: "mappedFileSizeCommitLog", what: format!("{size} is not between 4096 and 2147483647") });
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! All consume queues, by number and by name. A queue's files are looked at when it is first used.
+
+use std::{
+    cell::OnceCell,
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use route_core::storage::{Arrival, QueueId, QueueUnit};
+
+use crate::{
+    consume_queue::{ConsumeQueue, PRE_BLANK},
+    disk::Disk,
+    error::OpenError,
+    flusher::OpenedQueueFile,
+};
+
+/// The queues of all topics.
+#[derive(Debug)]
+pub(crate) struct QueueTable {
+    disk: Disk,
+    dir: PathBuf,
+    file_size: u32,
+    log_start: i64,
+    /// Each topic's queue numbers, in order.
+    topics: IndexMap<String, Vec<(i32, QueueId)>, FixedState>,
+    slots: Vec<Slot>,
+    /// Queues that have units which nobody was told of.
+    arrived: VecDeque<QueueId>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    topic: Arc<str>,
+    queue_id: i32,
+    /// It was found on disk.
+    found: bool,
+    queue: OnceCell<Loaded>,
+    /// Stands in `arrived`.
+    arriving: bool,
+    /// Units before this offset were told of.
+    told: i64,
+}
+
+/// A queue as it was found.
+#[derive(Debug)]
+enum Loaded {
+    Open(ConsumeQueue),
+    /// Its files cannot be used: it reads as empty and takes nothing.
+    Broken(String),
+    /// Its topic was removed.
+    Removed,
+}
+
+impl QueueTable {
+    /// No queues. Their folders lie in `dir`, and the log begins at `log_start`.
+    pub(crate) fn new(disk: Disk, dir: PathBuf, file_size: u32, log_start: i64) -> Self {
+        let topics = IndexMap::with_hasher(FixedState::default());
+        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new() }
+    }
+
+    /// Takes in the queues that `dir` holds, without a look at their files.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn discover(&mut self) -> io::Result<()> {
+        for topic in self.disk.list(&self.dir)?.into_iter().filter(|entry| entry.is_dir) {
+            for queue in self.disk.list(&self.dir.join(&topic.name))?.into_iter().filter(|entry| entry.is_dir) {
+                match queue.name.parse::<i32>() {
+                    Ok(queue_id) if queue_id >= 0 && queue_id.to_string() == queue.name => {
+                        let QueueId(queue) = self.open(&topic.name, queue_id);
+                        if let Some(slot) = self.slots.get_mut(queue as usize) {
+                            slot.found = true;
+                        }
+                    }
+                    _ => tracing::warn!(topic = topic.name, folder = queue.name, "not a queue's number; the folder is left alone"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of all queues.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The number of a queue, whether it has files or not.
+    pub(crate) fn open(&mut self, topic: &str, queue_id: i32) -> QueueId {
+        if let Some(queue) = self.find(topic, queue_id) {
+            return queue;
+        }
+        let queue = QueueId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        let name = Arc::from(topic);
+        self.slots.push(Slot { topic: name, queue_id, found: false, queue: OnceCell::new(), arriving: false, told: -1 });
+        let numbers = match self.topics.get_mut(topic) {
+            Some(numbers) => numbers,
+            None => self.topics.entry(topic.to_owned()).or_default(),
+        };
+        let place = numbers.partition_point(|(number, _)| *number < queue_id);
+        numbers.insert(place, (queue_id, queue));
+        queue
+    }
+
+    /// The number of a queue that is known.
+    pub(crate) fn find(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
+        let numbers = self.topics.get(topic)?;
+        let place = numbers.binary_search_by_key(&queue_id, |(number, _)| *number).ok()?;
+        Some(numbers[place].1)
+    }
+
+    /// The first offset of the file after the one that holds `from`, in any queue.
+    pub(crate) fn next_file_offset(&self, from: i64) -> i64 {
+        let units = i64::from(self.file_size) / QueueUnit::LEN as i64;
+        from - from.rem_euclid(units) + units
+    }
+
+    /// Topics with their queue numbers, ordered by name.
+    pub(crate) fn topics(&self) -> Vec<(String, Vec<i32>)> {
+        let mut topics: Vec<_> =
+            self.topics.iter().map(|(topic, numbers)| (topic.clone(), numbers.iter().map(|(number, _)| *number).collect())).collect();
+        topics.sort_unstable();
+        topics
+    }
+
+    /// A queue to read; `None` if there is nothing to read of it.
+    pub(crate) fn get(&self, queue: QueueId) -> Option<&ConsumeQueue> {
+        let slot = self.slots.get(queue.0 as usize)?;
+        match slot.queue.get_or_init(|| self.load(slot)) {
+            Loaded::Open(queue) => Some(queue),
+            Loaded::Broken(_) | Loaded::Removed => None,
+        }
+    }
+
+    /// A queue to write.
+    ///
+    /// # Errors
+    /// Why it takes nothing.
+    pub(crate) fn get_mut(&mut self, queue: QueueId) -> Result<&mut ConsumeQueue, String> {
+        // Loads it if need be.
+        let _ = self.get(queue);
+        match self.slots.get_mut(queue.0 as usize).and_then(|slot| slot.queue.get_mut()) {
+            Some(Loaded::Open(queue)) => Ok(queue),
+            Some(Loaded::Broken(why)) => Err(why.clone()),
+            Some(Loaded::Removed) => Err("its topic was removed".into()),
+            None => Err("no such queue".into()),
+        }
+    }
+
+    fn load(&self, slot: &Slot) -> Loaded {
+        if !is_folder_name(&slot.topic) {
+            return Loaded::Broken(format!("{:?} cannot be the name of a folder", slot.topic));
+        }
+        let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
+        match ConsumeQueue::open(self.disk, dir, self.file_size) {
+            Ok(mut queue) => {
+                queue.set_log_start(self.log_start);
+                Loaded::Open(queue)
+            }
+            Err(error) => {
+                tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
+                Loaded::Broken(error.to_string())
+            }
+        }
+    }
+
+    /// How many queues are known.
+    pub(crate) fn len(&self) -> usize {
+        self.topics.values().map(Vec::len).sum()
+    }
+
+    /// How many queues have files, as far as they were looked at; the others were found on disk.
+    pub(crate) fn count_with_files(&self) -> usize {
+        let has = |slot: &&Slot| match slot.queue.get() {
+            Some(Loaded::Open(queue)) => queue.has_files(),
+            Some(Loaded::Broken(_)) => true,
+            Some(Loaded::Removed) => false,
+            None => slot.found,
+        };
+        self.slots.iter().filter(has).count()
+    }
+
+    /// Cuts all queues to the units that point in front of `limit`. Answers the files and folders that were changed.
+    ///
+    /// # Errors
+    /// [`OpenError`] for a queue whose files cannot be used.
+    pub(crate) fn cut(&mut self, limit: i64) -> Result<Vec<PathBuf>, OpenError> {
+        let mut unsynced = Vec::new();
+        for slot in &mut self.slots {
+            let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
+            let mut queue = ConsumeQueue::open_cut(self.disk, dir, self.file_size, limit, &mut unsynced)?;
+            queue.set_log_start(self.log_start);
+            slot.queue = OnceCell::from(Loaded::Open(queue));
+        }
+        Ok(unsynced)
+    }
+
+    /// Puts the unit of a record of the log that says of itself to have `offset` in its queue. Answers whether it could: not if
+    /// the queue lacks units in front of it, unless the queues are built anew from the `whole` log.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn rebuild(&mut self, topic: &str, queue_id: i32, offset: i64, unit: &QueueUnit, whole: bool) -> io::Result<bool> {
+        if !is_folder_name(topic) || offset < 0 {
+            tracing::warn!(at = unit.offset.0, topic, offset, "a record of no possible queue is left out");
+            return Ok(true);
+        }
+        let queue = self.open(topic, queue_id);
+        let units_per_file = i64::from(self.file_size) / QueueUnit::LEN as i64;
+        let log_start = self.log_start;
+        let target = self.get_mut(queue).map_err(io::Error::other)?;
+        let expected = target.max();
+        let fresh = expected == target.min() || target.unit(expected - 1).is_some_and(|unit| unit.offset.0 < log_start);
+        if offset != expected {
+            if fresh && (whole || !target.has_files()) {
+                target.reset()?;
+                target.begin_at(offset)?;
+            } else if offset == 0 {
+                // Its topic was removed and made again.
+                target.reset()?;
+            } else if offset > expected && !whole {
+                return Ok(false);
+            } else if offset > expected && offset - expected <= units_per_file {
+                target.reserve(offset)?;
+                while target.max() < offset {
+                    target.append(&PRE_BLANK);
+                }
+            } else {
+                // As Java does: the order of the log counts.
+                tracing::warn!(at = unit.offset.0, topic, queue_id, offset, expected, "a record's queue offset is not the next one");
+            }
+        }
+        target.reserve(target.max() + 1)?;
+        target.append(unit);
+        target.assign_all();
+        Ok(true)
+    }
+
+    /// Files whose write end was opened by [`QueueTable::rebuild`], for the thread that syncs them.
+    pub(crate) fn take_opened(&mut self) -> Vec<OpenedQueueFile> {
+        let mut opened = Vec::new();
+        for slot in &mut self.slots {
+            if let Some(Loaded::Open(queue)) = slot.queue.get_mut() {
+                opened.extend(std::iter::from_fn(|| queue.take_opened()));
+            }
+        }
+        opened
+    }
+
+    /// The queue's last unit is new to readers.
+    #[inline]
+    pub(crate) fn tell_arrival(&mut self, queue: QueueId) {
+        let Some(slot) = self.slots.get_mut(queue.0 as usize) else { return };
+        if !slot.arriving
+            && let Some(Loaded::Open(open)) = slot.queue.get()
+        {
+            slot.arriving = true;
+            slot.told = open.max() - 1;
+            self.arrived.push_back(queue);
+        }
+    }
+
+    /// The next unit that readers were not told of.
+    pub(crate) fn poll_arrival(&mut self) -> Option<Arrival> {
+        while let Some(&queue) = self.arrived.front() {
+            let slot = self.slots.get_mut(queue.0 as usize)?;
+            let offset = slot.told;
+            if let Some(Loaded::Open(open)) = slot.queue.get()
+                && let Some(unit) = open.unit(offset)
+            {
+                slot.told += 1;
+                return Some(Arrival { queue, queue_offset: offset, tags_code: unit.tags_code });
+            }
+            slot.arriving = false;
+            self.arrived.pop_front();
+        }
+        None
+    }
+
+    /// Forgets a topic. Returns whether it was known.
+    pub(crate) fn remove(&mut self, topic: &str) -> bool {
+        let Some(numbers) = self.topics.shift_remove(topic) else { return false };
+        for (_, queue) in numbers {
+            if let Some(slot) = self.slots.get_mut(queue.0 as usize) {
+                slot.queue = OnceCell::from(Loaded::Removed);
+            }
+        }
+        true
+    }
+}
+
+/// Whether a topic can be a folder inside another one.
+fn is_folder_name(topic: &str) -> bool {
+    !topic.is_empty() && topic.len() <= 255 && topic != "." && topic != ".." && !topic.contains(['/', '\0'])
+}

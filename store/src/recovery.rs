@@ -1,0 +1,209 @@
+//! Opening a log as it was left: finds its end, cuts off what is damaged, and brings the queues up to it.
+//!
+//! The checkpoint says up to where log and queues are on disk. Everything behind is read again: the log lives up to the end of the
+//! longest run of whole records, queues are cut to the checkpoint and get the units of those records. What follows the run is
+//! saved beside the log and erased, durably, so that it can never come back.
+
+use std::path::{Path, PathBuf};
+
+use proto_core::delay::DelayLevels;
+
+use crate::{
+    checkpoint::{Checkpoint, Mark},
+    disk::{Disk, file_path, parse_file_name},
+    error::{OpenError, at},
+    progress::Position,
+    queues::QueueTable,
+};
+
+mod cut;
+mod rebuild;
+mod scan;
+
+pub use cut::Cut;
+
+use rebuild::{Rebuild, Rebuilt};
+use scan::LogScan;
+
+/// What was found when a store was opened, and what was done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The store had been closed in order.
+    pub clean: bool,
+    /// First byte of the log.
+    pub log_start: i64,
+    /// One past the last byte of the log.
+    pub log_end: i64,
+    /// Records were read again from here on.
+    pub scanned_from: i64,
+    /// How many records were read again.
+    pub scanned_records: u64,
+    /// What was cut off the end of the log.
+    pub cut: Option<Cut>,
+    /// How many queues were found.
+    pub queues: usize,
+}
+
+/// The log's files and the ways to read them.
+#[derive(Clone, Debug)]
+pub(crate) struct LogFiles {
+    pub(crate) disk: Disk,
+    pub(crate) dir: PathBuf,
+    pub(crate) file_size: u32,
+    /// Offsets of the files' first bytes, without a gap.
+    pub(crate) bases: Vec<i64>,
+}
+
+impl LogFiles {
+    /// Looks at a log's folder.
+    ///
+    /// # Errors
+    /// [`OpenError`] for files that do not belong there or do not fit.
+    pub(crate) fn list(disk: Disk, dir: &Path, file_size: u32) -> Result<Self, OpenError> {
+        let mut bases = Vec::<i64>::new();
+        let entries: Vec<_> = disk.list(dir).map_err(at(dir))?.into_iter().filter(|entry| !entry.is_dir).collect();
+        let size = i64::from(file_size);
+        for (index, entry) in entries.iter().enumerate() {
+            let path = dir.join(&entry.name);
+            let Some(base) = parse_file_name(&entry.name) else {
+                return Err(OpenError::UnexpectedFile { path, what: "its name is not an offset".into() });
+            };
+            if entry.len == 0 && index + 1 == entries.len() {
+                // Just made when the process died, as Java sees it, too.
+                disk.remove_file(&path).map_err(at(&path))?;
+                continue;
+            }
+            if entry.len != u64::from(file_size) {
+                let key = "mappedFileSizeCommitLog";
+                return Err(OpenError::WrongFileSize { path, found: entry.len, expected: u64::from(file_size), key });
+            }
+            if base % size != 0 {
+                return Err(OpenError::UnexpectedFile { path, what: format!("its name is no multiple of {file_size}") });
+            }
+            if let Some(last) = bases.last()
+                && last + size != base
+            {
+                return Err(OpenError::MissingFile { path: file_path(dir, last + size) });
+            }
+            bases.push(base);
+        }
+        Ok(Self { disk, dir: dir.to_owned(), file_size, bases })
+    }
+
+    fn start(&self) -> i64 {
+        self.bases.first().copied().unwrap_or(0)
+    }
+
+    /// One past the last byte of the last file.
+    fn limit(&self) -> i64 {
+        self.bases.last().map_or(0, |base| base + i64::from(self.file_size))
+    }
+}
+
+/// A log that has been recovered.
+#[derive(Debug)]
+pub(crate) struct RecoveredLog {
+    pub(crate) position: Position,
+    pub(crate) report: Recovered,
+    /// The log is on disk up to here, for sure.
+    pub(crate) flushed: i64,
+    /// Files of the log that may not be on disk yet.
+    pub(crate) unsynced_log: Vec<PathBuf>,
+    /// Files and folders of queues that were changed; to be synced before the checkpoint moves.
+    pub(crate) unsynced: Vec<PathBuf>,
+}
+
+/// What recovery goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecoveryInput<'a> {
+    pub(crate) checkpoint: &'a Checkpoint,
+    /// No abort file was there.
+    pub(crate) closed: bool,
+    pub(crate) delay_levels: &'a DelayLevels,
+}
+
+/// Recovers log and queues.
+///
+/// # Errors
+/// [`OpenError`].
+pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &RecoveryInput<'_>) -> Result<RecoveredLog, OpenError> {
+    let mark = input.checkpoint.mark.filter(|mark| is_true(files, mark));
+    let mut report = Recovered { clean: input.closed, log_start: files.start(), queues: queues.len(), ..Recovered::default() };
+
+    if let Some(mark) = mark
+        && input.closed
+        && mark.clean
+        && mark.queues as usize == queues.len()
+        && LogScan::new(files, mark.position).next_record()?.is_none()
+    {
+        let java = &input.checkpoint.java;
+        (report.log_end, report.scanned_from) = (mark.position, mark.position);
+        let position = Position {
+            written: mark.position,
+            written_time: java.physic_msg_timestamp,
+            dispatched: mark.position,
+            last_dispatched: mark.last_record,
+            dispatched_time: java.logics_msg_timestamp,
+        };
+        if files.bases.last().is_some_and(|base| *base >= mark.position) {
+            // The file that was made ready for nothing and could not be removed.
+            report.cut = cut::cut(files, mark.position)?;
+        }
+        return Ok(RecoveredLog { position, report, flushed: mark.position, unsynced_log: Vec::new(), unsynced: Vec::new() });
+    }
+
+    let fewer = |mark: Mark| mark.clean && mark.queues as usize > queues.len();
+    let lost_queues = queues.len() == 0 && !files.bases.is_empty() || mark.is_some_and(fewer);
+    let from = if lost_queues {
+        files.start()
+    } else if let Some(mark) = mark {
+        mark.position
+    } else {
+        start_by_time(files, input)?
+    };
+    let last_record = mark.filter(|mark| mark.position == from).map_or(-1, |mark| mark.last_record);
+    let mut rebuild = Rebuild { files, queues, delay_levels: input.delay_levels, closed: input.closed };
+    let rebuilt = match rebuild.run(from, last_record)? {
+        Rebuilt::Done(rebuilt) => rebuilt,
+        Rebuilt::Hole { topic, queue_id } => {
+            tracing::warn!(topic, queue_id, "a consume queue lacks units; all queues are built anew from the whole log");
+            rebuild.run_whole()?
+        }
+    };
+    let rebuild::Outcome { position, records, unsynced } = rebuilt;
+    report.scanned_from = from;
+    report.scanned_records = records;
+    report.log_end = position.written;
+    report.queues = queues.len();
+    let size = i64::from(files.file_size);
+    report.cut = cut::cut(files, position.written)?;
+    let unsynced_log = files.bases.iter().filter(|base| *base + size > from).map(|base| file_path(&files.dir, *base)).collect();
+    Ok(RecoveredLog { position, report, flushed: from, unsynced_log, unsynced })
+}
+
+/// Whether the log still is what a mark says about it: the record that it names ends where it says.
+fn is_true(files: &LogFiles, mark: &Mark) -> bool {
+    if mark.position < files.start() || mark.position > files.limit() {
+        return false;
+    }
+    if mark.last_record < 0 {
+        return mark.position == files.start();
+    }
+    let found = LogScan::new(files, mark.last_record).next_record();
+    matches!(found, Ok(Some(record)) if record.end() == mark.position)
+}
+
+/// Where to begin without a mark, as Java does: at the last file that begins with a record of which the checkpoint says that it
+/// is on disk with its unit.
+fn start_by_time(files: &LogFiles, input: &RecoveryInput<'_>) -> Result<i64, OpenError> {
+    let safe = input.checkpoint.java.min_timestamp();
+    for &base in files.bases.iter().rev() {
+        if let Some(first) = LogScan::new(files, base).next_record()?
+            && first.offset == base
+            && (input.closed || first.store_timestamp() <= safe)
+        {
+            return Ok(base);
+        }
+    }
+    Ok(files.start())
+}

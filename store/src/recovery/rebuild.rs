@@ -1,0 +1,122 @@
+//! Brings the queues in line with the log from one place on.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use proto_core::{
+    delay::DelayLevels,
+    hash::tags_code,
+    names::SCHEDULE_TOPIC,
+    properties::{self, names},
+    record::RecordView,
+};
+use route_core::storage::{LogOffset, QueueUnit};
+
+use super::{LogFiles, scan::LogScan};
+use crate::{
+    error::{OpenError, at},
+    progress::Position,
+    queues::QueueTable,
+    store::is_shown,
+};
+
+/// How often long work says how far it is.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The work and what it works on.
+pub(super) struct Rebuild<'a> {
+    pub(super) files: &'a LogFiles,
+    pub(super) queues: &'a mut QueueTable,
+    pub(super) delay_levels: &'a DelayLevels,
+    pub(super) closed: bool,
+}
+
+/// Where it ended.
+pub(super) struct Outcome {
+    pub(super) position: Position,
+    pub(super) records: u64,
+    /// Files of queues that were changed.
+    pub(super) unsynced: Vec<PathBuf>,
+}
+
+/// Whether it could be done from that place on.
+pub(super) enum Rebuilt {
+    /// Yes.
+    Done(Outcome),
+    /// A queue lacks units in front of the place.
+    Hole { topic: String, queue_id: i32 },
+}
+
+impl Rebuild<'_> {
+    /// Cuts the queues to `from` and gives them the units of all records from there on. `last_record` is the start of the record
+    /// that ends there, or -1.
+    pub(super) fn run(&mut self, from: i64, last_record: i64) -> Result<Rebuilt, OpenError> {
+        self.from(from, last_record, false)
+    }
+
+    /// Builds all queues from the whole log.
+    pub(super) fn run_whole(&mut self) -> Result<Outcome, OpenError> {
+        match self.from(self.files.start(), -1, true)? {
+            Rebuilt::Done(outcome) => Ok(outcome),
+            // The whole log has no holes: what is not there is filled.
+            Rebuilt::Hole { topic, .. } => Err(OpenError::Io { path: topic.into(), source: std::io::ErrorKind::InvalidData.into() }),
+        }
+    }
+
+    fn from(&mut self, from: i64, last_record: i64, whole: bool) -> Result<Rebuilt, OpenError> {
+        let start = self.files.start();
+        let whole = whole || from == start;
+        let known_only = self.closed && self.queues.len() > 0;
+        let dir = self.queues.dir().to_owned();
+        let unsynced = self.queues.cut(from)?;
+
+        let mut position = Position { written: from, dispatched: from, last_dispatched: last_record, ..Position::default() };
+        let mut scan = LogScan::new(self.files, from);
+        let mut records = 0;
+        let mut told = Instant::now();
+        while let Some(record) = scan.next_record()? {
+            records += 1;
+            if told.elapsed() >= TELL_INTERVAL {
+                told = Instant::now();
+                tracing::info!(from, at = record.offset, of = self.files.limit(), "reading the log again");
+            }
+            let Ok(view) = RecordView::parse(record.bytes()) else { break };
+            position.last_dispatched = record.offset;
+            position.dispatched = record.end();
+            position.dispatched_time = view.store_timestamp();
+            if !is_shown(view.sys_flag()) || view.queue_id() < 0 {
+                continue;
+            }
+            if known_only && self.queues.find(view.topic(), view.queue_id()).is_none() {
+                continue;
+            }
+            let unit =
+                QueueUnit { offset: LogOffset(record.offset), size: view.total_size() as u32, tags_code: self.unit_tags_code(&view) };
+            let put = self.queues.rebuild(view.topic(), view.queue_id(), view.queue_offset(), &unit, whole);
+            if !put.map_err(at(&dir))? {
+                return Ok(Rebuilt::Hole { topic: view.topic().to_owned(), queue_id: view.queue_id() });
+            }
+        }
+        if let Some(why) = scan.stopped() {
+            tracing::info!(offset = scan.end(), why, "the log ends here");
+        }
+        position.written = scan.end();
+        position.written_time = position.dispatched_time;
+        Ok(Rebuilt::Done(Outcome { position, records, unsynced }))
+    }
+
+    /// What a unit carries for a stored message.
+    fn unit_tags_code(&self, view: &RecordView<'_>) -> i64 {
+        if view.topic() == SCHEDULE_TOPIC
+            && let Some(level) = properties::find_number(view.properties(), names::DELAY)
+        {
+            let level = self.delay_levels.clamp(i32::try_from(level).unwrap_or(i32::MAX));
+            if let Some(delay) = self.delay_levels.millis(level) {
+                return view.store_timestamp().saturating_add(delay);
+            }
+        }
+        tags_code(view.property(names::TAGS))
+    }
+}

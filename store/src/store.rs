@@ -1,0 +1,389 @@
+//! The store as the loop holds it: the one writer of log and queues.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use proto_core::{
+    names::{RETRY_OR_DLQ_TOPIC_MAX_LEN, RETRY_PREFIX, TOPIC_MAX_LEN},
+    properties,
+    record::RecordFields,
+    sys_flag::message::{TRANSACTION_PREPARED, TRANSACTION_ROLLBACK, transaction},
+};
+use route_core::{
+    output::{Table, Ticket},
+    storage::{
+        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
+        Storage, TagsCode, Units,
+    },
+    time::Timestamp,
+};
+
+use crate::{
+    commit_log::CommitLog,
+    config::FlushDiskType,
+    dispatch::{PendingUnits, Waiting},
+    event::StoreEvent,
+    flusher::{FlushShared, Flusher},
+    folder::DataFolder,
+    mapping::LogSlice,
+    offset_journal::{NotedOffset, OffsetJournal},
+    progress::Position,
+    queues::QueueTable,
+    tables::{Identity, TableError, Tables},
+};
+
+/// Bytes that a record may have on top of the longest body.
+const RECORD_EXTRA: usize = 64 << 10;
+
+/// The store on disk.
+pub struct Store {
+    pub(crate) log: CommitLog,
+    pub(crate) queues: QueueTable,
+    pub(crate) pending: PendingUnits,
+    pub(crate) position: Position,
+    /// As the loop has taken it in.
+    pub(crate) durable: i64,
+    /// The last watermark that was reported.
+    pub(crate) reported: i64,
+    pub(crate) failure_reported: bool,
+    /// The end of the log when a flush was asked for last.
+    pub(crate) requested: i64,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_unflushed: i64,
+    pub(crate) flush_disk_type: FlushDiskType,
+    pub(crate) shared: Arc<FlushShared>,
+    pub(crate) flusher: Flusher,
+    pub(crate) tables: Tables,
+    pub(crate) consumer_offsets: OffsetJournal,
+    pub(crate) delay_offsets: OffsetJournal,
+    /// Numbers the folders of removed topics.
+    pub(crate) removed: u64,
+    pub(crate) folder: DataFolder,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("position", &self.position).field("durable", &self.durable).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// What the store's threads have to say; to be asked until there is nothing more, whenever the notifier has called.
+    pub fn poll_event(&mut self) -> Option<StoreEvent> {
+        let durable = self.shared.durable();
+        if durable > self.reported {
+            self.reported = durable;
+            return Some(StoreEvent::Durable(LogOffset(durable)));
+        }
+        if self.shared.is_poisoned() && !self.failure_reported {
+            self.failure_reported = true;
+            return Some(StoreEvent::FlushFailed(self.shared.failure().unwrap_or_default().to_owned()));
+        }
+        let saved = self.tables.poll_done()?;
+        if saved.result.is_ok()
+            && let Some(journal) = self.journal_of(saved.table)
+        {
+            journal.saved(saved.identity);
+        }
+        Some(StoreEvent::Persisted(saved.ticket, saved.result))
+    }
+
+    /// Reads a table with `parse`: from its file, or from `.bak` if the file is missing, empty or does not parse. `None` if there
+    /// is neither.
+    ///
+    /// # Errors
+    /// [`TableError`] if neither holds what it should.
+    pub fn load_table<T>(&self, table: Table, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, TableError> {
+        self.tables.load(table, parse)
+    }
+
+    /// [`Store::load_table`] for a table of offsets, with the offsets that were [noted](Storage::note_offset) after the file was
+    /// saved; they are to be put into the table in this order.
+    ///
+    /// # Errors
+    /// [`TableError`] if neither the file nor its `.bak` holds what it should.
+    pub fn load_offsets<T>(
+        &mut self,
+        table: OffsetTableKind,
+        parse: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<(Option<T>, Vec<NotedOffset>), TableError> {
+        let file = match table {
+            OffsetTableKind::Consumer => Table::ConsumerOffsets,
+            OffsetTableKind::Delay => Table::DelayOffsets,
+        };
+        let (identity, value) = match self.tables.load_identified(file, parse)? {
+            Some((identity, value)) => (identity, Some(value)),
+            None => (Identity::default(), None),
+        };
+        let noted = self.journal(table).replay(identity);
+        Ok((value, noted))
+    }
+
+    /// Has a table saved; [`StoreEvent::Persisted`] brings the ticket back.
+    pub fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
+        let identity = Identity::of(&content);
+        if let Some(journal) = self.journal_of(table) {
+            journal.saving(identity);
+        }
+        self.tables.save(ticket, table, content);
+    }
+
+    fn journal(&mut self, table: OffsetTableKind) -> &mut OffsetJournal {
+        match table {
+            OffsetTableKind::Consumer => &mut self.consumer_offsets,
+            OffsetTableKind::Delay => &mut self.delay_offsets,
+        }
+    }
+
+    fn journal_of(&mut self, table: Table) -> Option<&mut OffsetJournal> {
+        match table {
+            Table::ConsumerOffsets => Some(&mut self.consumer_offsets),
+            Table::DelayOffsets => Some(&mut self.delay_offsets),
+            Table::Topics | Table::SubscriptionGroups | Table::KvConfig => None,
+        }
+    }
+
+    /// Asks for all that was appended to be brought to disk; to be called once at the end of a loop turn. With
+    /// [`FlushDiskType::AsyncFlush`] the disk follows at its intervals, and this does nothing.
+    pub fn request_flush(&mut self) {
+        if self.flush_disk_type == FlushDiskType::SyncFlush && self.requested < self.position.written {
+            self.requested = self.position.written;
+            self.flusher.request();
+        }
+    }
+
+    /// Room for a record of `len` bytes and for the unit of `units` messages more of its queue.
+    #[inline]
+    fn reserve(&mut self, queue: QueueId, len: usize, units: usize) -> Result<i64, AppendError> {
+        if self.shared.is_poisoned() {
+            return Err(AppendError::ReadOnly(self.shared.failure().unwrap_or_default().to_owned()));
+        }
+        if self.flush_disk_type == FlushDiskType::SyncFlush && self.position.written - self.durable > self.max_unflushed {
+            return Err(AppendError::FlushBehind(self.position.written - self.durable));
+        }
+        let target = self.queues.get_mut(queue).map_err(AppendError::ReadOnly)?;
+        let first = target.next();
+        let upto = first + i64::try_from(units).unwrap_or(i64::MAX);
+        target.reserve(upto).map_err(|error| AppendError::NoSpace(error.to_string()))?;
+        while let Some(file) = target.take_opened() {
+            self.shared.queue_opened(file);
+        }
+        self.log.reserve(len)?;
+        while let Some(file) = self.log.take_opened() {
+            self.shared.log_opened(file);
+        }
+        Ok(first)
+    }
+
+    /// Puts one record where room was made for it.
+    #[inline]
+    fn put(&mut self, now: Timestamp, queue: QueueId, queue_offset: i64, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        let offset = self.log.end();
+        let shown = is_shown(message.sys_flag);
+        let fields = fields_of(now, if shown { queue_offset } else { 0 }, offset, message);
+        let len = fields.encoded_len();
+        fields.encode_into(self.log.reserved(len)).map_err(|error| AppendError::ReadOnly(error.to_string()))?;
+        self.log.commit(len);
+
+        let tags_code = match message.tags_code {
+            TagsCode::Hash(hash) => hash,
+            TagsCode::StoreTimePlus(delay) => now.0.saturating_add(delay),
+        };
+        // The record fits a file, whose length is a u32.
+        let unit = QueueUnit { offset: LogOffset(offset), size: len as u32, tags_code };
+        self.position.written = self.log.end();
+        self.position.written_time = now.0;
+        if shown && let Ok(target) = self.queues.get_mut(queue) {
+            target.assign();
+        }
+        let waiting = Waiting { queue: shown.then_some(queue), unit, store_timestamp: now.0 };
+        match self.flush_disk_type {
+            FlushDiskType::AsyncFlush => self.dispatch(&waiting),
+            FlushDiskType::SyncFlush => self.pending.push(waiting),
+        }
+        let end = LogOffset(self.position.written);
+        Ok(Appended { offset: LogOffset(offset), end, queue_offset: fields.queue_offset, store_timestamp: now })
+    }
+
+    /// Shows a record in its queue.
+    #[inline]
+    fn dispatch(&mut self, waiting: &Waiting) {
+        if let Some(queue) = waiting.queue
+            && let Ok(target) = self.queues.get_mut(queue)
+        {
+            target.append(&waiting.unit);
+            self.queues.tell_arrival(queue);
+        }
+        self.position.dispatched = waiting.end();
+        self.position.last_dispatched = waiting.unit.offset.0;
+        self.position.dispatched_time = waiting.store_timestamp;
+    }
+
+    /// The limits of the format and of the configuration.
+    #[inline]
+    fn check(&self, message: &NewMessage<'_>) -> Result<usize, AppendError> {
+        if message.body.len() > self.max_message_size {
+            return Err(AppendError::TooLarge { size: message.body.len(), limit: self.max_message_size });
+        }
+        if message.properties.len() > properties::MAX_LEN {
+            return Err(AppendError::PropertiesTooLarge(message.properties.len()));
+        }
+        let topic_limit = if message.topic.starts_with(RETRY_PREFIX) { RETRY_OR_DLQ_TOPIC_MAX_LEN } else { TOPIC_MAX_LEN };
+        if message.topic.len() > topic_limit {
+            return Err(AppendError::TooLarge { size: message.topic.len(), limit: topic_limit });
+        }
+        let len = fields_of(Timestamp(0), 0, 0, message).encoded_len();
+        let limit = self.max_message_size + RECORD_EXTRA;
+        if len > limit { Err(AppendError::TooLarge { size: len, limit }) } else { Ok(len) }
+    }
+}
+
+/// Half messages of the old kind and ends of transactions stand in the log alone.
+pub(crate) const fn is_shown(sys_flag: i32) -> bool {
+    !matches!(transaction(sys_flag), TRANSACTION_PREPARED | TRANSACTION_ROLLBACK)
+}
+
+fn fields_of<'a>(now: Timestamp, queue_offset: i64, physical_offset: i64, message: &NewMessage<'a>) -> RecordFields<'a> {
+    RecordFields {
+        topic: message.topic,
+        queue_id: message.queue_id,
+        flag: message.flag,
+        queue_offset,
+        physical_offset,
+        sys_flag: message.sys_flag,
+        born_timestamp: message.born_timestamp,
+        born_host: message.born_host,
+        store_timestamp: now.0,
+        store_host: message.store_host,
+        reconsume_times: message.reconsume_times,
+        prepared_transaction_offset: message.prepared_transaction_offset,
+        body: message.body,
+        properties: message.properties,
+    }
+}
+
+impl Storage for Store {
+    type Slice = LogSlice;
+
+    fn open_queue(&mut self, topic: &str, queue_id: i32) -> QueueId {
+        self.queues.open(topic, queue_id)
+    }
+
+    fn find_queue(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
+        self.queues.find(topic, queue_id)
+    }
+
+    fn topics(&self) -> Vec<(String, Vec<i32>)> {
+        self.queues.topics()
+    }
+
+    fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        let len = self.check(message)?;
+        let queue_offset = self.reserve(queue, len, 1)?;
+        let appended = self.put(now, queue, queue_offset, message)?;
+        self.shared.progress.tell(&self.position);
+        Ok(appended)
+    }
+
+    fn append_batch(
+        &mut self,
+        now: Timestamp,
+        queue: QueueId,
+        messages: &[NewMessage<'_>],
+        placed: &mut Vec<Appended>,
+    ) -> Result<(), AppendError> {
+        let mut len = 0;
+        for message in messages {
+            len += self.check(message)?;
+        }
+        if len > self.max_message_size + RECORD_EXTRA {
+            return Err(AppendError::TooLarge { size: len, limit: self.max_message_size + RECORD_EXTRA });
+        }
+        let mut queue_offset = self.reserve(queue, len, messages.len())?;
+        for message in messages {
+            placed.push(self.put(now, queue, queue_offset, message)?);
+            queue_offset += i64::from(is_shown(message.sys_flag));
+        }
+        self.shared.progress.tell(&self.position);
+        Ok(())
+    }
+
+    fn bounds(&self, queue: QueueId) -> QueueBounds {
+        self.queues.get(queue).map_or_else(QueueBounds::default, |queue| QueueBounds { min: queue.min(), max: queue.max() })
+    }
+
+    fn next_offset(&self, queue: QueueId) -> i64 {
+        self.queues.get(queue).map_or(0, |queue| queue.next())
+    }
+
+    fn units(&self, queue: QueueId, from: i64) -> Units<'_> {
+        self.queues.get(queue).map_or_else(Units::default, |queue| queue.units(from))
+    }
+
+    fn next_file_offset(&self, from: i64) -> i64 {
+        self.queues.next_file_offset(from)
+    }
+
+    fn record(&self, offset: LogOffset) -> Option<&[u8]> {
+        self.log.record(offset.0)
+    }
+
+    fn slice(&self, range: LogRange) -> Option<LogSlice> {
+        self.log.slice(range.offset.0, range.len)
+    }
+
+    fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64 {
+        let Some(queue) = self.queues.get(queue) else { return 0 };
+        let stored = |unit: &QueueUnit| self.log.store_timestamp(unit.offset.0);
+        let (min, max) = (queue.min(), queue.max());
+        match boundary {
+            Boundary::Lower => queue.partition_point(min, max, |unit| stored(unit).is_none_or(|at| at < time.0)),
+            Boundary::Upper => {
+                let after = queue.partition_point(min, max, |unit| stored(unit).is_none_or(|at| at <= time.0));
+                (after - 1).max(min)
+            }
+        }
+    }
+
+    fn log_bounds(&self) -> (LogOffset, LogOffset) {
+        (LogOffset(self.log.start()), LogOffset(self.log.end()))
+    }
+
+    fn durable(&self) -> LogOffset {
+        LogOffset(self.durable)
+    }
+
+    fn set_durable(&mut self, up_to: LogOffset) {
+        if up_to.0 <= self.durable {
+            return;
+        }
+        self.durable = up_to.0;
+        let mut dispatched = false;
+        while let Some(waiting) = self.pending.pop_durable(self.durable) {
+            self.dispatch(&waiting);
+            dispatched = true;
+        }
+        if dispatched {
+            self.shared.progress.tell(&self.position);
+        }
+    }
+
+    fn poll_arrival(&mut self) -> Option<Arrival> {
+        self.queues.poll_arrival()
+    }
+
+    fn remove_topic(&mut self, topic: &str) {
+        if self.queues.remove(topic) {
+            self.removed += 1;
+            match self.folder.put_aside(&self.queues.dir().join(topic), self.removed) {
+                Ok(Some(rubbish)) => self.tables.remove_dir(rubbish),
+                Ok(None) => {}
+                Err(error) => tracing::error!(topic, %error, "the queues of a removed topic could not be put aside"),
+            }
+        }
+    }
+
+    fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
+        self.journal(table).note(key, queue_id, offset);
+    }
+}

@@ -1,0 +1,115 @@
+//! Appending and reading in one process.
+
+mod kit;
+
+use kit::{config, message, open, sync_config};
+use route_core::{
+    Storage, Timestamp,
+    storage::{AppendError, LogRange},
+};
+
+#[test]
+fn messages_are_read_where_they_were_put() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    let texts: Vec<String> = (0..500).map(|at| format!("message {at}")).collect();
+    for text in &texts {
+        opened.send("TopicA", 3, text);
+    }
+    assert_eq!(opened.bodies("TopicA", 3), texts);
+    assert!(dir.path().join("commitlog/00000000000000016384").exists(), "the log has rolled");
+    assert!(dir.path().join("consumequeue/TopicA/3/00000000000000009600").exists(), "the queue has rolled");
+}
+
+#[test]
+fn a_slice_holds_the_same_bytes_as_the_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    let placed = opened.send("TopicA", 0, "hello");
+    let len = u32::try_from(placed.end.0 - placed.offset.0).unwrap();
+    let slice = opened.store.slice(LogRange { offset: placed.offset, len }).unwrap();
+    assert_eq!(Some(slice.as_ref()), opened.store.record(placed.offset));
+    assert!(opened.store.slice(LogRange { offset: placed.offset, len: len + 1 }).is_none(), "behind the end of the log");
+}
+
+#[test]
+fn a_batch_is_put_whole_into_one_file_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    let queue = opened.store.open_queue("TopicA", 0);
+    let body = "x".repeat(3000);
+    let batch = [message("TopicA", 0, &body); 3];
+    let mut placed = Vec::new();
+    for _ in 0..2 {
+        opened.store.append_batch(Timestamp(5), queue, &batch, &mut placed).unwrap();
+    }
+    assert_eq!(placed[3].offset.0, 16 << 10, "the second batch begins a file");
+    assert_eq!(placed.iter().map(|it| it.queue_offset).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+
+    let before = opened.store.log_bounds();
+    let too_long = [message("TopicA", 0, &body); 6];
+    assert!(matches!(opened.store.append_batch(Timestamp(5), queue, &too_long, &mut placed), Err(AppendError::TooLarge { .. })));
+    assert_eq!((opened.store.log_bounds(), placed.len(), opened.store.next_offset(queue)), (before, 6, 6));
+}
+
+#[test]
+fn limits_of_the_format_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(kit::config(dir.path()));
+    let queue = opened.store.open_queue("TopicA", 0);
+    let body = "x".repeat((4 << 20) + 1);
+    let long = message("TopicA", 0, &body);
+    let limit = 4 << 20;
+    assert_eq!(opened.store.append(Timestamp(5), queue, &long), Err(AppendError::TooLarge { size: limit + 1, limit }));
+    let properties = vec![b'p'; 32768];
+    let wide = route_core::storage::NewMessage { properties: &properties, ..message("TopicA", 0, "") };
+    assert_eq!(opened.store.append(Timestamp(5), queue, &wide), Err(AppendError::PropertiesTooLarge(32768)));
+    let topic = "t".repeat(128);
+    let named = message(&topic, 0, "");
+    assert_eq!(opened.store.append(Timestamp(5), queue, &named), Err(AppendError::TooLarge { size: 128, limit: 127 }));
+    assert_eq!(opened.store.next_offset(queue), 0);
+}
+
+#[test]
+fn arrivals_are_told_once_each_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    for body in ["a", "b"] {
+        opened.send("TopicA", 0, body);
+    }
+    opened.send("TopicB", 0, "c");
+    let told: Vec<_> = std::iter::from_fn(|| opened.store.poll_arrival()).map(|it| (it.queue.0, it.queue_offset)).collect();
+    assert_eq!(told, [(0, 0), (0, 1), (1, 0)]);
+    opened.send("TopicA", 0, "d");
+    assert_eq!(opened.store.poll_arrival().map(|it| it.queue_offset), Some(2));
+    assert_eq!(opened.store.poll_arrival(), None);
+}
+
+#[test]
+fn with_sync_flush_nothing_is_readable_before_it_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(sync_config(dir.path()));
+    for body in ["a", "b"] {
+        opened.send("TopicA", 0, body);
+    }
+    let queue = opened.store.find_queue("TopicA", 0).unwrap();
+    assert_eq!((opened.store.bounds(queue).max, opened.store.next_offset(queue)), (0, 2));
+    assert_eq!(opened.store.poll_arrival(), None);
+    opened.flush();
+    assert_eq!(opened.bodies("TopicA", 0), ["a", "b"]);
+    assert_eq!(std::iter::from_fn(|| opened.store.poll_arrival()).count(), 2);
+}
+
+#[test]
+fn a_removed_topic_reads_as_empty_and_begins_anew_under_another_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    opened.send("TopicA", 0, "old");
+    let old = opened.store.find_queue("TopicA", 0).unwrap();
+    opened.store.remove_topic("TopicA");
+    assert_eq!(opened.store.bounds(old).max, 0);
+    assert!(matches!(opened.store.append(Timestamp(5), old, &message("TopicA", 0, "x")), Err(AppendError::ReadOnly(_))));
+    assert_eq!(opened.store.find_queue("TopicA", 0), None);
+    assert_eq!(opened.send("TopicA", 0, "new").queue_offset, 0);
+    assert_eq!(opened.bodies("TopicA", 0), ["new"]);
+}
