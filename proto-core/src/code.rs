@@ -202,6 +202,7 @@ codes! {
         AuthDeleteAcl = 3008 "AUTH_DELETE_ACL",
         AuthGetAcl = 3009 "AUTH_GET_ACL",
         AuthListAcl = 3010 "AUTH_LIST_ACL",
+        SwitchTimerEngine = 5001 "SWITCH_TIMER_ENGINE",
         PopMessage = 200050 "POP_MESSAGE",
         AckMessage = 200051 "ACK_MESSAGE",
         PeekMessage = 200052 "PEEK_MESSAGE",
@@ -209,6 +210,16 @@ codes! {
         Notification = 200054 "NOTIFICATION",
         PollingInfo = 200055 "POLLING_INFO",
         PopRollback = 200056 "POP_ROLLBACK",
+        PopLiteMessage = 200070 "POP_LITE_MESSAGE",
+        LiteSubscriptionCtl = 200071 "LITE_SUBSCRIPTION_CTL",
+        AckLiteMessage = 200072 "ACK_LITE_MESSAGE",
+        NotifyUnsubscribeLite = 200073 "NOTIFY_UNSUBSCRIBE_LITE",
+        GetBrokerLiteInfo = 200074 "GET_BROKER_LITE_INFO",
+        GetParentTopicInfo = 200075 "GET_PARENT_TOPIC_INFO",
+        GetLiteTopicInfo = 200076 "GET_LITE_TOPIC_INFO",
+        GetLiteClientInfo = 200077 "GET_LITE_CLIENT_INFO",
+        GetLiteGroupInfo = 200078 "GET_LITE_GROUP_INFO",
+        TriggerLiteDispatch = 200079 "TRIGGER_LITE_DISPATCH",
         BatchAckMessage = 200151 "BATCH_ACK_MESSAGE",
     }
 }
@@ -280,6 +291,8 @@ codes! {
         ControllerBrokerIdInvalid = 2014 "CONTROLLER_BROKER_ID_INVALID",
         ControllerJraftInternalError = 2015 "CONTROLLER_JRAFT_INTERNAL_ERROR",
         ControllerBrokerLiveInfoNotExists = 2016 "CONTROLLER_BROKER_LIVE_INFO_NOT_EXISTS",
+        LmqQuotaExceeded = 2017 "LMQ_QUOTA_EXCEEDED",
+        LiteSubscriptionQuotaExceeded = 2018 "LITE_SUBSCRIPTION_QUOTA_EXCEEDED",
         UserNotExist = 3001 "USER_NOT_EXIST",
         PolicyNotExist = 3002 "POLICY_NOT_EXIST",
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 const JSON_FRAMES: &str = include_str!("golden/frames-json.jsonl");
 const BINARY_FRAMES: &str = include_str!("golden/frames-binary.jsonl");
+const MADE_FRAMES: &str = include_str!("golden/frames-made.jsonl");
 const CPP_HEADERS: &str = include_str!("golden/headers-cpp.jsonl");
 
 /// A recorded frame: what was recorded of its header, the request code that it answers, its bytes.
@@ -23,10 +24,13 @@ struct Recorded {
 fn recorded(lines: &str) -> impl Iterator<Item = Recorded> {
     lines.lines().map(|line| {
         let mut value: Value = serde_json::from_str(line).unwrap();
-        let hex = value["frame_hex"].as_str().unwrap();
-        let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        let bytes = unhex(value["frame_hex"].as_str().unwrap());
         Recorded { answers: value["answers"].as_i64(), header: value["header"].take(), bytes }
     })
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 fn frame(bytes: &[u8]) -> Frame<'_> {
@@ -120,6 +124,30 @@ fn a_frame_says_the_same_in_both_forms() {
         };
         assert_eq!(without_empty(&reread), without_empty(&command));
         assert_eq!(reread.body, command.body);
+    }
+}
+
+#[test]
+fn frames_made_by_javas_encoder_come_out_of_ours() {
+    for line in MADE_FRAMES.lines() {
+        let made: Value = serde_json::from_str(line).unwrap();
+        let number = |member: &str| made[member].as_i64().unwrap() as i32;
+        let ext = made["extFields"].as_object().map(|fields| {
+            let mut ext = ExtFields::present();
+            assert!(fields.iter().all(|(name, value)| ext.push(Text::plain(name), value.as_str().map(Text::plain))));
+            ext
+        });
+        let head = Head { code: number("code"), opaque: number("opaque"), flag: Flag(number("flag")), remark: made["remark"].as_str() };
+        let body = made["body_hex"].as_str().map(unhex).unwrap_or_default();
+        let mut written = Vec::new();
+        if made["serialize"] == "JSON" {
+            encode_frame(&mut written, &head, ext.as_ref(), body.len());
+        } else {
+            encode_binary_frame(&mut written, &head, ext.as_ref(), body.len()).unwrap();
+        }
+        written.extend_from_slice(&body);
+        let java = unhex(made["frame_hex"].as_str().unwrap());
+        assert_eq!(written, java, "{}", String::from_utf8_lossy(&written));
     }
 }
 

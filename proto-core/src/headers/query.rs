@@ -26,6 +26,8 @@ ext_header! {
         end_timestamp: i64 = "endTimestamp",
         /// Which index to look in; clients of 5.5 name it.
         index_type: Option<Text<'a>> = "indexType",
+        /// Where the last page ended, for an index that is read in pages.
+        last_key: Option<Text<'a>> = "lastKey",
         /// Whether `key` is a unique key, for which the broker's own maximum of messages holds.
         unique_key_query: bool = "_UNIQUE_KEY_QUERY",
     }
