@@ -4,13 +4,16 @@
 //! goes. Each type is used by one thread.
 
 mod connection;
+mod consumer;
 mod error;
 mod incoming;
 mod name_servers;
 mod producer;
 mod queues;
+mod reader;
 
 pub use connection::{Connection, Timeouts};
+pub use consumer::{Consumer, Reading, Start};
 pub use error::{ClientError, code_name};
 pub use incoming::{Incoming, IncomingError};
 pub use name_servers::{NameServers, Route, default_name_servers};

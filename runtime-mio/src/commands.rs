@@ -2,6 +2,7 @@
 //!
 //! Each is a struct of arguments and a function that runs to its end; what goes wrong comes back as one line.
 
+pub mod consume;
 pub mod produce;
 
 use std::io;

@@ -103,6 +103,9 @@ pub enum ClientError {
         /// `written` or `read`.
         wanted: &'static str,
     },
+    /// An expression that names no tag.
+    #[error("{0:?} names no tag: a tag is needed, or several with || between them")]
+    Tags(String),
     /// A property that cannot be stored.
     #[error("property {name:?} cannot be sent: {reason}")]
     Property {

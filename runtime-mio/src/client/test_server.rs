@@ -14,6 +14,7 @@ use proto_core::{
     encode::{EncodeExt, Head, encode_frame},
     json::{self, Dialect},
     perm,
+    record::{RecordFields, encoded_len},
 };
 
 use super::Incoming;
@@ -151,4 +152,28 @@ pub(crate) fn route_to(address: &str, queues: i32) -> Vec<u8> {
         ..TopicRouteData::default()
     };
     json::to_vec(&route, Dialect::Standard)
+}
+
+/// A record as a broker stores it, of topic `T` in queue 3.
+pub(crate) fn record(offset: i64, properties: &[u8], body: &[u8], sys_flag: i32) -> Vec<u8> {
+    let host = "127.0.0.1:10911".parse().unwrap();
+    let fields = RecordFields {
+        topic: "T",
+        queue_id: 3,
+        flag: 0,
+        queue_offset: offset,
+        physical_offset: 0,
+        sys_flag,
+        born_timestamp: 0,
+        born_host: host,
+        store_timestamp: 1_700_000_000_000,
+        store_host: host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body,
+        properties,
+    };
+    let mut bytes = vec![0; encoded_len(&host, &host, 1, body.len(), properties.len())];
+    fields.encode_into(&mut bytes).unwrap();
+    bytes
 }
