@@ -1,87 +1,46 @@
-//! Configuration: RocketMQ's keys with their names, types and defaults, files that set them, and the settings that come of them.
+//! Configuration: RocketMQ's keys with their types and defaults, files that set them, and the typed settings that come of them.
+//!
+//! Later layers win: RocketMQ's defaults, those of `standalone`, the file, the environment's `NAMESRV_ADDR`, the command line. A value
+//! that cannot be meant is an error with file, line and key; a key that nobody knows is only warned about, as RocketMQ ignores it.
 
-pub mod file;
-pub mod host;
+mod error;
+mod file;
+pub mod key;
 pub mod keys;
+mod layers;
+mod origin;
+mod reason;
 pub mod settings;
-pub mod values;
+mod surroundings;
+pub mod table;
+mod value;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+pub use error::ConfigError;
+pub use layers::{Config, Remark};
+pub use origin::Origin;
+pub use surroundings::Surroundings;
 
-use thiserror::Error;
-
-/// Where a value was set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A line of a file.
-    Line {
-        /// The file as it was named.
-        file: Arc<str>,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A flag of the command line.
-    Flag(&'static str),
-    /// What this command takes where RocketMQ has another default.
-    Command,
+/// What is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A name server and a broker in one process.
+    Standalone,
+    /// A name server.
+    NameServer,
+    /// A broker.
+    Broker,
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line { file, line } => write!(f, "{file}:{line}"),
-            Self::Flag(flag) => f.write_str(flag),
-            Self::Command => f.write_str("default of this command"),
-        }
+impl Place {
+    /// Whether there is a broker.
+    #[must_use]
+    pub const fn has_broker(self) -> bool {
+        matches!(self, Self::Standalone | Self::Broker)
     }
-}
 
-/// Why a configuration cannot be used. One line each, naming place, key and value.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is not in the format of properties.
-    #[error("{file}:{line}: {what}")]
-    Syntax {
-        /// The file.
-        file: Arc<str>,
-        /// Counted from 1; 0 if it is not known.
-        line: usize,
-        /// What is wrong.
-        what: String,
-    },
-    /// A value is not of its key's type, or out of its range.
-    #[error("{origin}: {key}={value}: expected {expected}")]
-    Malformed {
-        /// Where it was set.
-        origin: Origin,
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-        /// What it should have been.
-        expected: String,
-    },
-    /// A value asks for something that is not there and that must not be missing silently.
-    #[error("{origin}: {key}={value} is refused: {why}")]
-    Refused {
-        /// Where it was set.
-        origin: Origin,
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-        /// Why.
-        why: String,
-    },
-    /// A program error: settings were made from a key that the table does not have.
-    #[error("there is no key {0}")]
-    NoSuchKey(&'static str),
+    /// Whether there is a name server.
+    #[must_use]
+    pub const fn has_name_server(self) -> bool {
+        matches!(self, Self::Standalone | Self::NameServer)
+    }
 }

@@ -1,71 +1,66 @@
-//! Files of properties, with the line of each of them.
+//! Files of properties, read as Java reads them, with line numbers.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, io::BufReader, path::Path};
 
 use java_properties::{LineContent, PropertiesIter};
 
-use super::{ConfigError, Origin};
+use super::error::ConfigError;
 
 /// One `key=value` of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Property {
-    /// Its place.
-    pub origin: Origin,
-    /// The key, unescaped.
-    pub key: String,
-    /// The value, unescaped and without spaces around it.
-    pub value: String,
+pub(super) struct Entry {
+    pub(super) line: usize,
+    pub(super) key: String,
+    pub(super) value: String,
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// [`ConfigError::Unreadable`] or [`ConfigError::Syntax`].
-pub fn read(path: &Path) -> Result<Vec<Property>, ConfigError> {
-    let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    parse(&path.display().to_string(), &bytes)
-}
-
-/// Reads properties as Java does: ISO 8859-1 with `\uXXXX`, continued lines, `=`, `:` or space between key and value.
-///
-/// # Errors
-/// [`ConfigError::Syntax`].
-pub fn parse(name: &str, bytes: &[u8]) -> Result<Vec<Property>, ConfigError> {
-    let file: Arc<str> = name.into();
-    let mut properties = Vec::new();
-    for line in PropertiesIter::new(bytes) {
-        let line = line.map_err(|error| ConfigError::Syntax {
-            file: file.clone(),
-            line: error.line_number().unwrap_or(0),
-            what: error.to_string(),
+/// Reads a file. White space around values is left out: it is never meant.
+pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
+    let unreadable = |why: String| ConfigError::Unreadable { file: path.to_owned(), why };
+    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let mut entries = Vec::new();
+    for line in PropertiesIter::new(BufReader::new(file)) {
+        let line = line.map_err(|error| match error.line_number() {
+            Some(line) => ConfigError::Malformed { file: path.to_owned(), line },
+            None => unreadable("it cannot be read to its end".to_owned()),
         })?;
-        let origin = Origin::Line { file: file.clone(), line: line.line_number() };
+        let number = line.line_number();
         if let LineContent::KVPair(key, value) = line.consume_content() {
-            properties.push(Property { origin, key, value: value.trim().to_owned() });
+            entries.push(Entry { line: number, key, value: value.trim().to_owned() });
         }
     }
-    Ok(properties)
+    Ok(entries)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    #[test]
-    fn lines_keep_their_numbers_through_comments_and_continuations() {
-        let text = b"# a comment\nbrokerName = broker-a \n\nmessageDelayLevel=1s \\\n  5s\nnamesrvAddr:127.0.0.1\\:9876\n";
-        let seen: Vec<_> = parse("broker.conf", text).unwrap().into_iter().map(|p| (p.origin.to_string(), p.key, p.value)).collect();
-        let expected = [
-            ("broker.conf:2", "brokerName", "broker-a"),
-            ("broker.conf:4", "messageDelayLevel", "1s 5s"),
-            ("broker.conf:6", "namesrvAddr", "127.0.0.1:9876"),
-        ];
-        assert_eq!(seen, expected.map(|(at, key, value)| (at.to_owned(), key.to_owned(), value.to_owned())));
+    fn read_text(text: &str) -> Result<Vec<Entry>, ConfigError> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("broker.conf");
+        fs::write(&path, text).expect("a file");
+        read(&path)
     }
 
     #[test]
-    fn a_broken_escape_is_named_with_its_line() {
-        let error = parse("broker.conf", b"brokerName=a\nregionId=\\u12\n").unwrap_err();
-        assert!(error.to_string().starts_with("broker.conf:2: "), "{error}");
+    fn comments_and_continued_lines_count() {
+        let entries = read_text("# a comment\n\nbrokerName = a \nnamesrvAddr=x:1;\\\n  y:2\nlast=1").expect("properties");
+        let found: Vec<_> = entries.iter().map(|entry| (entry.line, &*entry.key, &*entry.value)).collect();
+        assert_eq!(found, [(3, "brokerName", "a"), (4, "namesrvAddr", "x:1;y:2"), (6, "last", "1")]);
+    }
+
+    #[test]
+    fn a_broken_escape_is_told_with_its_line() {
+        let error = read_text("a=1\nb=\\u00zz").unwrap_err();
+        assert!(matches!(error, ConfigError::Malformed { line: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = read(Path::new("/nonexistent/broker.conf")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/broker.conf"), "{error}");
     }
 }

@@ -1,247 +1,265 @@
-//! Keys of a broker's own behaviour.
+//! Keys of `broker.conf` that Java keeps in `BrokerIdentity` and `BrokerConfig`.
 
-use super::{Default::*, Kind::*, Status::*, host_name, keys, name_servers, outward_address, rocketmq_home, why};
+use crate::config::{
+    key::{
+        ANY, COUNT, Key, Kind, PORT, POSITIVE, Standard,
+        Status::{NoEffect, NotYet, OnlyDefault, Used},
+        choice, flag, number, of, text,
+    },
+    reason::{
+        ADDRESS_SERVER, AUTHENTICATION, COLD, CONTAINER, CONTROLLER, EXPIRY, HOME, LIGHT_QUEUES, MAPPING, METRICS, ONE_LOOP, OPTION,
+        PLUG_INS, POP, REGISTRATION, REPLICATION, ROCKSDB, SQL, STATISTICS, TIMER, TRANSACTIONS,
+    },
+};
 
-keys! {
-    /// `BrokerIdentity` and `BrokerConfig`.
-    BROKER of BrokerConfig {
-        "brokerName": Text => Of(host_name) => Used;
-        "brokerClusterName": Text => Fixed("DefaultCluster") => Used;
-        "brokerId": Integer => Fixed("0") => Used;
-        "isBrokerContainer": Boolean => Fixed("false") => NoEffect(why::CONTAINER);
-        "isInBrokerContainer": Boolean => Fixed("false") => NoEffect(why::CONTAINER);
-        "brokerConfigPath": Text => Fixed("") => NoEffect(why::JAVA);
-        "rocketmqHome": Text => Of(rocketmq_home) => NoEffect(why::JAVA);
-        "namesrvAddr": Text => Of(name_servers) => Used;
-        "brokerIP1": Text => Of(outward_address) => Used;
-        "brokerIP2": Text => Of(outward_address) => Used;
-        "recoverConcurrently": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "brokerPermission": Integer => Fixed("6") => Used;
-        "defaultTopicQueueNums": Integer => Fixed("8") => Used;
-        "autoCreateTopicEnable": Boolean => Fixed("true") => Used;
-        "clusterTopicEnable": Boolean => Fixed("true") => Used;
-        "brokerTopicEnable": Boolean => Fixed("true") => Used;
-        "autoCreateSubscriptionGroup": Boolean => Fixed("true") => Used;
-        "messageStorePlugIn": Text => Fixed("") => NoEffect(why::JAVA);
-        "msgTraceTopicName": Text => Fixed("RMQ_SYS_TRACE_TOPIC") => NotYet(why::TRACE);
-        "traceTopicEnable": Boolean => Fixed("false") => NotYet(why::TRACE);
-        "sendMessageThreadPoolNums": Integer => Of(|host| host.processors.min(4).to_string()) => NoEffect(why::THREADS);
-        "putMessageFutureThreadPoolNums": Integer => Of(|host| host.processors.min(4).to_string()) => NoEffect(why::THREADS);
-        "pullMessageThreadPoolNums": Integer => Of(|host| (16 + host.processors * 2).to_string()) => NoEffect(why::THREADS);
-        "litePullMessageThreadPoolNums": Integer => Of(|host| (16 + host.processors * 2).to_string()) => NoEffect(why::THREADS);
-        "ackMessageThreadPoolNums": Integer => Fixed("16") => NoEffect(why::THREADS);
-        "processReplyMessageThreadPoolNums": Integer => Of(|host| (16 + host.processors * 2).to_string()) => NoEffect(why::THREADS);
-        "queryMessageThreadPoolNums": Integer => Of(|host| (8 + host.processors).to_string()) => NoEffect(why::THREADS);
-        "adminBrokerThreadPoolNums": Integer => Fixed("16") => NoEffect(why::THREADS);
-        "clientManageThreadPoolNums": Integer => Fixed("32") => NoEffect(why::THREADS);
-        "consumerManageThreadPoolNums": Integer => Fixed("32") => NoEffect(why::THREADS);
-        "loadBalanceProcessorThreadPoolNums": Integer => Fixed("32") => NoEffect(why::THREADS);
-        "heartbeatThreadPoolNums": Integer => Of(|host| host.processors.min(32).to_string()) => NoEffect(why::THREADS);
-        "recoverThreadPoolNums": Integer => Fixed("32") => NoEffect(why::THREADS);
-        "endTransactionThreadPoolNums": Integer => Of(|host| (8 + host.processors * 2).max(host.processors.min(4) * 4).to_string()) => NoEffect(why::THREADS);
-        "flushConsumerOffsetInterval": Integer => Fixed("5000") => Used;
-        "flushConsumerOffsetHistoryInterval": Integer => Fixed("60000") => NoEffect(why::TABLES);
-        "rejectTransactionMessage": Boolean => Fixed("false") => NotYet(why::TRANSACTION);
-        "fetchNameSrvAddrByDnsLookup": Boolean => Fixed("false") => NoEffect(why::REGISTRATION);
-        "fetchNamesrvAddrByAddressServer": Boolean => Fixed("false") => NoEffect(why::REGISTRATION);
-        "sendThreadPoolQueueCapacity": Integer => Fixed("10000") => NoEffect(why::THREADS);
-        "putThreadPoolQueueCapacity": Integer => Fixed("10000") => NoEffect(why::THREADS);
-        "pullThreadPoolQueueCapacity": Integer => Fixed("100000") => NoEffect(why::THREADS);
-        "litePullThreadPoolQueueCapacity": Integer => Fixed("100000") => NoEffect(why::THREADS);
-        "ackThreadPoolQueueCapacity": Integer => Fixed("100000") => NoEffect(why::THREADS);
-        "replyThreadPoolQueueCapacity": Integer => Fixed("10000") => NoEffect(why::THREADS);
-        "queryThreadPoolQueueCapacity": Integer => Fixed("20000") => NoEffect(why::THREADS);
-        "clientManagerThreadPoolQueueCapacity": Integer => Fixed("1000000") => NoEffect(why::THREADS);
-        "consumerManagerThreadPoolQueueCapacity": Integer => Fixed("1000000") => NoEffect(why::THREADS);
-        "heartbeatThreadPoolQueueCapacity": Integer => Fixed("50000") => NoEffect(why::THREADS);
-        "endTransactionPoolQueueCapacity": Integer => Fixed("100000") => NoEffect(why::THREADS);
-        "adminBrokerThreadPoolQueueCapacity": Integer => Fixed("10000") => NoEffect(why::THREADS);
-        "loadBalanceThreadPoolQueueCapacity": Integer => Fixed("100000") => NoEffect(why::THREADS);
-        "longPollingEnable": Boolean => Fixed("true") => Used;
-        "shortPollingTimeMills": Integer => Fixed("1000") => Used;
-        "notifyConsumerIdsChangedEnable": Boolean => Fixed("true") => Used;
-        "highSpeedMode": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "commercialBaseCount": Integer => Fixed("1") => NotYet(why::METRICS);
-        "commercialSizePerMsg": Integer => Fixed("4096") => NotYet(why::METRICS);
-        "accountStatsEnable": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "accountStatsPrintZeroValues": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "maxStatsIdleTimeInMinutes": Integer => Fixed("-1") => NotYet(why::METRICS);
-        "transferMsgByHeap": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "regionId": Text => Fixed("DefaultRegion") => Used;
-        "registerBrokerTimeoutMills": Integer => Fixed("24000") => Used;
-        "sendHeartbeatTimeoutMillis": Integer => Fixed("1000") => NotYet(why::REPLICATION);
-        "slaveReadEnable": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "disableConsumeIfConsumerReadSlowly": Boolean => Fixed("false") => NotYet(why::SLOW);
-        "consumerFallbehindThreshold": Integer => Fixed("17179869184") => NotYet(why::SLOW);
-        "brokerFastFailureEnable": Boolean => Fixed("true") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInSendQueue": Integer => Fixed("200") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInPullQueue": Integer => Fixed("5000") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInLitePullQueue": Integer => Fixed("5000") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInHeartbeatQueue": Integer => Fixed("31000") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInTransactionQueue": Integer => Fixed("3000") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInAckQueue": Integer => Fixed("3000") => NoEffect(why::NO_QUEUE);
-        "waitTimeMillsInAdminBrokerQueue": Integer => Fixed("5000") => NoEffect(why::NO_QUEUE);
-        "startAcceptSendRequestTimeStamp": Integer => Fixed("0") => NoEffect(why::START);
-        "traceOn": Boolean => Fixed("true") => Used;
-        "enableCalcFilterBitMap": Boolean => Fixed("false") => NotYet(why::SQL);
-        "rejectPullConsumerEnable": Boolean => Fixed("false") => NotYet(why::PULLONLY);
-        "expectConsumerNumUseFilter": Integer => Fixed("32") => NotYet(why::SQL);
-        "maxErrorRateOfBloomFilter": Integer => Fixed("20") => NotYet(why::SQL);
-        "filterDataCleanTimeSpan": Integer => Fixed("86400000") => NotYet(why::SQL);
-        "filterSupportRetry": Boolean => Fixed("false") => NotYet(why::SQL);
-        "enablePropertyFilter": Boolean => Fixed("false") => NotYet(why::SQL);
-        "compressedRegister": Boolean => Fixed("false") => NoEffect(why::REGISTRATION);
-        "forceRegister": Boolean => Fixed("true") => NoEffect(why::REGISTRATION);
-        "registerNameServerPeriod": Integer => Fixed("30000") => Used;
-        "updateNameServerAddrPeriod": Integer => Fixed("120000") => NoEffect(why::REGISTRATION);
-        "brokerHeartbeatInterval": Integer => Fixed("1000") => NotYet(why::REPLICATION);
-        "brokerNotActiveTimeoutMillis": Integer => Fixed("10000") => NotYet(why::REPLICATION);
-        "enableNetWorkFlowControl": Boolean => Fixed("false") => NoEffect(why::NO_QUEUE);
-        "enableBroadcastOffsetStore": Boolean => Fixed("true") => NotYet(why::BROADCAST);
-        "broadcastOffsetExpireSecond": Integer => Fixed("120") => NotYet(why::BROADCAST);
-        "broadcastOffsetExpireMaxSecond": Integer => Fixed("300") => NotYet(why::BROADCAST);
-        "popPollingSize": Integer => Fixed("1024") => NotYet(why::POP);
-        "popPollingMapSize": Integer => Fixed("100000") => NotYet(why::POP);
-        "popPollingMapExpireTimeSeconds": Integer => Fixed("600") => NotYet(why::POP);
-        "maxPopPollingSize": Integer => Fixed("100000") => NotYet(why::POP);
-        "reviveQueueNum": Integer => Fixed("8") => NotYet(why::POP);
-        "reviveInterval": Integer => Fixed("1000") => NotYet(why::POP);
-        "reviveMaxSlow": Integer => Fixed("3") => NotYet(why::POP);
-        "reviveScanTime": Integer => Fixed("10000") => NotYet(why::POP);
-        "enableSkipLongAwaitingAck": Boolean => Fixed("false") => NotYet(why::POP);
-        "reviveAckWaitMs": Integer => Fixed("180000") => NotYet(why::POP);
-        "enablePopLog": Boolean => Fixed("false") => NotYet(why::POP);
-        "enablePopBufferMerge": Boolean => Fixed("false") => NotYet(why::POP);
-        "popCkStayBufferTime": Integer => Fixed("10000") => NotYet(why::POP);
-        "popCkStayBufferTimeOut": Integer => Fixed("3000") => NotYet(why::POP);
-        "popCkMaxBufferSize": Integer => Fixed("200000") => NotYet(why::POP);
-        "popCkOffsetMaxQueueSize": Integer => Fixed("20000") => NotYet(why::POP);
-        "enablePopBatchAck": Boolean => Fixed("false") => NotYet(why::POP);
-        "popLongPollingForceNotifyInterval": Integer => Fixed("800") => NotYet(why::POP);
-        "enableNotifyBeforePopCalculateLag": Boolean => Fixed("true") => NotYet(why::POP);
-        "enableNotifyAfterPopOrderLockRelease": Boolean => Fixed("true") => NotYet(why::POP);
-        "initPopOffsetByCheckMsgInMem": Boolean => Fixed("true") => NotYet(why::POP);
-        "retrieveMessageFromPopRetryTopicV1": Boolean => Fixed("true") => NotYet(why::POP);
-        "enableRetryTopicV2": Boolean => Fixed("false") => NotYet(why::POP);
-        "popFromRetryProbability": Integer => Fixed("20") => NotYet(why::POP);
-        "popConsumerFSServiceInit": Boolean => Fixed("true") => NotYet(why::POP);
-        "popConsumerKVServiceLog": Boolean => Fixed("false") => NotYet(why::POP);
-        "popConsumerKVServiceInit": Boolean => Fixed("false") => NotYet(why::POP);
-        "popConsumerKVServiceEnable": Boolean => Fixed("false") => NotYet(why::POP);
-        "popReviveMaxReturnSizePerRead": Integer => Fixed("16384") => NotYet(why::POP);
-        "popReviveMaxAttemptTimes": Integer => Fixed("16") => NotYet(why::POP);
-        "realTimeNotifyConsumerChange": Boolean => Fixed("true") => NoEffect(why::TOLD);
-        "litePullMessageEnable": Boolean => Fixed("true") => Used;
-        "syncBrokerMemberGroupPeriod": Integer => Fixed("1000") => NotYet(why::REPLICATION);
-        "loadBalancePollNameServerInterval": Integer => Fixed("30000") => NotYet(why::POP);
-        "cleanOfflineBrokerInterval": Integer => Fixed("30000") => NotYet(why::REPLICATION);
-        "serverLoadBalancerEnable": Boolean => Fixed("true") => NotYet(why::POP);
-        "defaultMessageRequestMode": OneOf(&["PULL", "POP"]) => Fixed("PULL") => NotYet(why::POP);
-        "defaultPopShareQueueNum": Integer => Fixed("-1") => NotYet(why::POP);
-        "transactionTimeOut": Integer => Fixed("6000") => NotYet(why::TRANSACTION);
-        "transactionCheckMax": Integer => Fixed("15") => NotYet(why::TRANSACTION);
-        "transactionCheckInterval": Integer => Fixed("30000") => NotYet(why::TRANSACTION);
-        "transactionMetricFlushInterval": Integer => Fixed("10000") => NotYet(why::TRANSACTION);
-        "transactionOpMsgMaxSize": Integer => Fixed("4096") => NotYet(why::TRANSACTION);
-        "transactionOpBatchInterval": Integer => Fixed("3000") => NotYet(why::TRANSACTION);
-        "aclEnable": Boolean => Fixed("false") => Only(why::ACL);
-        "storeReplyMessageEnable": Boolean => Fixed("true") => NotYet(why::REPLY);
-        "enableDetailStat": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "autoDeleteUnusedStats": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "isolateLogEnable": Boolean => Fixed("false") => NoEffect(why::CONTAINER);
-        "forwardTimeout": Integer => Fixed("3000") => NotYet(why::REPLICATION);
-        "enableSlaveActingMaster": Boolean => Fixed("false") => Only(why::REPLICATION);
-        "enableRemoteEscape": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "skipPreOnline": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "asyncSendEnable": Boolean => Fixed("true") => NoEffect(why::THREADS);
-        "useServerSideResetOffset": Boolean => Fixed("true") => NotYet(why::RESET);
-        "consumerOffsetUpdateVersionStep": Integer => Fixed("500") => NoEffect(why::TABLES);
-        "delayOffsetUpdateVersionStep": Integer => Fixed("200") => NoEffect(why::TABLES);
-        "lockInStrictMode": Boolean => Fixed("false") => NotYet(why::LOCKS);
-        "compatibleWithOldNameSrv": Boolean => Fixed("true") => NotYet(why::REPLICATION);
-        "enableControllerMode": Boolean => Fixed("false") => Only(why::NO_CONTROLLER);
-        "controllerAddr": Text => Fixed("") => NotYet(why::NO_CONTROLLER);
-        "fetchControllerAddrByDnsLookup": Boolean => Fixed("false") => NotYet(why::NO_CONTROLLER);
-        "syncBrokerMetadataPeriod": Integer => Fixed("5000") => NotYet(why::REPLICATION);
-        "checkSyncStateSetPeriod": Integer => Fixed("5000") => NotYet(why::NO_CONTROLLER);
-        "syncControllerMetadataPeriod": Integer => Fixed("10000") => NotYet(why::NO_CONTROLLER);
-        "controllerHeartBeatTimeoutMills": Integer => Fixed("10000") => NotYet(why::NO_CONTROLLER);
-        "validateSystemTopicWhenUpdateTopic": Boolean => Fixed("true") => NoEffect(why::SYSTEM);
-        "brokerElectionPriority": Integer => Fixed("2147483647") => NotYet(why::NO_CONTROLLER);
-        "useStaticSubscription": Boolean => Fixed("false") => NotYet(why::STATIC);
-        "metricsExporterType": OneOf(&["DISABLE", "OTLP_GRPC", "PROM", "LOG"]) => Fixed("DISABLE") => NotYet(why::METRICS);
-        "metricsOtelCardinalityLimit": Integer => Fixed("50000") => NotYet(why::METRICS);
-        "metricsGrpcExporterTarget": Text => Fixed("") => NotYet(why::METRICS);
-        "metricsGrpcExporterHeader": Text => Fixed("") => NotYet(why::METRICS);
-        "metricGrpcExporterTimeOutInMills": Integer => Fixed("3000") => NotYet(why::METRICS);
-        "metricGrpcExporterIntervalInMills": Integer => Fixed("60000") => NotYet(why::METRICS);
-        "metricLoggingExporterIntervalInMills": Integer => Fixed("10000") => NotYet(why::METRICS);
-        "metricsPromExporterPort": Integer => Fixed("5557") => NotYet(why::METRICS);
-        "metricsPromExporterHost": Text => Fixed("") => NotYet(why::METRICS);
-        "metricsLabel": Text => Fixed("") => NotYet(why::METRICS);
-        "metricsInDelta": Boolean => Fixed("false") => NotYet(why::METRICS);
-        "enableRemotingMetrics": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "enableMessageStoreMetrics": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "enablePopMetrics": Boolean => Fixed("true") => NotYet(why::POP);
-        "enableConnectionMetrics": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "enableTransactionMetrics": Boolean => Fixed("true") => NotYet(why::TRANSACTION);
-        "enableStatsMetrics": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "enableRequestMetrics": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "enableLagAndDlqMetrics": Boolean => Fixed("true") => NotYet(why::METRICS);
-        "channelExpiredTimeout": Integer => Fixed("120000") => Used;
-        "subscriptionExpiredTimeout": Integer => Fixed("600000") => NotYet(why::EXPIRY);
-        "estimateAccumulation": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "coldCtrStrategyEnable": Boolean => Fixed("false") => NoEffect(why::COLD);
-        "usePIDColdCtrStrategy": Boolean => Fixed("true") => NoEffect(why::COLD);
-        "cgColdReadThreshold": Integer => Fixed("3145728") => NoEffect(why::COLD);
-        "globalColdReadThreshold": Integer => Fixed("104857600") => NoEffect(why::COLD);
-        "fetchNamesrvAddrInterval": Integer => Fixed("10000") => NoEffect(why::REGISTRATION);
-        "popResponseReturnActualRetryTopic": Boolean => Fixed("false") => NotYet(why::POP);
-        "enableSingleTopicRegister": Boolean => Fixed("false") => NoEffect(why::REGISTRATION);
-        "enableMixedMessageType": Boolean => Fixed("false") => NotYet(why::MIXED);
-        "enableSplitRegistration": Boolean => Fixed("false") => NoEffect(why::REGISTRATION);
-        "enableSplitMetadata": Boolean => Fixed("true") => NoEffect(why::REGISTRATION);
-        "splitMetadataSize": Integer => Fixed("2000") => NoEffect(why::REGISTRATION);
-        "popInflightMessageThreshold": Integer => Fixed("10000") => NotYet(why::POP);
-        "enablePopMessageThreshold": Boolean => Fixed("false") => NotYet(why::POP);
-        "enableFastChannelEventProcess": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "printChannelGroups": Boolean => Fixed("false") => NoEffect(why::REGISTRATION);
-        "printChannelGroupsMinNum": Integer => Fixed("5") => NoEffect(why::REGISTRATION);
-        "splitRegistrationSize": Integer => Fixed("800") => NoEffect(why::REGISTRATION);
-        "configBlackList": Text => Fixed("configBlackList;brokerConfigPath") => NoEffect(why::JAVA);
-        "skipWhenCKRePutReachMaxTimes": Boolean => Fixed("false") => NotYet(why::POP);
-        "appendAckAsync": Boolean => Fixed("false") => NotYet(why::POP);
-        "appendCkAsync": Boolean => Fixed("false") => NotYet(why::POP);
-        "clearRetryTopicWhenDeleteTopic": Boolean => Fixed("true") => NotYet(why::EXPIRY);
-        "enableLmqStats": Boolean => Fixed("false") => NotYet(why::LITE);
-        "configManagerVersion": Text => Fixed("v1") => NoEffect(why::JAVA);
-        "allowRecallWhenBrokerNotWriteable": Boolean => Fixed("true") => NotYet(why::TIMER);
-        "recallMessageEnable": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "enableRegisterProducer": Boolean => Fixed("true") => NoEffect(why::REGISTRATION);
-        "enableCreateSysGroup": Boolean => Fixed("true") => NoEffect(why::SYSTEM);
-        "enableLiteEventMode": Boolean => Fixed("true") => NotYet(why::LITE);
-        "enableLitePopLog": Boolean => Fixed("false") => NotYet(why::LITE);
-        "liteEventCheckInterval": Integer => Fixed("10000") => NotYet(why::LITE);
-        "liteEventFullDispatchDelayTime": Integer => Fixed("10000") => NotYet(why::LITE);
-        "liteEventFullDispatchDelayTimeForWildcardGroup": Integer => Fixed("10000") => NotYet(why::LITE);
-        "liteLagCountMetricsEnable": Boolean => Fixed("false") => NotYet(why::LITE);
-        "liteLagLatencyCollectEnable": Boolean => Fixed("false") => NotYet(why::LITE);
-        "liteLagLatencyMetricsEnable": Boolean => Fixed("false") => NotYet(why::LITE);
-        "liteLagLatencyTopK": Integer => Fixed("50") => NotYet(why::LITE);
-        "liteSubscriptionCheckInterval": Integer => Fixed("120000") => NotYet(why::LITE);
-        "liteSubscriptionCheckTimeoutMills": Integer => Fixed("180000") => NotYet(why::LITE);
-        "liteTtlCheckInterval": Integer => Fixed("120000") => NotYet(why::LITE);
-        "maxClientEventCount": Integer => Fixed("100") => NotYet(why::LITE);
-        "maxLiteSubscriptionCount": Integer => Fixed("100000") => NotYet(why::LITE);
-        "maxMessageFilterNumForNotification": Integer => Fixed("64") => NotYet(why::POP);
-        "metricsExportBatchMaxDataPoints": Integer => Fixed("1000") => NotYet(why::METRICS);
-        "minLiteTTl": Integer => Fixed("900000") => NotYet(why::LITE);
-        "persistConsumerOffsetIncrementally": Boolean => Fixed("false") => NoEffect(why::TABLES);
-        "popFromRetryProbabilityForPriority": Integer => Fixed("0") => NotYet(why::POP);
-        "popReviveConcurrency": Integer => Fixed("32") => NotYet(why::POP);
-        "popReviveSkipIfGroupAbsent": Boolean => Fixed("true") => NotYet(why::POP);
-        "priorityOrderAsc": Boolean => Fixed("true") => NotYet(why::POP);
-        "useMessageFilterForNotification": Boolean => Fixed("true") => NotYet(why::POP);
-        "useSeparateRetryQueue": Boolean => Fixed("false") => NotYet(why::POP);
-    }
-}
+/// `BrokerIdentity`
+pub(super) const IDENTITY: &[Key] = &[
+    of("brokerName", Kind::Name, Standard::HostName, Used),
+    of("brokerClusterName", Kind::Name, Standard::Is("DefaultCluster"), Used),
+    number("brokerId", 0, COUNT, OnlyDefault(REPLICATION)),
+    flag("isBrokerContainer", false, OnlyDefault(CONTAINER)),
+    flag("isInBrokerContainer", false, OnlyDefault(CONTAINER)),
+];
+
+/// `BrokerConfig`
+pub(super) const BROKER: &[Key] = &[
+    of("brokerConfigPath", Kind::Text, Standard::Unset, NoEffect(HOME)),
+    of("rocketmqHome", Kind::Text, Standard::Environment("ROCKETMQ_HOME"), NoEffect(HOME)),
+    of("namesrvAddr", Kind::Addresses, Standard::Unset, Used),
+    of("listenPort", Kind::Whole(PORT), Standard::ListenPort, Used),
+    of("brokerIP1", Kind::Address, Standard::LocalAddress, Used),
+    of("brokerIP2", Kind::Name, Standard::LocalAddress, Used),
+    flag("recoverConcurrently", false, NoEffect(ONE_LOOP)),
+    number("brokerPermission", 6, 0..=7, Used),
+    number("defaultTopicQueueNums", 8, 1..=65_536, Used),
+    flag("autoCreateTopicEnable", true, Used),
+    flag("clusterTopicEnable", true, Used),
+    flag("brokerTopicEnable", true, Used),
+    flag("autoCreateSubscriptionGroup", true, Used),
+    text("messageStorePlugIn", "", NotYet(PLUG_INS)),
+    text("msgTraceTopicName", "RMQ_SYS_TRACE_TOPIC", NotYet(OPTION)),
+    flag("traceTopicEnable", false, NotYet(OPTION)),
+    of("sendMessageThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| n.min(4)), NoEffect(ONE_LOOP)),
+    of("putMessageFutureThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| n.min(4)), NoEffect(ONE_LOOP)),
+    of("pullMessageThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| 16 + n * 2), NoEffect(ONE_LOOP)),
+    of("litePullMessageThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| 16 + n * 2), NoEffect(ONE_LOOP)),
+    number("ackMessageThreadPoolNums", 16, ANY, NoEffect(ONE_LOOP)),
+    of("processReplyMessageThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| 16 + n * 2), NoEffect(ONE_LOOP)),
+    of("queryMessageThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| 8 + n), NoEffect(ONE_LOOP)),
+    number("adminBrokerThreadPoolNums", 16, ANY, NoEffect(ONE_LOOP)),
+    number("clientManageThreadPoolNums", 32, ANY, NoEffect(ONE_LOOP)),
+    number("consumerManageThreadPoolNums", 32, ANY, NoEffect(ONE_LOOP)),
+    number("loadBalanceProcessorThreadPoolNums", 32, ANY, NoEffect(ONE_LOOP)),
+    of("heartbeatThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| n.min(32)), NoEffect(ONE_LOOP)),
+    number("recoverThreadPoolNums", 32, ANY, NoEffect(ONE_LOOP)),
+    of("endTransactionThreadPoolNums", Kind::Whole(COUNT), Standard::Processors(|n| (8 + n * 2).max(n.min(4) * 4)), NoEffect(ONE_LOOP)),
+    number("flushConsumerOffsetInterval", 5000, POSITIVE, Used),
+    number("flushConsumerOffsetHistoryInterval", 60000, ANY, NotYet(OPTION)),
+    flag("rejectTransactionMessage", false, NotYet(TRANSACTIONS)),
+    flag("fetchNameSrvAddrByDnsLookup", false, NotYet(ADDRESS_SERVER)),
+    flag("fetchNamesrvAddrByAddressServer", false, NotYet(ADDRESS_SERVER)),
+    number("sendThreadPoolQueueCapacity", 10000, ANY, NoEffect(ONE_LOOP)),
+    number("putThreadPoolQueueCapacity", 10000, ANY, NoEffect(ONE_LOOP)),
+    number("pullThreadPoolQueueCapacity", 100000, ANY, NoEffect(ONE_LOOP)),
+    number("litePullThreadPoolQueueCapacity", 100000, ANY, NoEffect(ONE_LOOP)),
+    number("ackThreadPoolQueueCapacity", 100000, ANY, NoEffect(ONE_LOOP)),
+    number("replyThreadPoolQueueCapacity", 10000, ANY, NoEffect(ONE_LOOP)),
+    number("queryThreadPoolQueueCapacity", 20000, ANY, NoEffect(ONE_LOOP)),
+    number("clientManagerThreadPoolQueueCapacity", 1000000, ANY, NoEffect(ONE_LOOP)),
+    number("consumerManagerThreadPoolQueueCapacity", 1000000, ANY, NoEffect(ONE_LOOP)),
+    number("heartbeatThreadPoolQueueCapacity", 50000, ANY, NoEffect(ONE_LOOP)),
+    number("endTransactionPoolQueueCapacity", 100000, ANY, NoEffect(ONE_LOOP)),
+    number("adminBrokerThreadPoolQueueCapacity", 10000, ANY, NoEffect(ONE_LOOP)),
+    number("loadBalanceThreadPoolQueueCapacity", 100000, ANY, NoEffect(ONE_LOOP)),
+    flag("longPollingEnable", true, Used),
+    number("shortPollingTimeMills", 1000, POSITIVE, Used),
+    flag("notifyConsumerIdsChangedEnable", true, Used),
+    flag("highSpeedMode", false, NoEffect(ONE_LOOP)),
+    number("commercialBaseCount", 1, ANY, NoEffect(STATISTICS)),
+    number("commercialSizePerMsg", 4096, ANY, NoEffect(STATISTICS)),
+    flag("accountStatsEnable", true, NoEffect(STATISTICS)),
+    flag("accountStatsPrintZeroValues", true, NoEffect(STATISTICS)),
+    number("maxStatsIdleTimeInMinutes", -1, ANY, NoEffect(STATISTICS)),
+    flag("transferMsgByHeap", true, NoEffect(MAPPING)),
+    text("regionId", "DefaultRegion", Used),
+    number("registerBrokerTimeoutMills", 24000, POSITIVE, Used),
+    number("sendHeartbeatTimeoutMillis", 1000, ANY, NotYet(REPLICATION)),
+    flag("slaveReadEnable", false, NotYet(REPLICATION)),
+    flag("disableConsumeIfConsumerReadSlowly", false, NotYet(REPLICATION)),
+    number("consumerFallbehindThreshold", 17179869184, ANY, NotYet(REPLICATION)),
+    flag("brokerFastFailureEnable", true, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInSendQueue", 200, ANY, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInPullQueue", 5000, ANY, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInLitePullQueue", 5000, ANY, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInHeartbeatQueue", 31000, ANY, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInTransactionQueue", 3000, ANY, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInAckQueue", 3000, ANY, NoEffect(ONE_LOOP)),
+    number("waitTimeMillsInAdminBrokerQueue", 5000, ANY, NoEffect(ONE_LOOP)),
+    number("startAcceptSendRequestTimeStamp", 0, ANY, NotYet(OPTION)),
+    flag("traceOn", true, Used),
+    flag("enableCalcFilterBitMap", false, NotYet(SQL)),
+    flag("rejectPullConsumerEnable", false, NotYet(OPTION)),
+    number("expectConsumerNumUseFilter", 32, ANY, NotYet(SQL)),
+    number("maxErrorRateOfBloomFilter", 20, ANY, NotYet(SQL)),
+    number("filterDataCleanTimeSpan", 86400000, ANY, NotYet(SQL)),
+    flag("filterSupportRetry", false, NotYet(SQL)),
+    flag("enablePropertyFilter", false, NotYet(SQL)),
+    flag("compressedRegister", false, NoEffect(REGISTRATION)),
+    flag("forceRegister", true, NoEffect(REGISTRATION)),
+    number("registerNameServerPeriod", 30000, POSITIVE, Used),
+    number("updateNameServerAddrPeriod", 120000, ANY, NotYet(ADDRESS_SERVER)),
+    number("brokerHeartbeatInterval", 1000, ANY, NotYet(REPLICATION)),
+    number("brokerNotActiveTimeoutMillis", 10000, ANY, NotYet(REPLICATION)),
+    flag("enableNetWorkFlowControl", false, NotYet(OPTION)),
+    flag("enableBroadcastOffsetStore", true, NotYet(OPTION)),
+    number("broadcastOffsetExpireSecond", 120, ANY, NotYet(OPTION)),
+    number("broadcastOffsetExpireMaxSecond", 300, ANY, NotYet(OPTION)),
+    number("popPollingSize", 1024, ANY, NotYet(POP)),
+    number("popPollingMapSize", 100000, ANY, NotYet(POP)),
+    number("popPollingMapExpireTimeSeconds", 600, ANY, NotYet(POP)),
+    number("maxPopPollingSize", 100000, ANY, NotYet(POP)),
+    number("reviveQueueNum", 8, ANY, NotYet(POP)),
+    number("reviveInterval", 1000, ANY, NotYet(POP)),
+    number("reviveMaxSlow", 3, ANY, NotYet(POP)),
+    number("reviveScanTime", 10000, ANY, NotYet(POP)),
+    flag("enableSkipLongAwaitingAck", false, NotYet(POP)),
+    number("reviveAckWaitMs", 180000, ANY, NotYet(POP)),
+    flag("enablePopLog", false, NotYet(POP)),
+    flag("enablePopBufferMerge", false, NotYet(POP)),
+    number("popCkStayBufferTime", 10000, ANY, NotYet(POP)),
+    number("popCkStayBufferTimeOut", 3000, ANY, NotYet(POP)),
+    number("popCkMaxBufferSize", 200000, ANY, NotYet(POP)),
+    number("popCkOffsetMaxQueueSize", 20000, ANY, NotYet(POP)),
+    flag("enablePopBatchAck", false, NotYet(POP)),
+    number("popLongPollingForceNotifyInterval", 800, ANY, NotYet(POP)),
+    flag("enableNotifyBeforePopCalculateLag", true, NotYet(POP)),
+    flag("enableNotifyAfterPopOrderLockRelease", true, NotYet(POP)),
+    flag("initPopOffsetByCheckMsgInMem", true, NotYet(POP)),
+    flag("retrieveMessageFromPopRetryTopicV1", true, NotYet(POP)),
+    flag("enableRetryTopicV2", false, NotYet(POP)),
+    number("popFromRetryProbability", 20, ANY, NotYet(POP)),
+    flag("popConsumerFSServiceInit", true, NotYet(POP)),
+    flag("popConsumerKVServiceLog", false, NotYet(POP)),
+    flag("popConsumerKVServiceInit", false, NotYet(POP)),
+    flag("popConsumerKVServiceEnable", false, NotYet(POP)),
+    number("popReviveMaxReturnSizePerRead", 16384, ANY, NotYet(POP)),
+    number("popReviveMaxAttemptTimes", 16, ANY, NotYet(POP)),
+    flag("realTimeNotifyConsumerChange", true, NotYet(OPTION)),
+    flag("litePullMessageEnable", true, Used),
+    number("syncBrokerMemberGroupPeriod", 1000, ANY, NotYet(REPLICATION)),
+    number("loadBalancePollNameServerInterval", 30000, ANY, NotYet(POP)),
+    number("cleanOfflineBrokerInterval", 30000, ANY, NotYet(EXPIRY)),
+    flag("serverLoadBalancerEnable", true, NotYet(POP)),
+    choice("defaultMessageRequestMode", &["PULL", "POP"], NotYet(POP)),
+    number("defaultPopShareQueueNum", -1, ANY, NotYet(POP)),
+    number("transactionTimeOut", 6000, ANY, NotYet(TRANSACTIONS)),
+    number("transactionCheckMax", 15, ANY, NotYet(TRANSACTIONS)),
+    number("transactionCheckInterval", 30000, ANY, NotYet(TRANSACTIONS)),
+    number("transactionMetricFlushInterval", 10000, ANY, NotYet(TRANSACTIONS)),
+    number("transactionOpMsgMaxSize", 4096, ANY, NotYet(TRANSACTIONS)),
+    number("transactionOpBatchInterval", 3000, ANY, NotYet(TRANSACTIONS)),
+    flag("aclEnable", false, OnlyDefault(AUTHENTICATION)),
+    flag("storeReplyMessageEnable", true, NotYet(OPTION)),
+    flag("enableDetailStat", true, NoEffect(STATISTICS)),
+    flag("autoDeleteUnusedStats", true, NoEffect(STATISTICS)),
+    flag("isolateLogEnable", false, NoEffect(STATISTICS)),
+    number("forwardTimeout", 3000, ANY, NotYet(REPLICATION)),
+    flag("enableSlaveActingMaster", false, NotYet(REPLICATION)),
+    flag("enableRemoteEscape", false, NotYet(REPLICATION)),
+    flag("skipPreOnline", false, NotYet(REPLICATION)),
+    flag("asyncSendEnable", true, NoEffect(ONE_LOOP)),
+    flag("useServerSideResetOffset", true, NotYet(OPTION)),
+    number("consumerOffsetUpdateVersionStep", 500, ANY, NotYet(OPTION)),
+    number("delayOffsetUpdateVersionStep", 200, ANY, NotYet(OPTION)),
+    flag("lockInStrictMode", false, NotYet(OPTION)),
+    flag("compatibleWithOldNameSrv", true, NotYet(REPLICATION)),
+    flag("enableControllerMode", false, OnlyDefault(CONTROLLER)),
+    text("controllerAddr", "", NotYet(CONTROLLER)),
+    flag("fetchControllerAddrByDnsLookup", false, NotYet(CONTROLLER)),
+    number("syncBrokerMetadataPeriod", 5000, ANY, NotYet(REPLICATION)),
+    number("checkSyncStateSetPeriod", 5000, ANY, NotYet(CONTROLLER)),
+    number("syncControllerMetadataPeriod", 10000, ANY, NotYet(CONTROLLER)),
+    number("controllerHeartBeatTimeoutMills", 10000, ANY, NotYet(CONTROLLER)),
+    flag("validateSystemTopicWhenUpdateTopic", true, NotYet(OPTION)),
+    number("brokerElectionPriority", 2147483647, ANY, NotYet(CONTROLLER)),
+    flag("useStaticSubscription", false, NotYet(OPTION)),
+    choice("metricsExporterType", &["DISABLE", "OTLP_GRPC", "PROM", "LOG"], NotYet(METRICS)),
+    number("metricsOtelCardinalityLimit", 50000, ANY, NotYet(METRICS)),
+    text("metricsGrpcExporterTarget", "", NotYet(METRICS)),
+    text("metricsGrpcExporterHeader", "", NotYet(METRICS)),
+    number("metricGrpcExporterTimeOutInMills", 3000, ANY, NotYet(METRICS)),
+    number("metricGrpcExporterIntervalInMills", 60000, ANY, NotYet(METRICS)),
+    number("metricLoggingExporterIntervalInMills", 10000, ANY, NotYet(METRICS)),
+    number("metricsPromExporterPort", 5557, ANY, NotYet(METRICS)),
+    text("metricsPromExporterHost", "", NotYet(METRICS)),
+    text("metricsLabel", "", NotYet(METRICS)),
+    flag("metricsInDelta", false, NotYet(METRICS)),
+    flag("enableRemotingMetrics", true, NotYet(METRICS)),
+    flag("enableMessageStoreMetrics", true, NotYet(METRICS)),
+    flag("enablePopMetrics", true, NotYet(POP)),
+    flag("enableConnectionMetrics", true, NotYet(METRICS)),
+    flag("enableTransactionMetrics", true, NotYet(METRICS)),
+    flag("enableStatsMetrics", true, NotYet(METRICS)),
+    flag("enableRequestMetrics", true, NotYet(METRICS)),
+    flag("enableLagAndDlqMetrics", true, NotYet(METRICS)),
+    number("channelExpiredTimeout", 120000, POSITIVE, Used),
+    number("subscriptionExpiredTimeout", 600000, ANY, NotYet(OPTION)),
+    flag("estimateAccumulation", true, NotYet(METRICS)),
+    flag("coldCtrStrategyEnable", false, NotYet(COLD)),
+    flag("usePIDColdCtrStrategy", true, NotYet(COLD)),
+    number("cgColdReadThreshold", 3145728, ANY, NotYet(COLD)),
+    number("globalColdReadThreshold", 104857600, ANY, NotYet(COLD)),
+    number("fetchNamesrvAddrInterval", 10000, ANY, NotYet(ADDRESS_SERVER)),
+    flag("popResponseReturnActualRetryTopic", false, NotYet(POP)),
+    flag("enableSingleTopicRegister", false, NoEffect(REGISTRATION)),
+    flag("enableMixedMessageType", false, NotYet(OPTION)),
+    flag("enableSplitRegistration", false, NoEffect(REGISTRATION)),
+    flag("enableSplitMetadata", true, NoEffect(REGISTRATION)),
+    number("splitMetadataSize", 2000, ANY, NoEffect(REGISTRATION)),
+    number("popInflightMessageThreshold", 10000, ANY, NotYet(POP)),
+    flag("enablePopMessageThreshold", false, NotYet(POP)),
+    flag("enableFastChannelEventProcess", false, NoEffect(ONE_LOOP)),
+    flag("printChannelGroups", false, NoEffect(STATISTICS)),
+    number("printChannelGroupsMinNum", 5, ANY, NoEffect(STATISTICS)),
+    number("splitRegistrationSize", 800, ANY, NoEffect(REGISTRATION)),
+    text("configBlackList", "configBlackList;brokerConfigPath", NoEffect(HOME)),
+    flag("skipWhenCKRePutReachMaxTimes", false, NotYet(POP)),
+    flag("appendAckAsync", false, NotYet(POP)),
+    flag("appendCkAsync", false, NotYet(POP)),
+    flag("clearRetryTopicWhenDeleteTopic", true, NotYet(OPTION)),
+    flag("enableLmqStats", false, NotYet(LIGHT_QUEUES)),
+    text("configManagerVersion", "v1", NotYet(ROCKSDB)),
+    flag("allowRecallWhenBrokerNotWriteable", true, NotYet(TIMER)),
+    flag("recallMessageEnable", false, NotYet(TIMER)),
+    flag("enableRegisterProducer", true, NotYet(OPTION)),
+    flag("enableCreateSysGroup", true, NotYet(OPTION)),
+    flag("enableLiteEventMode", true, NotYet(LIGHT_QUEUES)),
+    flag("enableLitePopLog", false, NotYet(LIGHT_QUEUES)),
+    flag("enableLmqQuota", false, NotYet(LIGHT_QUEUES)),
+    number("liteEventCheckInterval", 10000, ANY, NotYet(LIGHT_QUEUES)),
+    number("liteEventFullDispatchDelayTime", 10000, ANY, NotYet(LIGHT_QUEUES)),
+    number("liteEventFullDispatchDelayTimeForWildcardGroup", 10000, ANY, NotYet(LIGHT_QUEUES)),
+    flag("liteLagCountMetricsEnable", false, NotYet(LIGHT_QUEUES)),
+    flag("liteLagLatencyCollectEnable", false, NotYet(LIGHT_QUEUES)),
+    flag("liteLagLatencyMetricsEnable", false, NotYet(LIGHT_QUEUES)),
+    number("liteLagLatencyTopK", 50, ANY, NotYet(LIGHT_QUEUES)),
+    number("liteSubscriptionCheckInterval", 120000, ANY, NotYet(LIGHT_QUEUES)),
+    number("liteSubscriptionCheckTimeoutMills", 180000, ANY, NotYet(LIGHT_QUEUES)),
+    number("liteTtlCheckInterval", 120000, ANY, NotYet(LIGHT_QUEUES)),
+    number("maxClientEventCount", 100, ANY, NotYet(LIGHT_QUEUES)),
+    number("maxLiteSubscriptionCount", 100000, ANY, NotYet(LIGHT_QUEUES)),
+    number("maxMessageFilterNumForNotification", 64, ANY, NotYet(POP)),
+    number("metricsExportBatchMaxDataPoints", 1000, ANY, NotYet(METRICS)),
+    number("minLiteTTl", 900000, ANY, NotYet(LIGHT_QUEUES)),
+    flag("persistConsumerOffsetIncrementally", false, NotYet(OPTION)),
+    number("popFromRetryProbabilityForPriority", 0, ANY, NotYet(POP)),
+    number("popReviveConcurrency", 32, ANY, NotYet(POP)),
+    flag("popReviveSkipIfGroupAbsent", true, NotYet(POP)),
+    flag("priorityOrderAsc", true, NotYet(OPTION)),
+    number("transactionCheckRocksdbCoreThreads", 2, ANY, NotYet(ROCKSDB)),
+    number("transactionCheckRocksdbMaxThreads", 5, ANY, NotYet(ROCKSDB)),
+    number("transactionCheckRocksdbQueueCapacity", 2000, ANY, NotYet(ROCKSDB)),
+    flag("useMessageFilterForNotification", true, NotYet(POP)),
+    flag("useSeparateRetryQueue", false, NotYet(POP)),
+    flag("useSingleRocksDBForAllConfigs", false, NotYet(ROCKSDB)),
+];

@@ -1,31 +1,34 @@
-//! Keys of a name server.
+//! Keys of `namesrv.conf`.
 
-use super::{Default::*, Kind::*, Status::*, keys, rocketmq_home, why};
+use crate::config::{
+    key::{
+        ANY, COUNT, Key, Kind, POSITIVE, Standard,
+        Status::{NoEffect, OnlyDefault, Used},
+        flag, number, of, text,
+    },
+    reason::{CONTROLLER, HOME, ONE_LOOP, TEST_ENV},
+};
 
-keys! {
-    /// `NamesrvConfig`.
-    NAME_SERVER of NamesrvConfig {
-        "rocketmqHome": Text => Of(rocketmq_home) => NoEffect(why::JAVA);
-        "kvConfigPath": Text => Of(|host| host.in_home("namesrv/kvConfig.json")) => Used;
-        "configStorePath": Text => Of(|host| host.in_home("namesrv/namesrv.properties")) => NoEffect(why::JAVA);
-        "productEnvName": Text => Fixed("center") => NoEffect(why::JAVA);
-        "clusterTest": Boolean => Fixed("false") => NoEffect(why::JAVA);
-        "orderMessageEnable": Boolean => Fixed("false") => Used;
-        "returnOrderTopicConfigToBroker": Boolean => Fixed("true") => Used;
-        "clientRequestThreadPoolNums": Integer => Fixed("8") => NoEffect(why::THREADS);
-        "defaultThreadPoolNums": Integer => Fixed("16") => NoEffect(why::THREADS);
-        "clientRequestThreadPoolQueueCapacity": Integer => Fixed("50000") => NoEffect(why::THREADS);
-        "defaultThreadPoolQueueCapacity": Integer => Fixed("10000") => NoEffect(why::THREADS);
-        "scanNotActiveBrokerInterval": Integer => Fixed("5000") => Used;
-        "unRegisterBrokerQueueCapacity": Integer => Fixed("3000") => NoEffect(why::THREADS);
-        "supportActingMaster": Boolean => Fixed("false") => Used;
-        "enableAllTopicList": Boolean => Fixed("true") => Used;
-        "enableTopicList": Boolean => Fixed("true") => Used;
-        "notifyMinBrokerIdChanged": Boolean => Fixed("false") => Used;
-        "enableControllerInNamesrv": Boolean => Fixed("false") => Only(why::NO_CONTROLLER);
-        "needWaitForService": Boolean => Fixed("false") => Used;
-        "waitSecondsForService": Integer => Fixed("45") => Used;
-        "deleteTopicWithBrokerRegistration": Boolean => Fixed("false") => Used;
-        "configBlackList": Text => Fixed("configBlackList;configStorePath;kvConfigPath") => NoEffect(why::JAVA);
-    }
-}
+/// `NamesrvConfig`
+pub(super) const NAME_SERVER: &[Key] = &[
+    of("kvConfigPath", Kind::Path, Standard::Home("namesrv/kvConfig.json"), Used),
+    of("configStorePath", Kind::Text, Standard::Home("namesrv/namesrv.properties"), NoEffect(HOME)),
+    text("productEnvName", "center", NoEffect(TEST_ENV)),
+    flag("clusterTest", false, NoEffect(TEST_ENV)),
+    flag("orderMessageEnable", false, Used),
+    flag("returnOrderTopicConfigToBroker", true, Used),
+    number("clientRequestThreadPoolNums", 8, ANY, NoEffect(ONE_LOOP)),
+    number("defaultThreadPoolNums", 16, ANY, NoEffect(ONE_LOOP)),
+    number("clientRequestThreadPoolQueueCapacity", 50000, ANY, NoEffect(ONE_LOOP)),
+    number("defaultThreadPoolQueueCapacity", 10000, ANY, NoEffect(ONE_LOOP)),
+    number("scanNotActiveBrokerInterval", 5000, POSITIVE, Used),
+    number("unRegisterBrokerQueueCapacity", 3000, ANY, NoEffect(ONE_LOOP)),
+    flag("supportActingMaster", false, Used),
+    flag("enableAllTopicList", true, Used),
+    flag("enableTopicList", true, Used),
+    flag("notifyMinBrokerIdChanged", false, Used),
+    flag("enableControllerInNamesrv", false, OnlyDefault(CONTROLLER)),
+    flag("needWaitForService", false, Used),
+    number("waitSecondsForService", 45, COUNT, Used),
+    flag("deleteTopicWithBrokerRegistration", false, Used),
+];

@@ -1,51 +1,53 @@
-//! Keys of sockets.
+//! Keys about sockets: of the server and of a broker's own dials.
 
-use super::{Default::*, Kind::*, Status::*, keys, why};
+use crate::config::{
+    key::{
+        ANY, COUNT, Key, Kind, POSITIVE, Standard,
+        Status::{NoEffect, OnlyDefault, Used},
+        flag, number, of, text,
+    },
+    reason::{ENCRYPTION, ONE_LOOP, SOCKETS},
+};
 
-keys! {
-    /// `NettyServerConfig`. `listenPort` is the broker's; a name server has its own default.
-    SERVER of NettyServerConfig {
-        "bindAddress": Text => Fixed("0.0.0.0") => Used;
-        "listenPort": Integer => Fixed("10911") => Used;
-        "serverWorkerThreads": Integer => Fixed("8") => NoEffect(why::THREADS);
-        "serverCallbackExecutorThreads": Integer => Fixed("0") => NoEffect(why::THREADS);
-        "serverSelectorThreads": Integer => Fixed("3") => NoEffect(why::THREADS);
-        "serverOnewaySemaphoreValue": Integer => Fixed("256") => NoEffect(why::NO_QUEUE);
-        "serverAsyncSemaphoreValue": Integer => Fixed("64") => NoEffect(why::NO_QUEUE);
-        "serverChannelMaxIdleTimeSeconds": Integer => Fixed("120") => Used;
-        "serverSocketSndBufSize": Integer => Fixed("0") => NoEffect(why::CLIENT);
-        "serverSocketRcvBufSize": Integer => Fixed("0") => NoEffect(why::CLIENT);
-        "writeBufferHighWaterMark": Integer => Fixed("0") => Used;
-        "writeBufferLowWaterMark": Integer => Fixed("0") => Used;
-        "serverSocketBacklog": Integer => Fixed("1024") => NoEffect(why::CLIENT);
-        "serverNettyWorkerGroupEnable": Boolean => Fixed("true") => NoEffect(why::THREADS);
-        "serverPooledByteBufAllocatorEnable": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "enableShutdownGracefully": Boolean => Fixed("false") => NoEffect(why::SHUTDOWN);
-        "shutdownWaitTimeSeconds": Integer => Fixed("30") => NoEffect(why::SHUTDOWN);
-        "useEpollNativeSelector": Boolean => Fixed("false") => NoEffect(why::CLIENT);
-    }
-}
+/// `NettyServerConfig`
+pub(super) const SERVER: &[Key] = &[
+    of("bindAddress", Kind::Address, Standard::Is("0.0.0.0"), Used),
+    number("serverWorkerThreads", 8, ANY, NoEffect(ONE_LOOP)),
+    number("serverCallbackExecutorThreads", 0, ANY, NoEffect(ONE_LOOP)),
+    number("serverSelectorThreads", 3, ANY, NoEffect(ONE_LOOP)),
+    number("serverOnewaySemaphoreValue", 256, ANY, NoEffect(ONE_LOOP)),
+    number("serverAsyncSemaphoreValue", 64, ANY, NoEffect(ONE_LOOP)),
+    number("serverChannelMaxIdleTimeSeconds", 120, COUNT, Used),
+    number("serverSocketSndBufSize", 0, ANY, NoEffect(SOCKETS)),
+    number("serverSocketRcvBufSize", 0, ANY, NoEffect(SOCKETS)),
+    number("writeBufferHighWaterMark", 0, 0..=1 << 30, Used),
+    number("writeBufferLowWaterMark", 0, 0..=1 << 30, Used),
+    number("serverSocketBacklog", 1024, ANY, NoEffect(SOCKETS)),
+    flag("serverNettyWorkerGroupEnable", true, NoEffect(ONE_LOOP)),
+    flag("serverPooledByteBufAllocatorEnable", true, NoEffect(SOCKETS)),
+    flag("enableShutdownGracefully", false, NoEffect(SOCKETS)),
+    number("shutdownWaitTimeSeconds", 30, ANY, NoEffect(SOCKETS)),
+    flag("useEpollNativeSelector", false, NoEffect(SOCKETS)),
+];
 
-keys! {
-    /// `NettyClientConfig`.
-    CLIENT of NettyClientConfig {
-        "clientWorkerThreads": Integer => Fixed("4") => NoEffect(why::THREADS);
-        "clientCallbackExecutorThreads": Integer => Of(|host| host.processors.to_string()) => NoEffect(why::THREADS);
-        "clientOnewaySemaphoreValue": Integer => Fixed("65535") => NoEffect(why::NO_QUEUE);
-        "clientAsyncSemaphoreValue": Integer => Fixed("65535") => NoEffect(why::NO_QUEUE);
-        "connectTimeoutMillis": Integer => Fixed("3000") => Used;
-        "channelNotActiveInterval": Integer => Fixed("60000") => NoEffect(why::CLIENT);
-        "isScanAvailableNameSrv": Boolean => Fixed("true") => NoEffect(why::CLIENT);
-        "clientChannelMaxIdleTimeSeconds": Integer => Fixed("120") => NoEffect(why::CLIENT);
-        "clientSocketSndBufSize": Integer => Fixed("0") => NoEffect(why::CLIENT);
-        "clientSocketRcvBufSize": Integer => Fixed("0") => NoEffect(why::CLIENT);
-        "clientPooledByteBufAllocatorEnable": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "clientCloseSocketIfTimeout": Boolean => Fixed("true") => NoEffect(why::CLIENT);
-        "useTLS": Boolean => Fixed("false") => Only(why::TLS);
-        "socksProxyConfig": Text => Fixed("{}") => NoEffect(why::CLIENT);
-        "disableCallbackExecutor": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "disableNettyWorkerGroup": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "maxReconnectIntervalTimeSeconds": Integer => Fixed("60") => NoEffect(why::CLIENT);
-        "enableReconnectForGoAway": Boolean => Fixed("true") => NoEffect(why::CLIENT);
-    }
-}
+/// `NettyClientConfig`
+pub(super) const CLIENT: &[Key] = &[
+    number("clientWorkerThreads", 4, ANY, NoEffect(ONE_LOOP)),
+    of("clientCallbackExecutorThreads", Kind::Whole(COUNT), Standard::Processors(|n| n), NoEffect(ONE_LOOP)),
+    number("clientOnewaySemaphoreValue", 65535, ANY, NoEffect(ONE_LOOP)),
+    number("clientAsyncSemaphoreValue", 65535, ANY, NoEffect(ONE_LOOP)),
+    number("connectTimeoutMillis", 3000, POSITIVE, Used),
+    number("channelNotActiveInterval", 60000, ANY, NoEffect(SOCKETS)),
+    flag("isScanAvailableNameSrv", true, NoEffect(SOCKETS)),
+    number("clientChannelMaxIdleTimeSeconds", 120, ANY, NoEffect(SOCKETS)),
+    number("clientSocketSndBufSize", 0, ANY, NoEffect(SOCKETS)),
+    number("clientSocketRcvBufSize", 0, ANY, NoEffect(SOCKETS)),
+    flag("clientPooledByteBufAllocatorEnable", false, NoEffect(SOCKETS)),
+    flag("clientCloseSocketIfTimeout", true, NoEffect(SOCKETS)),
+    flag("useTLS", false, OnlyDefault(ENCRYPTION)),
+    text("socksProxyConfig", "{}", NoEffect(SOCKETS)),
+    flag("disableCallbackExecutor", false, NoEffect(ONE_LOOP)),
+    flag("disableNettyWorkerGroup", false, NoEffect(ONE_LOOP)),
+    number("maxReconnectIntervalTimeSeconds", 60, ANY, NoEffect(SOCKETS)),
+    flag("enableReconnectForGoAway", true, NoEffect(SOCKETS)),
+];

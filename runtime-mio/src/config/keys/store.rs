@@ -1,232 +1,235 @@
-//! Keys of the store.
+//! Keys of `broker.conf` that Java keeps in `MessageStoreConfig`.
 
-use super::{BROKER_ROLES, Default::*, FLUSH_DISK_TYPES, Kind::*, Status::*, keys, why};
+use crate::config::{
+    key::{
+        ANY, COUNT, Key, Kind, PORT, POSITIVE, Standard,
+        Status::{NoEffect, NotYet, OnlyDefault, Used},
+        choice, flag, number, of, text,
+    },
+    reason::{
+        BATCH_QUEUES, COLD, COMPACTION, CONTROLLER, EXPIRY, INDEX, LIGHT_QUEUES, MAPPING, ONE_LOOP, ONE_WRITER, OPTION, READ_ONLY_PATHS,
+        RECOVERY, REPLICATION, ROCKSDB, SQL, STATISTICS, TIMER, TRANSACTIONS,
+    },
+};
 
-keys! {
-    /// `MessageStoreConfig`.
-    STORE of MessageStoreConfig {
-        "storePathRootDir": Text => Of(|host| host.in_home("store")) => Used;
-        "storePathCommitLog": Text => Fixed("") => Used;
-        "storePathDLedgerCommitLog": Text => Fixed("") => NoEffect(why::NO_DLEDGER);
-        "storePathEpochFile": Text => Fixed("") => NotYet(why::NO_CONTROLLER);
-        "storePathBrokerIdentity": Text => Fixed("") => NotYet(why::NO_CONTROLLER);
-        "readOnlyCommitLogStorePaths": Text => Fixed("") => NotYet(why::READONLY);
-        "mappedFileSizeCommitLog": Integer => Fixed("1073741824") => Used;
-        "compactionMappedFileSize": Integer => Fixed("104857600") => NotYet(why::COMPACTION);
-        "compactionCqMappedFileSize": Integer => Fixed("10485760") => NotYet(why::COMPACTION);
-        "compactionScheduleInternal": Integer => Fixed("900000") => NotYet(why::COMPACTION);
-        "maxOffsetMapSize": Integer => Fixed("104857600") => NotYet(why::COMPACTION);
-        "compactionThreadNum": Integer => Fixed("6") => NoEffect(why::THREADS);
-        "enableCompaction": Boolean => Fixed("true") => NotYet(why::COMPACTION);
-        "mappedFileSizeTimerLog": Integer => Fixed("104857600") => NotYet(why::TIMER);
-        "timerPrecisionMs": Integer => Fixed("1000") => NotYet(why::TIMER);
-        "timerRollWindowSlot": Integer => Fixed("172800") => NotYet(why::TIMER);
-        "timerFlushIntervalMs": Integer => Fixed("1000") => NotYet(why::TIMER);
-        "timerGetMessageThreadNum": Integer => Fixed("3") => NoEffect(why::THREADS);
-        "timerPutMessageThreadNum": Integer => Fixed("3") => NoEffect(why::THREADS);
-        "timerEnableDisruptor": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerEnableCheckMetrics": Boolean => Fixed("true") => NotYet(why::TIMER);
-        "timerInterceptDelayLevel": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerMaxDelaySec": Integer => Fixed("259200") => NotYet(why::TIMER);
-        "timerWheelEnable": Boolean => Fixed("true") => NotYet(why::TIMER);
-        "disappearTimeAfterStart": Integer => Fixed("-1") => NotYet(why::TIMER);
-        "timerStopEnqueue": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerCheckMetricsWhen": Text => Fixed("05") => NotYet(why::TIMER);
-        "timerSkipUnknownError": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerWarmEnable": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerStopDequeue": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerEnableRetryUntilSuccess": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerCongestNumEachSlot": Integer => Fixed("2147483647") => NotYet(why::TIMER);
-        "timerMetricSmallThreshold": Integer => Fixed("1000000") => NotYet(why::TIMER);
-        "timerProgressLogIntervalMs": Integer => Fixed("10000") => NotYet(why::TIMER);
-        "storeType": Text => Fixed("default") => Only(why::NO_ROCKSDB);
-        "mappedFileSizeConsumeQueue": Integer => Fixed("6000000") => Used;
-        "enableConsumeQueueExt": Boolean => Fixed("false") => NotYet(why::SQL);
-        "mappedFileSizeConsumeQueueExt": Integer => Fixed("50331648") => NotYet(why::SQL);
-        "mapperFileSizeBatchConsumeQueue": Integer => Fixed("13800000") => NotYet(why::BCQ);
-        "bitMapLengthConsumeQueueExt": Integer => Fixed("64") => NotYet(why::SQL);
-        "flushIntervalCommitLog": Integer => Fixed("500") => Used;
-        "commitIntervalCommitLog": Integer => Fixed("200") => NoEffect(why::FILES);
-        "maxRecoveryCommitlogFiles": Integer => Fixed("30") => NoEffect(why::RECOVERY);
-        "diskSpaceWarningLevelRatio": Integer => Fixed("90") => NotYet(why::EXPIRY);
-        "diskSpaceCleanForciblyRatio": Integer => Fixed("85") => NotYet(why::EXPIRY);
-        "useReentrantLockWhenPutMessage": Boolean => Fixed("true") => NoEffect(why::THREADS);
-        "flushCommitLogTimed": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "flushIntervalConsumeQueue": Integer => Fixed("1000") => Used;
-        "cleanResourceInterval": Integer => Fixed("10000") => NotYet(why::EXPIRY);
-        "deleteCommitLogFilesInterval": Integer => Fixed("100") => NotYet(why::EXPIRY);
-        "deleteConsumeQueueFilesInterval": Integer => Fixed("100") => NotYet(why::EXPIRY);
-        "destroyMapedFileIntervalForcibly": Integer => Fixed("120000") => NotYet(why::EXPIRY);
-        "redeleteHangedFileInterval": Integer => Fixed("120000") => NotYet(why::EXPIRY);
-        "deleteWhen": Text => Fixed("04") => NotYet(why::EXPIRY);
-        "diskMaxUsedSpaceRatio": Integer => Fixed("75") => NotYet(why::EXPIRY);
-        "fileReservedTime": Integer => Fixed("72") => NotYet(why::EXPIRY);
-        "deleteFileBatchMax": Integer => Fixed("10") => NotYet(why::EXPIRY);
-        "putMsgIndexHightWater": Integer => Fixed("600000") => NoEffect(why::NO_QUEUE);
-        "maxMessageSize": Integer => Fixed("4194304") => Used;
-        "maxFilterMessageSize": Integer => Fixed("16000") => Used;
-        "checkCRCOnRecover": Boolean => Fixed("true") => NoEffect(why::RECOVERY);
-        "flushCommitLogLeastPages": Integer => Fixed("4") => Used;
-        "commitCommitLogLeastPages": Integer => Fixed("4") => NoEffect(why::FILES);
-        "flushLeastPagesWhenWarmMapedFile": Integer => Fixed("4096") => NoEffect(why::FILES);
-        "flushConsumeQueueLeastPages": Integer => Fixed("2") => NoEffect(why::TABLES);
-        "flushCommitLogThoroughInterval": Integer => Fixed("10000") => Used;
-        "commitCommitLogThoroughInterval": Integer => Fixed("200") => NoEffect(why::FILES);
-        "flushConsumeQueueThoroughInterval": Integer => Fixed("60000") => NoEffect(why::TABLES);
-        "maxTransferBytesOnMessageInMemory": Integer => Fixed("262144") => Used;
-        "maxTransferCountOnMessageInMemory": Integer => Fixed("32") => Used;
-        "maxTransferBytesOnMessageInDisk": Integer => Fixed("65536") => Used;
-        "maxTransferCountOnMessageInDisk": Integer => Fixed("8") => Used;
-        "accessMessageInMemoryMaxRatio": Integer => Fixed("40") => Used;
-        "messageIndexEnable": Boolean => Fixed("true") => NotYet(why::INDEX);
-        "maxHashSlotNum": Integer => Fixed("5000000") => NotYet(why::INDEX);
-        "maxIndexNum": Integer => Fixed("20000000") => NotYet(why::INDEX);
-        "maxMsgsNumBatch": Integer => Fixed("64") => NotYet(why::BCQ);
-        "messageIndexSafe": Boolean => Fixed("false") => NotYet(why::INDEX);
-        "haListenPort": Integer => Fixed("10912") => Used;
-        "haSendHeartbeatInterval": Integer => Fixed("5000") => NotYet(why::REPLICATION);
-        "haHousekeepingInterval": Integer => Fixed("20000") => NotYet(why::REPLICATION);
-        "haTransferBatchSize": Integer => Fixed("32768") => NotYet(why::REPLICATION);
-        "haMasterAddress": Text => Fixed("") => NotYet(why::REPLICATION);
-        "haMaxGapNotInSync": Integer => Fixed("268435456") => NotYet(why::REPLICATION);
-        "brokerRole": OneOf(BROKER_ROLES) => Fixed("ASYNC_MASTER") => Used;
-        "flushDiskType": OneOf(FLUSH_DISK_TYPES) => Fixed("ASYNC_FLUSH") => Used;
-        "syncFlushTimeout": Integer => Fixed("5000") => Used;
-        "putMessageTimeout": Integer => Fixed("8000") => NoEffect(why::NO_QUEUE);
-        "slaveTimeout": Integer => Fixed("3000") => NotYet(why::REPLICATION);
-        "messageDelayLevel": Text => Fixed("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h") => Used;
-        "flushDelayOffsetInterval": Integer => Fixed("10000") => Used;
-        "cleanFileForciblyEnable": Boolean => Fixed("true") => NotYet(why::EXPIRY);
-        "warmMapedFileEnable": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "offsetCheckInSlave": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "debugLockEnable": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "duplicationEnable": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "diskFallRecorded": Boolean => Fixed("true") => NotYet(why::EXPIRY);
-        "osPageCacheBusyTimeOutMills": Integer => Fixed("1000") => NoEffect(why::NO_QUEUE);
-        "defaultQueryMaxNum": Integer => Fixed("32") => NotYet(why::INDEX);
-        "transientStorePoolEnable": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "transientStorePoolSize": Integer => Fixed("5") => NoEffect(why::THREADS);
-        "fastFailIfNoBufferInStorePool": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "writeWithoutMmap": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "enableDLegerCommitLog": Boolean => Fixed("false") => Only(why::NO_DLEDGER);
-        "dLegerGroup": Text => Fixed("") => NoEffect(why::NO_DLEDGER);
-        "dLegerPeers": Text => Fixed("") => NoEffect(why::NO_DLEDGER);
-        "dLegerSelfId": Text => Fixed("") => NoEffect(why::NO_DLEDGER);
-        "preferredLeaderId": Text => Fixed("") => NoEffect(why::NO_DLEDGER);
-        "enableBatchPush": Boolean => Fixed("false") => NoEffect(why::TABLES);
-        "enableScheduleMessageStats": Boolean => Fixed("true") => NoEffect(why::SCHEDULE);
-        "enableLmq": Boolean => Fixed("false") => NotYet(why::LITE);
-        "enableMultiDispatch": Boolean => Fixed("false") => NotYet(why::LITE);
-        "maxLmqConsumeQueueNum": Integer => Fixed("20000") => NotYet(why::LITE);
-        "enableScheduleAsyncDeliver": Boolean => Fixed("false") => NoEffect(why::SCHEDULE);
-        "scheduleAsyncDeliverMaxPendingLimit": Integer => Fixed("2000") => NoEffect(why::SCHEDULE);
-        "scheduleAsyncDeliverMaxResendNum2Blocked": Integer => Fixed("3") => NoEffect(why::SCHEDULE);
-        "maxBatchDeleteFilesNum": Integer => Fixed("50") => NotYet(why::EXPIRY);
-        "dispatchCqThreads": Integer => Fixed("10") => NoEffect(why::THREADS);
-        "dispatchCqCacheNum": Integer => Fixed("4096") => NoEffect(why::THREADS);
-        "enableAsyncReput": Boolean => Fixed("true") => NoEffect(why::THREADS);
-        "recheckReputOffsetFromCq": Boolean => Fixed("false") => NoEffect(why::RECOVERY);
-        "maxTopicLength": Integer => Fixed("127") => NoEffect(why::TOPICLEN);
-        "autoMessageVersionOnTopicLen": Boolean => Fixed("true") => NoEffect(why::TOPICLEN);
-        "enableRunningFlagsInFlush": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "enabledAppendPropCRC": Boolean => Fixed("false") => NotYet(why::PROPCRC);
-        "forceVerifyPropCRC": Boolean => Fixed("false") => NotYet(why::PROPCRC);
-        "travelCqFileNumWhenGetMessage": Integer => Fixed("1") => NoEffect(why::FILES);
-        "correctLogicMinOffsetSleepInterval": Integer => Fixed("1") => NotYet(why::EXPIRY);
-        "correctLogicMinOffsetForceInterval": Integer => Fixed("300000") => NotYet(why::EXPIRY);
-        "mappedFileSwapEnable": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "commitLogForceSwapMapInterval": Integer => Fixed("43200000") => NoEffect(why::FILES);
-        "commitLogSwapMapInterval": Integer => Fixed("3600000") => NoEffect(why::FILES);
-        "commitLogSwapMapReserveFileNum": Integer => Fixed("100") => NoEffect(why::FILES);
-        "logicQueueForceSwapMapInterval": Integer => Fixed("43200000") => NoEffect(why::FILES);
-        "logicQueueSwapMapInterval": Integer => Fixed("3600000") => NoEffect(why::FILES);
-        "cleanSwapedMapInterval": Integer => Fixed("300000") => NoEffect(why::FILES);
-        "logicQueueSwapMapReserveFileNum": Integer => Fixed("20") => NoEffect(why::FILES);
-        "searchBcqByCacheEnable": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "dispatchFromSenderThread": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "wakeCommitWhenPutMessage": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "wakeFlushWhenPutMessage": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "enableCleanExpiredOffset": Boolean => Fixed("false") => NotYet(why::EXPIRY);
-        "maxAsyncPutMessageRequests": Integer => Fixed("5000") => NoEffect(why::THREADS);
-        "pullBatchMaxMessageCount": Integer => Fixed("160") => NotYet(why::BCQ);
-        "totalReplicas": Integer => Fixed("1") => NotYet(why::REPLICATION);
-        "inSyncReplicas": Integer => Fixed("1") => NotYet(why::REPLICATION);
-        "minInSyncReplicas": Integer => Fixed("1") => NotYet(why::REPLICATION);
-        "allAckInSyncStateSet": Boolean => Fixed("false") => NotYet(why::NO_CONTROLLER);
-        "enableAutoInSyncReplicas": Boolean => Fixed("false") => NotYet(why::NO_CONTROLLER);
-        "haFlowControlEnable": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "maxHaTransferByteInSecond": Integer => Fixed("104857600") => NotYet(why::REPLICATION);
-        "haMaxTimeSlaveNotCatchup": Integer => Fixed("15000") => NotYet(why::REPLICATION);
-        "syncMasterFlushOffsetWhenStartup": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "maxChecksumRange": Integer => Fixed("1073741824") => NotYet(why::NO_CONTROLLER);
-        "replicasPerDiskPartition": Integer => Fixed("1") => NotYet(why::REPLICATION);
-        "logicalDiskSpaceCleanForciblyThreshold": Decimal => Fixed("0.8") => NotYet(why::EXPIRY);
-        "maxSlaveResendLength": Integer => Fixed("268435456") => NotYet(why::REPLICATION);
-        "syncFromLastFile": Boolean => Fixed("false") => NotYet(why::REPLICATION);
-        "asyncLearner": Boolean => Fixed("false") => NotYet(why::NO_CONTROLLER);
-        "maxConsumeQueueScan": Integer => Fixed("20000") => NoEffect(why::FILES);
-        "sampleCountThreshold": Integer => Fixed("5000") => NoEffect(why::COLD);
-        "coldDataFlowControlEnable": Boolean => Fixed("false") => NoEffect(why::COLD);
-        "coldDataScanEnable": Boolean => Fixed("false") => NoEffect(why::COLD);
-        "dataReadAheadEnable": Boolean => Fixed("true") => NoEffect(why::COLD);
-        "timerColdDataCheckIntervalMs": Integer => Fixed("60000") => NoEffect(why::COLD);
-        "sampleSteps": Integer => Fixed("32") => NoEffect(why::COLD);
-        "accessMessageInMemoryHotRatio": Integer => Fixed("26") => NoEffect(why::COLD);
-        "enableBuildConsumeQueueConcurrently": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "batchDispatchRequestThreadPoolNums": Integer => Fixed("16") => NoEffect(why::THREADS);
-        "cleanRocksDBDirtyCQIntervalMin": Integer => Fixed("60") => NoEffect(why::NO_ROCKSDB);
-        "statRocksDBCQIntervalSec": Integer => Fixed("10") => NoEffect(why::NO_ROCKSDB);
-        "memTableFlushIntervalMs": Integer => Fixed("3600000") => NoEffect(why::NO_ROCKSDB);
-        "realTimePersistRocksDBConfig": Boolean => Fixed("true") => NoEffect(why::NO_ROCKSDB);
-        "enableRocksDBLog": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-        "topicQueueLockNum": Integer => Fixed("32") => NoEffect(why::THREADS);
-        "readUnCommitted": Boolean => Fixed("false") => NoEffect(why::FILES);
-        "putConsumeQueueDataByFileChannel": Boolean => Fixed("true") => NoEffect(why::FILES);
-        "rocksdbCQDoubleWriteEnable": Boolean => Fixed("false") => Only(why::NO_ROCKSDB);
-        "combineCQLoadingCQTypes": Text => Fixed("default;defaultRocksDB") => NoEffect(why::NO_ROCKSDB);
-        "combineCQPreferCQType": Text => Fixed("default") => NoEffect(why::NO_ROCKSDB);
-        "combineAssignOffsetCQType": Text => Fixed("default") => NoEffect(why::NO_ROCKSDB);
-        "combineCQEnableCheckSelf": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-        "combineCQMaxExtraSearchCommitLogFiles": Integer => Fixed("3") => NoEffect(why::NO_ROCKSDB);
-        "bottomMostCompressionTypeForConsumeQueueStore": Text => Fixed("zstd") => NoEffect(why::NO_ROCKSDB);
-        "rocksdbCompressionType": Text => Fixed("lz4") => NoEffect(why::NO_ROCKSDB);
-        "rocksdbFlushWalFrequency": Integer => Fixed("1024") => NoEffect(why::NO_ROCKSDB);
-        "rocksdbWalFileRollingThreshold": Integer => Fixed("1073741824") => NoEffect(why::NO_ROCKSDB);
-        "enableAcceleratedRecovery": Boolean => Fixed("false") => NoEffect(why::RECOVERY);
-        "spinLockCollisionRetreatOptimalDegree": Integer => Fixed("1000") => NoEffect(why::THREADS);
-        "useABSLock": Boolean => Fixed("false") => NoEffect(why::THREADS);
-        "enableLogConsumeQueueRepeatedlyBuildWhenRecover": Boolean => Fixed("false") => NoEffect(why::RECOVERY);
-        "appendTopicForTimerDeleteKey": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "checkCommitLogOffsetOnRecover": Boolean => Fixed("false") => NoEffect(why::RECOVERY);
-        "combineCQUseRocksdbForLmq": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-        "commitLogRecoverMaxNum": Integer => Fixed("10") => NoEffect(why::RECOVERY);
-        "enableLmqQuota": Boolean => Fixed("false") => NotYet(why::LITE);
-        "indexFileReadEnable": Boolean => Fixed("true") => NotYet(why::INDEX);
-        "indexFileWriteEnable": Boolean => Fixed("true") => NotYet(why::INDEX);
-        "indexRocksDBEnable": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-        "iteratorWhenUseRocksdbConsumeQueue": Boolean => Fixed("true") => NoEffect(why::NO_ROCKSDB);
-        "maxRocksDBIndexQueryDays": Integer => Fixed("7") => NoEffect(why::NO_ROCKSDB);
-        "sharedByteBufferNum": Integer => Fixed("16") => NoEffect(why::FILES);
-        "timerRecallToTimeWheelEnable": Boolean => Fixed("true") => NotYet(why::TIMER);
-        "timerRecallToTimelineEnable": Boolean => Fixed("true") => NotYet(why::TIMER);
-        "timerReputServiceCorePoolSize": Integer => Fixed("6") => NoEffect(why::THREADS);
-        "timerReputServiceMaxPoolSize": Integer => Fixed("6") => NoEffect(why::THREADS);
-        "timerReputServiceQueueCapacity": Integer => Fixed("10000") => NoEffect(why::THREADS);
-        "timerRocksDBEnable": Boolean => Fixed("false") => Only(why::NO_ROCKSDB);
-        "timerRocksDBPrecisionMs": Integer => Fixed("1000") => NoEffect(why::NO_ROCKSDB);
-        "timerRocksDBRollIntervalHours": Integer => Fixed("1") => NoEffect(why::NO_ROCKSDB);
-        "timerRocksDBRollMaxTps": Decimal => Fixed("8000.0") => NoEffect(why::NO_ROCKSDB);
-        "timerRocksDBRollRangeHours": Integer => Fixed("2") => NoEffect(why::NO_ROCKSDB);
-        "timerRocksDBStopScan": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-        "timerRocksDBTimeExpiredMaxTps": Decimal => Fixed("200000.0") => NoEffect(why::NO_ROCKSDB);
-        "timerWheelSnapshotFlush": Boolean => Fixed("false") => NotYet(why::TIMER);
-        "timerWheelSnapshotIntervalMs": Integer => Fixed("10000") => NotYet(why::TIMER);
-        "transRocksDBEnable": Boolean => Fixed("false") => Only(why::NO_ROCKSDB);
-        "transWriteOriginTransHalfEnable": Boolean => Fixed("true") => NotYet(why::TRANSACTION);
-        "transactionCheckRocksdbCoreThreads": Integer => Fixed("2") => NoEffect(why::NO_ROCKSDB);
-        "transactionCheckRocksdbMaxThreads": Integer => Fixed("5") => NoEffect(why::NO_ROCKSDB);
-        "transactionCheckRocksdbQueueCapacity": Integer => Fixed("2000") => NoEffect(why::NO_ROCKSDB);
-        "useSeparateStorePathForRocksdbCQ": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-        "useSingleRocksDBForAllConfigs": Boolean => Fixed("false") => NoEffect(why::NO_ROCKSDB);
-    }
-}
+/// `MessageStoreConfig`
+pub(super) const STORE: &[Key] = &[
+    of("storePathRootDir", Kind::Path, Standard::Home("store"), Used),
+    of("storePathCommitLog", Kind::Path, Standard::CommitLog, Used),
+    of("storePathDLedgerCommitLog", Kind::Text, Standard::Unset, NotYet(CONTROLLER)),
+    of("storePathEpochFile", Kind::Text, Standard::Unset, NotYet(REPLICATION)),
+    of("storePathBrokerIdentity", Kind::Text, Standard::Unset, NotYet(REPLICATION)),
+    of("readOnlyCommitLogStorePaths", Kind::Text, Standard::Unset, OnlyDefault(READ_ONLY_PATHS)),
+    number("mappedFileSizeCommitLog", 1073741824, 4096..=i32::MAX as i64, Used),
+    number("compactionMappedFileSize", 104857600, ANY, NotYet(COMPACTION)),
+    number("compactionCqMappedFileSize", 10485760, ANY, NotYet(COMPACTION)),
+    number("compactionScheduleInternal", 900000, ANY, NotYet(COMPACTION)),
+    number("maxOffsetMapSize", 104857600, ANY, NotYet(COMPACTION)),
+    number("compactionThreadNum", 6, ANY, NotYet(COMPACTION)),
+    flag("enableCompaction", true, NotYet(COMPACTION)),
+    number("mappedFileSizeTimerLog", 104857600, ANY, NotYet(TIMER)),
+    number("timerPrecisionMs", 1000, ANY, NotYet(TIMER)),
+    number("timerRollWindowSlot", 172800, ANY, NotYet(TIMER)),
+    number("timerFlushIntervalMs", 1000, ANY, NotYet(TIMER)),
+    number("timerGetMessageThreadNum", 3, ANY, NotYet(TIMER)),
+    number("timerPutMessageThreadNum", 3, ANY, NotYet(TIMER)),
+    flag("timerEnableDisruptor", false, NotYet(TIMER)),
+    flag("timerEnableCheckMetrics", true, NotYet(TIMER)),
+    flag("timerInterceptDelayLevel", false, NotYet(TIMER)),
+    number("timerMaxDelaySec", 259200, ANY, NotYet(TIMER)),
+    flag("timerWheelEnable", true, NotYet(TIMER)),
+    number("disappearTimeAfterStart", -1, ANY, NotYet(TIMER)),
+    flag("timerStopEnqueue", false, NotYet(TIMER)),
+    text("timerCheckMetricsWhen", "05", NotYet(TIMER)),
+    flag("timerSkipUnknownError", false, NotYet(TIMER)),
+    flag("timerWarmEnable", false, NotYet(TIMER)),
+    flag("timerStopDequeue", false, NotYet(TIMER)),
+    flag("timerEnableRetryUntilSuccess", false, NotYet(TIMER)),
+    number("timerCongestNumEachSlot", 2147483647, ANY, NotYet(TIMER)),
+    number("timerMetricSmallThreshold", 1000000, ANY, NotYet(TIMER)),
+    number("timerProgressLogIntervalMs", 10000, ANY, NotYet(TIMER)),
+    choice("storeType", &["default", "defaultRocksDB"], OnlyDefault(ROCKSDB)),
+    of("mappedFileSizeConsumeQueue", Kind::Multiple(20, 20..=1 << 30), Standard::Is("6000000"), Used),
+    flag("enableConsumeQueueExt", false, NotYet(SQL)),
+    number("mappedFileSizeConsumeQueueExt", 50331648, ANY, NotYet(SQL)),
+    number("mapperFileSizeBatchConsumeQueue", 13800000, ANY, NotYet(BATCH_QUEUES)),
+    number("bitMapLengthConsumeQueueExt", 64, ANY, NotYet(SQL)),
+    number("flushIntervalCommitLog", 500, POSITIVE, Used),
+    number("commitIntervalCommitLog", 200, ANY, NoEffect(MAPPING)),
+    number("maxRecoveryCommitlogFiles", 30, ANY, NoEffect(RECOVERY)),
+    number("diskSpaceWarningLevelRatio", 90, ANY, NotYet(EXPIRY)),
+    number("diskSpaceCleanForciblyRatio", 85, ANY, NotYet(EXPIRY)),
+    flag("useReentrantLockWhenPutMessage", true, NoEffect(ONE_WRITER)),
+    flag("flushCommitLogTimed", true, NoEffect(MAPPING)),
+    number("flushIntervalConsumeQueue", 1000, POSITIVE, Used),
+    number("cleanResourceInterval", 10000, ANY, NotYet(EXPIRY)),
+    number("deleteCommitLogFilesInterval", 100, ANY, NotYet(EXPIRY)),
+    number("deleteConsumeQueueFilesInterval", 100, ANY, NotYet(EXPIRY)),
+    number("destroyMapedFileIntervalForcibly", 120000, ANY, NotYet(EXPIRY)),
+    number("redeleteHangedFileInterval", 120000, ANY, NotYet(EXPIRY)),
+    text("deleteWhen", "04", NotYet(EXPIRY)),
+    number("diskMaxUsedSpaceRatio", 75, ANY, NotYet(EXPIRY)),
+    number("fileReservedTime", 72, ANY, NotYet(EXPIRY)),
+    number("deleteFileBatchMax", 10, ANY, NotYet(EXPIRY)),
+    number("putMsgIndexHightWater", 600000, ANY, NotYet(INDEX)),
+    number("maxMessageSize", 4194304, 1..=256 << 20, Used),
+    number("maxFilterMessageSize", 16000, POSITIVE, Used),
+    flag("checkCRCOnRecover", true, NoEffect(RECOVERY)),
+    number("flushCommitLogLeastPages", 4, COUNT, Used),
+    number("commitCommitLogLeastPages", 4, ANY, NoEffect(MAPPING)),
+    number("flushLeastPagesWhenWarmMapedFile", 4096, ANY, NoEffect(MAPPING)),
+    number("flushConsumeQueueLeastPages", 2, ANY, NotYet(OPTION)),
+    number("flushCommitLogThoroughInterval", 10000, COUNT, Used),
+    number("commitCommitLogThoroughInterval", 200, ANY, NoEffect(MAPPING)),
+    number("flushConsumeQueueThoroughInterval", 60000, ANY, NotYet(OPTION)),
+    number("maxTransferBytesOnMessageInMemory", 262144, POSITIVE, Used),
+    number("maxTransferCountOnMessageInMemory", 32, POSITIVE, Used),
+    number("maxTransferBytesOnMessageInDisk", 65536, POSITIVE, Used),
+    number("maxTransferCountOnMessageInDisk", 8, POSITIVE, Used),
+    number("accessMessageInMemoryMaxRatio", 40, 0..=100, Used),
+    flag("messageIndexEnable", true, NotYet(INDEX)),
+    number("maxHashSlotNum", 5000000, ANY, NotYet(INDEX)),
+    number("maxIndexNum", 20000000, ANY, NotYet(INDEX)),
+    number("maxMsgsNumBatch", 64, ANY, NotYet(OPTION)),
+    flag("messageIndexSafe", false, NotYet(INDEX)),
+    of("haListenPort", Kind::Whole(PORT), Standard::HaPort, Used),
+    number("haSendHeartbeatInterval", 5000, ANY, NotYet(REPLICATION)),
+    number("haHousekeepingInterval", 20000, ANY, NotYet(REPLICATION)),
+    number("haTransferBatchSize", 32768, ANY, NotYet(REPLICATION)),
+    of("haMasterAddress", Kind::Text, Standard::Unset, NotYet(REPLICATION)),
+    number("haMaxGapNotInSync", 268435456, ANY, NotYet(REPLICATION)),
+    choice("brokerRole", &["ASYNC_MASTER", "SYNC_MASTER", "SLAVE"], OnlyDefault(REPLICATION)),
+    choice("flushDiskType", &["ASYNC_FLUSH", "SYNC_FLUSH"], Used),
+    number("syncFlushTimeout", 5000, POSITIVE, Used),
+    number("putMessageTimeout", 8000, ANY, NoEffect(ONE_LOOP)),
+    number("slaveTimeout", 3000, ANY, NotYet(REPLICATION)),
+    of("messageDelayLevel", Kind::DelayLevels, Standard::Is("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"), Used),
+    number("flushDelayOffsetInterval", 10000, POSITIVE, Used),
+    flag("cleanFileForciblyEnable", true, NotYet(EXPIRY)),
+    flag("warmMapedFileEnable", false, NoEffect(MAPPING)),
+    flag("offsetCheckInSlave", false, NotYet(REPLICATION)),
+    flag("debugLockEnable", false, NoEffect(ONE_WRITER)),
+    flag("duplicationEnable", false, NotYet(REPLICATION)),
+    flag("diskFallRecorded", true, NotYet(REPLICATION)),
+    number("osPageCacheBusyTimeOutMills", 1000, ANY, NoEffect(ONE_LOOP)),
+    number("defaultQueryMaxNum", 32, ANY, NotYet(INDEX)),
+    flag("transientStorePoolEnable", false, NoEffect(MAPPING)),
+    number("transientStorePoolSize", 5, ANY, NoEffect(MAPPING)),
+    flag("fastFailIfNoBufferInStorePool", false, NoEffect(MAPPING)),
+    flag("writeWithoutMmap", false, NoEffect(MAPPING)),
+    flag("enableDLegerCommitLog", false, OnlyDefault(CONTROLLER)),
+    of("dLegerGroup", Kind::Text, Standard::Unset, NotYet(CONTROLLER)),
+    of("dLegerPeers", Kind::Text, Standard::Unset, NotYet(CONTROLLER)),
+    of("dLegerSelfId", Kind::Text, Standard::Unset, NotYet(CONTROLLER)),
+    of("preferredLeaderId", Kind::Text, Standard::Unset, NotYet(CONTROLLER)),
+    flag("enableBatchPush", false, NotYet(BATCH_QUEUES)),
+    flag("enableScheduleMessageStats", true, NoEffect(STATISTICS)),
+    flag("enableLmq", false, NotYet(LIGHT_QUEUES)),
+    flag("enableMultiDispatch", false, NotYet(LIGHT_QUEUES)),
+    number("maxLmqConsumeQueueNum", 20000, ANY, NotYet(LIGHT_QUEUES)),
+    flag("enableScheduleAsyncDeliver", false, NoEffect(ONE_LOOP)),
+    number("scheduleAsyncDeliverMaxPendingLimit", 2000, ANY, NoEffect(ONE_LOOP)),
+    number("scheduleAsyncDeliverMaxResendNum2Blocked", 3, ANY, NoEffect(ONE_LOOP)),
+    number("maxBatchDeleteFilesNum", 50, ANY, NotYet(EXPIRY)),
+    number("dispatchCqThreads", 10, ANY, NoEffect(ONE_LOOP)),
+    number("dispatchCqCacheNum", 4096, ANY, NoEffect(ONE_LOOP)),
+    flag("enableAsyncReput", true, NoEffect(ONE_LOOP)),
+    flag("recheckReputOffsetFromCq", false, NoEffect(RECOVERY)),
+    number("maxTopicLength", 127, ANY, NotYet(OPTION)),
+    flag("autoMessageVersionOnTopicLen", true, NotYet(OPTION)),
+    flag("enableRunningFlagsInFlush", false, NoEffect(RECOVERY)),
+    flag("enabledAppendPropCRC", false, NotYet(OPTION)),
+    flag("forceVerifyPropCRC", false, NotYet(OPTION)),
+    number("travelCqFileNumWhenGetMessage", 1, ANY, NotYet(OPTION)),
+    number("correctLogicMinOffsetSleepInterval", 1, ANY, NotYet(OPTION)),
+    number("correctLogicMinOffsetForceInterval", 300000, ANY, NotYet(OPTION)),
+    flag("mappedFileSwapEnable", true, NoEffect(MAPPING)),
+    number("commitLogForceSwapMapInterval", 43200000, ANY, NoEffect(MAPPING)),
+    number("commitLogSwapMapInterval", 3600000, ANY, NoEffect(MAPPING)),
+    number("commitLogSwapMapReserveFileNum", 100, ANY, NoEffect(MAPPING)),
+    number("logicQueueForceSwapMapInterval", 43200000, ANY, NoEffect(MAPPING)),
+    number("logicQueueSwapMapInterval", 3600000, ANY, NoEffect(MAPPING)),
+    number("cleanSwapedMapInterval", 300000, ANY, NoEffect(MAPPING)),
+    number("logicQueueSwapMapReserveFileNum", 20, ANY, NoEffect(MAPPING)),
+    flag("searchBcqByCacheEnable", true, NotYet(BATCH_QUEUES)),
+    flag("dispatchFromSenderThread", false, NoEffect(ONE_LOOP)),
+    flag("wakeCommitWhenPutMessage", true, NoEffect(MAPPING)),
+    flag("wakeFlushWhenPutMessage", false, NoEffect(MAPPING)),
+    flag("enableCleanExpiredOffset", false, NotYet(EXPIRY)),
+    number("maxAsyncPutMessageRequests", 5000, ANY, NoEffect(ONE_LOOP)),
+    number("pullBatchMaxMessageCount", 160, ANY, NotYet(OPTION)),
+    number("totalReplicas", 1, ANY, NotYet(REPLICATION)),
+    number("inSyncReplicas", 1, ANY, NotYet(REPLICATION)),
+    number("minInSyncReplicas", 1, ANY, NotYet(REPLICATION)),
+    flag("allAckInSyncStateSet", false, NotYet(REPLICATION)),
+    flag("enableAutoInSyncReplicas", false, NotYet(REPLICATION)),
+    flag("haFlowControlEnable", false, NotYet(REPLICATION)),
+    number("maxHaTransferByteInSecond", 104857600, ANY, NotYet(REPLICATION)),
+    number("haMaxTimeSlaveNotCatchup", 15000, ANY, NotYet(REPLICATION)),
+    flag("syncMasterFlushOffsetWhenStartup", false, NotYet(REPLICATION)),
+    number("maxChecksumRange", 1073741824, ANY, NoEffect(RECOVERY)),
+    number("replicasPerDiskPartition", 1, ANY, NotYet(REPLICATION)),
+    of("logicalDiskSpaceCleanForciblyThreshold", Kind::Decimal, Standard::Is("0.8"), NotYet(EXPIRY)),
+    number("maxSlaveResendLength", 268435456, ANY, NotYet(REPLICATION)),
+    flag("syncFromLastFile", false, NotYet(REPLICATION)),
+    flag("asyncLearner", false, NotYet(REPLICATION)),
+    number("maxConsumeQueueScan", 20000, ANY, NotYet(OPTION)),
+    number("sampleCountThreshold", 5000, ANY, NoEffect(STATISTICS)),
+    flag("coldDataFlowControlEnable", false, NotYet(COLD)),
+    flag("coldDataScanEnable", false, NotYet(COLD)),
+    flag("dataReadAheadEnable", true, NotYet(COLD)),
+    number("timerColdDataCheckIntervalMs", 60000, ANY, NotYet(TIMER)),
+    number("sampleSteps", 32, ANY, NoEffect(STATISTICS)),
+    number("accessMessageInMemoryHotRatio", 26, ANY, NotYet(OPTION)),
+    flag("enableBuildConsumeQueueConcurrently", false, NoEffect(ONE_LOOP)),
+    number("batchDispatchRequestThreadPoolNums", 16, ANY, NoEffect(ONE_LOOP)),
+    number("cleanRocksDBDirtyCQIntervalMin", 60, ANY, NotYet(ROCKSDB)),
+    number("statRocksDBCQIntervalSec", 10, ANY, NotYet(ROCKSDB)),
+    number("memTableFlushIntervalMs", 3600000, ANY, NotYet(ROCKSDB)),
+    flag("realTimePersistRocksDBConfig", true, NotYet(ROCKSDB)),
+    flag("enableRocksDBLog", false, NotYet(ROCKSDB)),
+    number("topicQueueLockNum", 32, ANY, NoEffect(ONE_WRITER)),
+    flag("readUnCommitted", false, NoEffect(MAPPING)),
+    flag("putConsumeQueueDataByFileChannel", true, NoEffect(MAPPING)),
+    flag("rocksdbCQDoubleWriteEnable", false, NotYet(ROCKSDB)),
+    text("combineCQLoadingCQTypes", "default;defaultRocksDB", NotYet(ROCKSDB)),
+    text("combineCQPreferCQType", "default", NotYet(ROCKSDB)),
+    text("combineAssignOffsetCQType", "default", NotYet(ROCKSDB)),
+    flag("combineCQEnableCheckSelf", false, NotYet(ROCKSDB)),
+    number("combineCQMaxExtraSearchCommitLogFiles", 3, ANY, NotYet(ROCKSDB)),
+    text("bottomMostCompressionTypeForConsumeQueueStore", "zstd", NotYet(ROCKSDB)),
+    text("rocksdbCompressionType", "lz4", NotYet(ROCKSDB)),
+    number("rocksdbFlushWalFrequency", 1024, ANY, NotYet(ROCKSDB)),
+    number("rocksdbWalFileRollingThreshold", 1073741824, ANY, NotYet(ROCKSDB)),
+    flag("enableAcceleratedRecovery", false, NoEffect(RECOVERY)),
+    number("spinLockCollisionRetreatOptimalDegree", 1000, ANY, NoEffect(ONE_WRITER)),
+    flag("useABSLock", false, NoEffect(ONE_WRITER)),
+    flag("enableLogConsumeQueueRepeatedlyBuildWhenRecover", false, NoEffect(RECOVERY)),
+    flag("appendTopicForTimerDeleteKey", false, NotYet(TIMER)),
+    flag("checkCommitLogOffsetOnRecover", false, NoEffect(RECOVERY)),
+    flag("combineCQUseRocksdbForLmq", false, NotYet(ROCKSDB)),
+    number("commitLogRecoverMaxNum", 10, ANY, NoEffect(RECOVERY)),
+    flag("indexFileReadEnable", true, NotYet(INDEX)),
+    flag("indexFileWriteEnable", true, NotYet(INDEX)),
+    flag("indexRocksDBEnable", false, NotYet(ROCKSDB)),
+    flag("iteratorWhenUseRocksdbConsumeQueue", true, NotYet(ROCKSDB)),
+    number("maxRocksDBIndexQueryDays", 7, ANY, NotYet(ROCKSDB)),
+    number("sharedByteBufferNum", 16, ANY, NoEffect(MAPPING)),
+    flag("timerRecallToTimeWheelEnable", true, NotYet(TIMER)),
+    flag("timerRecallToTimelineEnable", true, NotYet(TIMER)),
+    number("timerReputServiceCorePoolSize", 6, ANY, NotYet(TIMER)),
+    number("timerReputServiceMaxPoolSize", 6, ANY, NotYet(TIMER)),
+    number("timerReputServiceQueueCapacity", 10000, ANY, NotYet(TIMER)),
+    flag("timerRocksDBEnable", false, NotYet(ROCKSDB)),
+    number("timerRocksDBPrecisionMs", 1000, ANY, NotYet(ROCKSDB)),
+    number("timerRocksDBRollIntervalHours", 1, ANY, NotYet(ROCKSDB)),
+    of("timerRocksDBRollMaxTps", Kind::Decimal, Standard::Is("8000.0"), NotYet(ROCKSDB)),
+    number("timerRocksDBRollRangeHours", 2, ANY, NotYet(ROCKSDB)),
+    flag("timerRocksDBStopScan", false, NotYet(ROCKSDB)),
+    of("timerRocksDBTimeExpiredMaxTps", Kind::Decimal, Standard::Is("200000.0"), NotYet(ROCKSDB)),
+    flag("timerWheelSnapshotFlush", false, NotYet(TIMER)),
+    number("timerWheelSnapshotIntervalMs", 10000, ANY, NotYet(TIMER)),
+    flag("transRocksDBEnable", false, NotYet(ROCKSDB)),
+    flag("transWriteOriginTransHalfEnable", true, NotYet(TRANSACTIONS)),
+    flag("useSeparateStorePathForRocksdbCQ", false, NotYet(ROCKSDB)),
+];

@@ -1,0 +1,54 @@
+//! Why a configuration cannot be worked with: one line each, naming file, line and key.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::origin::Origin;
+
+/// Why there is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {why}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// A line is not what a properties file may hold.
+    #[error("{}:{line}: this line is no key=value, or has a broken escape", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A value that its key does not take.
+    #[error("{origin}: {key}={value} is not {expected}")]
+    Value {
+        /// Who set it.
+        origin: Origin,
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// What its key takes.
+        expected: String,
+    },
+    /// A value that would promise what is not served.
+    #[error("{origin}: {key}={value} asks for {promise}, which Petrel does not serve; only {key}={standard} is taken")]
+    Promise {
+        /// Who set it.
+        origin: Origin,
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// What it promises.
+        promise: &'static str,
+        /// The only value that is taken.
+        standard: String,
+    },
+}

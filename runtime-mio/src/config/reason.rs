@@ -1,0 +1,33 @@
+//! Why a key has no effect, or for what it would be needed.
+
+pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
+pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
+pub(super) const ONE_LOOP: &str = "one loop serves all requests as they come: there are no thread pools and no queues between them";
+pub(super) const ONE_WRITER: &str = "the log has one writer: there is no lock to choose";
+pub(super) const RECOVERY: &str = "recovery reads as far back as the checkpoint says and checks what it reads";
+pub(super) const REGISTRATION: &str = "every registration is complete";
+pub(super) const SOCKETS: &str = "sockets and their buffers follow the loop's own limits";
+pub(super) const STATISTICS: &str = "what is counted and logged is not configurable";
+pub(super) const TEST_ENV: &str = "routes are answered from this cluster alone";
+pub(super) const ADDRESS_SERVER: &str = "address servers and DNS look-up of name servers";
+pub(super) const AUTHENTICATION: &str = "authentication and access control";
+pub(super) const BATCH_QUEUES: &str = "batch consume queues";
+pub(super) const COLD: &str = "flow control of cold reads";
+pub(super) const COMPACTION: &str = "compacted topics";
+pub(super) const CONTAINER: &str = "several brokers in one process";
+pub(super) const CONTROLLER: &str = "controllers and DLedger";
+pub(super) const ENCRYPTION: &str = "encrypted connections";
+pub(super) const EXPIRY: &str = "deletion of old files";
+pub(super) const INDEX: &str = "the index of message keys";
+pub(super) const LIGHT_QUEUES: &str = "light queues and lite topics";
+pub(super) const METRICS: &str = "metrics for Prometheus and OpenTelemetry";
+pub(super) const OPTION: &str = "any value but RocketMQ's default";
+pub(super) const PLUG_INS: &str = "the store's plug-ins";
+pub(super) const POP: &str = "POP consumption";
+pub(super) const READ_ONLY_PATHS: &str = "a log in several folders";
+pub(super) const REPLICATION: &str = "replication";
+pub(super) const ROCKSDB: &str = "storage in RocksDB";
+pub(super) const SQL: &str = "SQL92 filters";
+pub(super) const TIERED: &str = "tiered storage";
+pub(super) const TIMER: &str = "messages timed to the second";
+pub(super) const TRANSACTIONS: &str = "transactions";
