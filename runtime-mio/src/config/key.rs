@@ -8,6 +8,8 @@ pub(super) const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 pub(super) const COUNT: RangeInclusive<i64> = 0..=i32::MAX as i64;
 /// Numbers of which there must be one at least.
 pub(super) const POSITIVE: RangeInclusive<i64> = 1..=i32::MAX as i64;
+/// TCP ports to listen on; 0 lets the system choose.
+pub(super) const ANY_PORT: RangeInclusive<i64> = 0..=u16::MAX as i64;
 /// TCP ports.
 pub(super) const PORT: RangeInclusive<i64> = 1..=u16::MAX as i64;
 

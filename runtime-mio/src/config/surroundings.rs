@@ -60,17 +60,6 @@ fn memory() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_has_processors_memory_and_an_address() {
-        let here = Surroundings::detect();
-        assert!(here.processors > 0 && here.memory > 1 << 20 && !here.local_address.is_unspecified(), "{here:?}");
-    }
-}
-
-#[cfg(test)]
 impl Surroundings {
     /// A machine that is the same everywhere.
     pub(super) fn made_up() -> Self {
@@ -82,5 +71,16 @@ impl Surroundings {
             home: PathBuf::from("/home/someone"),
             environment: |_| None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_processors_memory_and_an_address() {
+        let here = Surroundings::detect();
+        assert!(here.processors > 0 && here.memory > 1 << 20 && !here.local_address.is_unspecified(), "{here:?}");
     }
 }

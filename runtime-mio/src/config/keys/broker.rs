@@ -2,7 +2,7 @@
 
 use crate::config::{
     key::{
-        ANY, COUNT, Key, Kind, PORT, POSITIVE, Standard,
+        ANY, ANY_PORT, COUNT, Key, Kind, POSITIVE, Standard,
         Status::{NoEffect, NotYet, OnlyDefault, Used},
         choice, flag, number, of, text,
     },
@@ -26,7 +26,7 @@ pub(super) const BROKER: &[Key] = &[
     of("brokerConfigPath", Kind::Text, Standard::Unset, NoEffect(HOME)),
     of("rocketmqHome", Kind::Text, Standard::Environment("ROCKETMQ_HOME"), NoEffect(HOME)),
     of("namesrvAddr", Kind::Addresses, Standard::Unset, Used),
-    of("listenPort", Kind::Whole(PORT), Standard::ListenPort, Used),
+    of("listenPort", Kind::Whole(ANY_PORT), Standard::ListenPort, Used),
     of("brokerIP1", Kind::Address, Standard::LocalAddress, Used),
     of("brokerIP2", Kind::Name, Standard::LocalAddress, Used),
     flag("recoverConcurrently", false, NoEffect(ONE_LOOP)),

@@ -71,7 +71,7 @@ fn an_unknown_key_is_one_remark_that_names_the_nearest() {
 fn a_value_that_cannot_be_names_file_line_key_and_what_is_expected() {
     let (_, read) = broker_conf("# first\nlistenPort=ten\n");
     let error = read.unwrap_err().to_string();
-    assert!(error.ends_with("broker.conf:2: listenPort=ten is not a whole number from 1 to 65535"), "{error}");
+    assert!(error.ends_with("broker.conf:2: listenPort=ten is not a whole number from 0 to 65535"), "{error}");
 }
 
 #[test]
