@@ -2,10 +2,11 @@
 //!
 //! Each is a struct of arguments and a function that runs to its end; what goes wrong comes back as one line.
 
+pub mod bench;
 pub mod consume;
 pub mod produce;
 
-use std::io;
+use std::{io, time::Duration};
 
 use thiserror::Error;
 
@@ -31,6 +32,9 @@ pub enum CommandError {
     /// Standard output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
+    /// There was nothing to do or to show; the text says what is missing.
+    #[error("{0}")]
+    Nothing(String),
     /// The system refuses something else.
     #[error("{what}: {source}")]
     System {
@@ -55,4 +59,9 @@ impl ClusterArgs {
     pub fn list(&self) -> String {
         self.name_servers.clone().unwrap_or_else(default_name_servers)
     }
+}
+
+/// Reads an argument in seconds, with a decimal point or not.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| "seconds are needed".to_owned())
 }

@@ -42,6 +42,8 @@ pub struct Connection {
     out: Vec<u8>,
     next_opaque: i32,
     timeouts: Timeouts,
+    /// What the socket waits at most, as it was told last.
+    read_timeout: Option<Duration>,
 }
 
 impl Connection {
@@ -59,7 +61,7 @@ impl Connection {
             match TcpStream::connect_timeout(&socket, timeouts.connect).and_then(|stream| Self::set_up(stream, timeouts)) {
                 Ok(stream) => {
                     let (incoming, out) = (Incoming::new(), Vec::new());
-                    return Ok(Self { stream, peer: address.to_owned(), incoming, out, next_opaque: 0, timeouts });
+                    return Ok(Self { stream, peer: address.to_owned(), incoming, out, next_opaque: 0, timeouts, read_timeout: None });
                 }
                 Err(error) => last = error,
             }
@@ -117,6 +119,14 @@ impl Connection {
         Ok(opaque)
     }
 
+    /// Sends frames as they are; their numbers are the caller's.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`].
+    pub fn write(&mut self, frames: &[u8]) -> Result<(), ClientError> {
+        self.stream.write_all(frames).map_err(|source| ClientError::Io { peer: self.peer.clone(), source })
+    }
+
     /// Sends a request, waits for its answer and lets `read` look at it if it says success. Whatever else comes is dropped: answers
     /// to earlier requests, and requests of the broker, none of which must be answered.
     ///
@@ -150,11 +160,10 @@ impl Connection {
     /// [`ClientError::Io`], and [`ClientError::Closed`] at the end of the stream.
     pub fn receive(&mut self, wait: Duration) -> Result<(), ClientError> {
         // A socket takes no time-out of zero.
-        let read = match self.stream.set_read_timeout(Some(wait.max(Duration::from_millis(1)))) {
-            Ok(()) => self.incoming.fill(&mut self.stream),
-            Err(error) => Err(error),
-        };
-        match read {
+        let wait = Some(wait.max(Duration::from_millis(1)));
+        let told = if self.read_timeout == wait { Ok(()) } else { self.stream.set_read_timeout(wait) };
+        self.read_timeout = wait;
+        match told.and_then(|()| self.incoming.fill(&mut self.stream)) {
             Ok(0) => Err(ClientError::Closed { peer: self.peer.clone() }),
             Ok(_) => Ok(()),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {

@@ -50,6 +50,14 @@ pub enum ClientError {
         /// How long the answer was awaited, in ms.
         millis: u128,
     },
+    /// Nothing has come for long.
+    #[error("{peer} has answered nothing for {millis} ms")]
+    Silent {
+        /// The other end.
+        peer: String,
+        /// For how long, in ms.
+        millis: u128,
+    },
     /// What came cannot be cut into frames.
     #[error("{peer} does not speak RocketMQ: {source}")]
     Frame {

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Stop when nothing has come for this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
     pub timeout: Option<Duration>,
     /// Where the cluster is.
     #[command(flatten)]
@@ -68,10 +68,6 @@ fn start(text: &str) -> Result<Start, String> {
             _ => Err("first, last, an offset or a time in ms is needed".to_owned()),
         },
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| "seconds are needed".to_owned())
 }
 
 /// Prints messages until the count, the time-out, SIGINT, SIGTERM, or the end of whoever reads the output; then the group's offsets
