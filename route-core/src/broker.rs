@@ -176,6 +176,11 @@ impl<S: Storage> Broker<S> {
         &mut self.storage
     }
 
+    /// The log, for the runtime to close it at the end.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+
     /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again.
     pub fn handle_start(&mut self, now: Now) {
         self.begin(now);

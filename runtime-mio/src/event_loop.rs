@@ -114,7 +114,13 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         self.machines.len() - 1
     }
 
-    /// Listens for connections of a machine. Returns the address, with its port if the system chose it.
+    /// How many machines there are: the number that the next one gets.
+    #[must_use]
+    pub fn machines(&self) -> usize {
+        self.machines.len()
+    }
+
+    /// Listens for connections of a machine, which may be added later but before the loop runs. Returns the address, with its port if the system chose it.
     ///
     /// # Errors
     /// The address cannot be listened on.
@@ -264,7 +270,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
     /// Whether the goodbye has been said, or has taken too long.
     fn is_over(&self) -> bool {
         let Some(deadline) = self.ending else { return false };
-        let quiet = !self.net.is_busy() && !self.net.has_unsent() && self.machines.iter().all(|machine| machine.unfinished() == 0);
+        let quiet = !self.net.is_busy() && !self.net.has_unsent() && self.machines.iter().all(|machine| machine.has_ended());
         quiet || self.clock.now().mono >= deadline
     }
 

@@ -12,6 +12,8 @@ pub mod inbox;
 pub mod limits;
 pub mod machine;
 pub mod peer_table;
+pub mod plan;
+pub mod server;
 pub mod write_queue;
 
 mod connection;

@@ -2,6 +2,9 @@
 //!
 //! One loop drives several machines. Each connection belongs to exactly one: the machine whose listener took it, or that dialled it.
 
+pub mod broker;
+pub mod name_server;
+
 use bytes::Bytes;
 use proto_core::Command;
 use route_core::{
@@ -51,8 +54,8 @@ pub trait Machine {
     /// Starts to save a table; the ticket comes back through the machine's own disk thread and [`Self::handle_wake`].
     fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes);
 
-    /// Work that should end before the machine is closed: saves, answers that wait for the disk.
-    fn unfinished(&self) -> usize;
+    /// After [`Self::handle_shutdown`]: whether all is saved and everybody has been told.
+    fn has_ended(&self) -> bool;
 
     /// All requests of this turn have been taken: what they appended may go to disk in one flush.
     fn end_turn(&mut self);

@@ -1,0 +1,150 @@
+//! The broker over the store on disk, as the loop drives it.
+
+use bytes::Bytes;
+use proto_core::{
+    Command,
+    bodies::{ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, SubscriptionGroupWrapper, TopicConfigSerializeWrapper},
+    json,
+};
+use route_core::{
+    Storage,
+    broker::{Broker, config::BrokerConfig},
+    output::{Output, Peer, PeerId, Reply, Table, Ticket},
+    storage::{LogRange, OffsetTableKind},
+    time::{Millis, Now},
+};
+use serde::de::DeserializeOwned;
+use store::{LogSlice, NotedOffset, Recovered, Store, StoreEvent, TableError};
+
+use super::Machine;
+
+/// A broker with its store.
+#[derive(Debug)]
+pub struct BrokerMachine {
+    broker: Broker<Store>,
+}
+
+/// Why a broker cannot be started over a store that was opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerStartError {
+    /// A table is damaged.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A table was read and not understood.
+    #[error("{0}")]
+    Content(String),
+}
+
+impl BrokerMachine {
+    /// Starts a broker over a store that has been recovered: its tables are loaded, and it begins to register itself.
+    ///
+    /// # Errors
+    /// [`BrokerStartError`]
+    pub fn start(now: Now, config: BrokerConfig, mut store: Store, recovered: &Recovered) -> Result<Self, BrokerStartError> {
+        tracing::info!(
+            clean = recovered.clean,
+            records_read_again = recovered.scanned_records,
+            queues = recovered.queues,
+            log = %format_args!("{}..{}", recovered.log_start, recovered.log_end),
+            "store opened"
+        );
+        let topics = store.load_table(Table::Topics, readable::<TopicConfigSerializeWrapper>)?;
+        let groups = store.load_table(Table::SubscriptionGroups, readable::<SubscriptionGroupWrapper>)?;
+        let consumers = store.load_offsets(OffsetTableKind::Consumer, readable::<ConsumerOffsetSerializeWrapper>)?;
+        let delays = store.load_offsets(OffsetTableKind::Delay, readable::<DelayOffsetSerializeWrapper>)?;
+        let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
+        for (table, content) in [
+            (Table::Topics, topics),
+            (Table::SubscriptionGroups, groups),
+            (Table::ConsumerOffsets, consumers.0),
+            (Table::DelayOffsets, delays.0),
+        ] {
+            if let Some(content) = content {
+                broker.load(table, &content).map_err(|error| BrokerStartError::Content(error.to_string()))?;
+            }
+        }
+        for (table, noted) in [(OffsetTableKind::Consumer, consumers.1), (OffsetTableKind::Delay, delays.1)] {
+            for NotedOffset { key, queue_id, offset } in noted {
+                broker.restore_offset(table, &key, queue_id, offset);
+            }
+        }
+        broker.handle_start(now);
+        Ok(Self { broker })
+    }
+}
+
+/// The content of a table if it reads as a `T`.
+fn readable<T: DeserializeOwned>(content: &[u8]) -> Result<Bytes, String> {
+    json::from_table::<T>(content).map_err(|error| error.to_string())?;
+    Ok(Bytes::copy_from_slice(content))
+}
+
+impl Machine for BrokerMachine {
+    type Slice = LogSlice;
+
+    fn handle_request(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
+        self.broker.handle_request(now, peer, command);
+    }
+
+    fn handle_response(&mut self, now: Now, peer: PeerId, command: &Command<'_>) {
+        self.broker.handle_response(now, peer, command);
+    }
+
+    fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
+        self.broker.handle_disconnected(now, peer);
+    }
+
+    fn handle_dialed(&mut self, now: Now, address: &str, outcome: Result<PeerId, String>) {
+        self.broker.handle_dialed(now, address, outcome.as_ref().copied().map_err(String::as_str));
+    }
+
+    fn handle_wake(&mut self, now: Now) {
+        while let Some(event) = self.broker.storage_mut().poll_event() {
+            match event {
+                StoreEvent::Durable(up_to) => self.broker.handle_durable(now, up_to),
+                StoreEvent::FlushFailed(why) => self.broker.handle_flush_failed(now, &why),
+                StoreEvent::Persisted(ticket, result) => self.broker.handle_persisted(now, ticket, result),
+            }
+        }
+    }
+
+    fn handle_shutdown(&mut self, now: Now) {
+        self.broker.handle_shutdown(now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.broker.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Millis> {
+        self.broker.poll_timeout()
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.broker.poll_output()
+    }
+
+    fn recycle(&mut self, reply: Reply) {
+        self.broker.recycle(reply);
+    }
+
+    fn slice(&self, range: LogRange) -> Option<LogSlice> {
+        self.broker.storage().slice(range)
+    }
+
+    fn persist(&mut self, _now: Now, ticket: Ticket, table: Table, content: Bytes) {
+        self.broker.storage_mut().save(ticket, table, content);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.broker.has_ended()
+    }
+
+    fn end_turn(&mut self) {
+        self.broker.storage_mut().request_flush();
+    }
+
+    fn close(self: Box<Self>) -> Result<(), String> {
+        self.broker.into_storage().close()
+    }
+}
