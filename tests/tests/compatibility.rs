@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
 
 use petrel_tests::{TestClient, packet::Fields, pair::Pair};
 use proto_core::code::{RequestCode, ResponseCode};
-use runtime_mio::config::keys::{BROKER, CLIENT, Key, NAME_SERVER, SERVER, STORE, Status};
+use runtime_mio::config::table::{BEGIN, END, markdown};
 
 /// A row of the table: the name, who is asked, and whether it is served.
 type Row = (String, String, bool);
@@ -56,49 +55,18 @@ fn the_table_names_every_request_code_and_says_truly_which_are_served() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Where the list of keys begins and ends.
-const MARKS: [&str; 2] =
-    ["<!-- keys: written by `PETREL_BLESS=1 cargo test -p petrel-tests --test compatibility` -->\n", "<!-- end of keys -->\n"];
-
-/// The keys of one class, those with the same fate together.
-fn listed(title: &str, keys: &[Key]) -> String {
-    let mut fates = BTreeMap::<_, Vec<&str>>::new();
-    for key in keys {
-        let fate = match key.status {
-            Status::Used => (0, "as there", ""),
-            Status::Only(why) => (1, "refused with any value but the default", why),
-            Status::NotYet(why) => (2, "no effect yet", why),
-            Status::NoEffect(why) => (3, "no effect", why),
-        };
-        fates.entry(fate).or_default().push(key.name);
-    }
-    let mut text = format!("\n### {title}\n\n");
-    for ((_, fate, why), names) in fates {
-        let comma = if why.is_empty() { "" } else { ", " };
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        let _ = writeln!(text, "- {fate}{comma}{why}: {}", names.join(", "));
-    }
-    text
-}
-
 #[test]
 fn the_list_of_configuration_keys_is_that_of_the_code() {
-    let classes = [
-        ("Broker", BROKER),
-        ("Store", STORE),
-        ("Name server", NAME_SERVER),
-        ("Sockets of a server", SERVER),
-        ("Sockets of a client", CLIENT),
-    ];
-    let list: String = classes.iter().map(|(title, keys)| listed(title, keys)).collect();
-    let list = format!("{list}\n");
     let text = fs::read_to_string(paper()).expect("COMPATIBILITY.md stands beside the crates");
-    let (before, rest) = text.split_once(MARKS[0]).expect("the list has a beginning");
-    let (found, after) = rest.split_once(MARKS[1]).expect("the list has an end");
+    let (before, rest) = text.split_once(BEGIN).expect("the list has a beginning");
+    let (found, after) = rest.split_once(END).expect("the list has an end");
     if std::env::var_os("PETREL_BLESS").is_some() {
-        let text = format!("{before}{}{list}{}{after}", MARKS[0], MARKS[1]);
+        let text = format!("{before}{BEGIN}\n{}{END}{after}", markdown());
         fs::write(paper(), text).expect("COMPATIBILITY.md can be written");
     } else {
-        assert!(found == list, "the keys have changed; run with PETREL_BLESS=1 to write them down");
+        assert!(
+            found.trim() == markdown().trim(),
+            "the keys have changed; this writes them down: PETREL_BLESS=1 cargo test -p petrel-tests --test compatibility"
+        );
     }
 }
