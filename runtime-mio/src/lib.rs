@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod buffers;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod commands;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod event_loop;
 pub mod inbox;
 pub mod limits;
+pub mod logging;
 pub mod machine;
 pub mod peer_table;
 pub mod plan;

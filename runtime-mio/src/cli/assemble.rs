@@ -1,0 +1,116 @@
+//! From arguments, file, environment and machine to what a process serves.
+
+use std::path::{Path, PathBuf};
+
+use super::{Role, ServerArgs};
+use crate::{
+    config::{Config, ConfigError, Origin, Place, Surroundings},
+    plan::NAME_SERVER_PORT,
+    server::Plan,
+};
+
+/// Where `standalone` keeps its data unless it is told.
+const DATA: &str = "petrel-data";
+
+/// The name of a broker whose machine has none that says something.
+const NAMELESS: &str = "petrel";
+
+/// Puts together what the arguments ask for: all keys, and what is to be served.
+///
+/// # Errors
+/// A setting that cannot be worked with.
+pub(super) fn assemble(role: &Role, surroundings: Surroundings) -> Result<(Config, Plan), ConfigError> {
+    let mut config = Config::new(role.place(), surroundings);
+    if role.place() == Place::Standalone {
+        if matches!(config.surroundings().host_name.as_deref(), None | Some("localhost")) {
+            config.set("brokerName", NAMELESS, Origin::Standalone)?;
+        }
+        set_data(&mut config, Path::new(DATA), &Origin::Standalone)?;
+    }
+    if let Some(file) = &role.args().config {
+        config.read(file)?;
+    }
+    config.read_environment()?;
+    set_flags(&mut config, role.args())?;
+    let plan = match role {
+        Role::Standalone(args) => plan_both(&mut config, args.namesrv_port)?,
+        Role::Namesrv(_) => {
+            config.judge()?;
+            Plan::name_server(&config)?
+        }
+        Role::Broker(args) => {
+            if let Some(addresses) = &args.name_servers {
+                config.set("namesrvAddr", addresses.as_str(), Origin::Flag("--namesrv"))?;
+            }
+            config.judge()?;
+            Plan::broker(&config)?
+        }
+    };
+    Ok((config, plan))
+}
+
+fn set_flags(config: &mut Config, args: &ServerArgs) -> Result<(), ConfigError> {
+    if let Some(data) = &args.data {
+        set_data(config, data, &Origin::Flag("--data"))?;
+    }
+    if let Some(port) = args.listen_port {
+        config.set("listenPort", port.to_string(), Origin::Flag("--listen-port"))?;
+    }
+    Ok(())
+}
+
+/// Puts everything that is kept into one folder.
+fn set_data(config: &mut Config, data: &Path, origin: &Origin) -> Result<(), ConfigError> {
+    let inside = |name: &str| PathBuf::from(data).join(name).to_string_lossy().into_owned();
+    if config.place().has_broker() {
+        config.set("storePathRootDir", inside("store"), origin.clone())?;
+    }
+    if config.place().has_name_server() {
+        config.set("kvConfigPath", inside("namesrv/kvConfig.json"), origin.clone())?;
+    }
+    Ok(())
+}
+
+/// Makes the broker register with the name server beside it, which listens on the port that the flag says, else on that of an address of
+/// this machine in `namesrvAddr`, else on RocketMQ's. Its address is the first one: so [`Plan::standalone`] wants it.
+fn plan_both(config: &mut Config, flag: Option<u16>) -> Result<Plan, ConfigError> {
+    let mut known: Vec<String> =
+        config.text("namesrvAddr").split(';').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
+    let here = |host: &str| ["127.0.0.1", "localhost", "0.0.0.0", "[::1]"].contains(&host) || host == config.text("brokerIP1");
+    let own = known.iter().position(|address| {
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        here(host) && flag.is_none_or(|flag| port == flag.to_string())
+    });
+    let (host, port) = (own_host(config)?, flag.unwrap_or(NAME_SERVER_PORT));
+    let own = own.map_or_else(|| format!("{host}:{port}"), |at| known.remove(at));
+    let mut all = vec![own];
+    all.append(&mut known);
+    if port != 0 {
+        let origin = config.origin("namesrvAddr").filter(|origin| origin.is_chosen()).cloned();
+        config.set("namesrvAddr", all.join(";"), origin.unwrap_or(Origin::Standalone))?;
+    }
+    config.judge()?;
+    let mut plan = Plan::standalone(config)?;
+    if port == 0
+        && let (Some(name_server), Some(broker)) = (&mut plan.name_server, &mut plan.broker)
+    {
+        // No key can say it: the server puts the port in when the system has chosen it.
+        name_server.listen.set_port(0);
+        broker.machine.name_servers = all.iter().map(|address| address.as_str().into()).collect();
+    }
+    Ok(plan)
+}
+
+/// Where the broker reaches the name server of its own process.
+fn own_host(config: &Config) -> Result<String, ConfigError> {
+    let bind = config.address("bindAddress")?;
+    Ok(match (bind.is_unspecified(), bind.is_ipv6()) {
+        (true, false) => "127.0.0.1".to_owned(),
+        (true, true) => "[::1]".to_owned(),
+        (false, false) => bind.to_string(),
+        (false, true) => format!("[{bind}]"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What the binary says and how it ends, seen from the shell.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+fn petrel(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
+    command.args(arguments).current_dir(dir).env_remove("NAMESRV_ADDR").stdin(Stdio::null());
+    command.output().expect("the binary runs")
+}
+
+/// Standard output and standard error.
+fn texts(output: &Output) -> (String, String) {
+    (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn folder_with(broker_conf: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("broker.conf"), broker_conf).expect("a file");
+    dir
+}
+
+#[test]
+fn a_wrong_value_ends_with_one_line_and_status_1() {
+    let dir = folder_with("brokerName=a\nflushDiskType=SOMETIMES\n");
+    let output = petrel(dir.path(), &["standalone", "-c", "broker.conf"]);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr, "petrel: broker.conf:2: flushDiskType=SOMETIMES is not ASYNC_FLUSH or SYNC_FLUSH\n");
+    assert_eq!(stdout, "");
+}
+
+#[test]
+fn a_promise_that_is_not_kept_ends_with_one_line_and_status_1() {
+    let dir = folder_with("brokerRole=SLAVE\n");
+    let output = petrel(dir.path(), &["broker", "-n", "127.0.0.1:9876", "-c", "broker.conf"]);
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("petrel: broker.conf:1: brokerRole=SLAVE asks for replication") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn a_wrong_key_is_warned_about_and_ignored() {
+    let dir = folder_with("brokerNmae=a\n");
+    let output = petrel(dir.path(), &["broker", "-c", "broker.conf", "-p"]);
+    let (_, stderr) = texts(&output);
+    assert!(output.status.success());
+    assert!(stderr.contains("broker.conf:1: unknown key brokerNmae is ignored; the nearest known key is brokerName"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn p_prints_all_keys_in_the_order_of_their_names_and_ends() {
+    let dir = folder_with("brokerName=a\nlistenPort=20911\n");
+    let output = petrel(dir.path(), &["standalone", "-c", "broker.conf", "--data", "d", "-p"]);
+    let (stdout, stderr) = texts(&output);
+    assert!(output.status.success(), "{stderr}");
+    for line in ["brokerName=a", "listenPort=20911", "haListenPort=20912", "namesrvAddr=127.0.0.1:9876", "storePathRootDir=d/store"] {
+        assert!(stdout.lines().any(|found| found == line), "{line} is not in\n{stdout}");
+    }
+    let keys: Vec<_> = stdout.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    assert!(keys.len() > 500 && keys.is_sorted() && keys.len() == stdout.lines().count());
+    assert!(!dir.path().join("d").exists(), "printing leaves nothing behind");
+}
+
+#[test]
+fn what_p_prints_can_be_read_again() {
+    let dir = folder_with("brokerName=a\nflushDiskType=SYNC_FLUSH\n");
+    let (printed, _) = texts(&petrel(dir.path(), &["broker", "-c", "broker.conf", "-p"]));
+    fs::write(dir.path().join("again.conf"), &printed).expect("a file");
+    let (again, stderr) = texts(&petrel(dir.path(), &["broker", "-c", "again.conf", "-p"]));
+    assert_eq!((again, stderr), (printed, String::new()));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let dir = folder_with("");
+    let output = petrel(dir.path(), &["namesrv", "-c", "missing.conf"]);
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("petrel: missing.conf: ") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn a_wrong_flag_ends_with_status_2() {
+    let dir = folder_with("");
+    let output = petrel(dir.path(), &["standalone", "--prot", "1"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn version_and_help_are_told() {
+    let dir = folder_with("");
+    let (version, _) = texts(&petrel(dir.path(), &["--version"]));
+    assert_eq!(version, format!("petrel {}\n", env!("CARGO_PKG_VERSION")));
+    let (help, _) = texts(&petrel(dir.path(), &["standalone", "--help"]));
+    assert!(help.contains("Examples:") && help.contains("--namesrv-port"), "{help}");
+}
+
+#[test]
+fn standalone_says_where_it_serves_and_what_to_try() {
+    let dir = folder_with("bindAddress=127.0.0.1\nbrokerIP1=127.0.0.1\nmappedFileSizeCommitLog=1048576\n");
+    let arguments = ["-q", "standalone", "-c", "broker.conf", "--data", "d", "--listen-port", "0", "--namesrv-port", "0"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_petrel"));
+    let mut server = command.args(arguments).current_dir(dir.path()).stdout(Stdio::piped()).spawn().expect("the binary runs");
+    let lines = BufReader::new(server.stdout.take().expect("a pipe")).lines();
+    let printed: Vec<_> = lines.map_while(Result::ok).take(8).collect();
+    // Both fail only if it has ended already, and then the lines are missing.
+    let _ = server.kill();
+    let _ = server.wait();
+    let port = printed.iter().find_map(|line| line.strip_prefix("name server  listens on 127.0.0.1:"));
+    let port = port.unwrap_or_else(|| panic!("{printed:#?}"));
+    assert_ne!(port, "0");
+    assert!(printed.iter().any(|line| line == "data         d/store"), "{printed:#?}");
+    assert!(printed.iter().any(|line| *line == format!("  petrel consume Greetings -n 127.0.0.1:{port}")), "{printed:#?}");
+}
