@@ -88,7 +88,9 @@ impl Config {
             value: value.clone(),
             expected,
         })?;
-        if let (Origin::File(_, before), Origin::File(..)) = (&setting.origin, &origin) {
+        if let (Origin::File(_, before), Origin::File(_, line)) = (&setting.origin, &origin)
+            && before != line
+        {
             self.remarks.push(Remark::Warning(format!("{origin}: {name} was set before, in line {before}; the later one counts")));
         }
         (setting.value, setting.origin) = (value, origin);

@@ -117,3 +117,13 @@ fn a_name_server_alone_listens_where_the_flag_says() {
     assert_eq!(name_server_port(&plan), Some(19876));
     assert!(plan.broker.is_none());
 }
+
+#[test]
+fn one_line_for_the_name_server_is_not_called_two() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("broker.conf");
+    fs::write(&path, "namesrvAddr=127.0.0.1:19876\n").expect("a file");
+    let args = StandaloneArgs { server: ServerArgs { config: Some(path), ..ServerArgs::default() }, ..StandaloneArgs::default() };
+    let (mut config, _) = assemble(&Role::Standalone(args), machine()).expect("settings");
+    assert_eq!(config.take_remarks(), []);
+}
