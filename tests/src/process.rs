@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -38,6 +38,15 @@ pub fn free_port() -> u16 {
         listens(port.checked_sub(2)?).is_ok().then_some(port)
     });
     found.expect("a free port")
+}
+
+/// Runs `petrel` with these arguments to its end.
+///
+/// # Panics
+/// If it cannot be started.
+#[must_use]
+pub fn run(arguments: &[&str]) -> Output {
+    Command::new(petrel()).args(arguments).stdin(Stdio::null()).output().expect("the binary starts")
 }
 
 /// A running process of the binary; killed when it goes out of scope.
@@ -78,6 +87,24 @@ impl Process {
     #[must_use]
     pub fn printed(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end, as `kill` does, and waits for up to five seconds.
+    ///
+    /// # Panics
+    /// If it goes on.
+    #[must_use]
+    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        let sent = Command::new("kill").arg(self.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal cannot be sent");
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                return (status, asked.elapsed());
+            }
+            assert!(asked.elapsed() < Duration::from_secs(5), "it goes on\n{}", self.printed());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Ends it at once, as `kill -9` does.
