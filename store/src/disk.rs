@@ -72,9 +72,15 @@ impl Disk {
         file.sync_data()
     }
 
-    /// Makes files and folders durable, each whole.
-    pub(crate) fn sync_paths(self, paths: &[PathBuf]) -> io::Result<()> {
-        paths.iter().try_for_each(|path| File::open(path)?.sync_all())
+    /// Makes files and folders durable, each whole. Those that are gone meanwhile need it no more.
+    pub(crate) fn sync_paths<'a>(self, paths: impl IntoIterator<Item = &'a PathBuf>) -> io::Result<()> {
+        for path in paths {
+            match File::open(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                file => file?.sync_all()?,
+            }
+        }
+        Ok(())
     }
 
     /// Copies a range of a file into a new one and waits until that is on disk.

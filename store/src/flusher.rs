@@ -200,14 +200,6 @@ const fn newer(before: i64, told: i64) -> i64 {
     if told > 0 { told } else { before }
 }
 
-/// A topic may be removed before its queues were on disk: what is gone needs no disk.
-fn unless_gone(outcome: io::Result<()>) -> io::Result<()> {
-    match outcome {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 struct Work {
     disk: Disk,
     policy: FlushPolicy,
@@ -374,12 +366,8 @@ impl Work {
         if dirty.len() + self.dirs.len() + self.unsynced.len() >= SYNC_ALL_FROM {
             self.disk.sync_all(&self.consume_queue_dir)?;
         } else {
-            for path in &self.unsynced {
-                unless_gone(self.disk.sync_paths(std::slice::from_ref(path)))?;
-            }
-            for dir in &self.dirs {
-                unless_gone(self.disk.sync_dir(dir))?;
-            }
+            self.disk.sync_paths(&self.unsynced)?;
+            self.disk.sync_paths(&self.dirs)?;
             for (file, published) in &dirty {
                 file.mapping.sync(file.synced..*published)?;
             }

@@ -1,0 +1,171 @@
+//! Stores that a Java broker 5.5.0 wrote: closed, killed, and killed with a bit flipped in its third last record. What must be
+//! found in them is what a Java broker reported after it had opened them.
+
+mod kit;
+
+use std::{fs::File, path::Path};
+
+use kit::Opened;
+use proto_core::{delay::DelayLevels, record::body_crc};
+use route_core::{
+    Storage, Timestamp,
+    storage::{Boundary, LogOffset},
+};
+use serde_json::Value;
+use store::StoreConfig;
+
+fn golden(name: &str) -> File {
+    File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
+}
+
+/// Unpacks a store.
+fn unpack(name: &str, into: &Path) {
+    let tar = zstd::Decoder::new(golden(&format!("{name}.tar.zst"))).unwrap();
+    tar::Archive::new(tar).unpack(into).unwrap();
+}
+
+fn expected(name: &str) -> Vec<Value> {
+    let text = zstd::decode_all(golden(&format!("{name}.expected.jsonl.zst"))).unwrap();
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+fn config(root: &Path) -> StoreConfig {
+    StoreConfig {
+        mapped_file_size_commit_log: 131_072,
+        mapped_file_size_consume_queue: 600,
+        message_delay_level: DelayLevels::parse("1s 2s 2s 3s 4s 5s 6s 7s 8s 9s 10s 20s 30s 40s 50s 1m 1h 2h").unwrap(),
+        ..StoreConfig::new(root)
+    }
+}
+
+fn int(value: &Value, name: &str) -> i64 {
+    value[name].as_i64().unwrap_or_else(|| panic!("{name} in {value}"))
+}
+
+/// Holds a store against what the Java broker reported.
+fn check(opened: &Opened, name: &str) {
+    let store = &opened.store;
+    let expected = expected(name);
+    let of = |kind: &'static str| expected.iter().filter(move |line| line["type"] == kind);
+    for line in of("store") {
+        assert_eq!(store.log_bounds(), (LogOffset(int(line, "minPhyOffset")), LogOffset(int(line, "maxPhyOffset"))));
+    }
+    let mut queues = Vec::new();
+    for line in of("queue") {
+        let (topic, queue_id) = (line["topic"].as_str().unwrap(), int(line, "queueId") as i32);
+        let queue = store.find_queue(topic, queue_id).unwrap_or_else(|| panic!("{topic} {queue_id} is missing"));
+        let bounds = store.bounds(queue);
+        assert_eq!((bounds.min, bounds.max), (int(line, "minOffset"), int(line, "maxOffset")), "{topic} {queue_id}");
+        let mut units = Vec::new();
+        while (units.len() as i64) < bounds.max - bounds.min {
+            let before = units.len();
+            units.extend(store.units(queue, bounds.min + before as i64).map(|unit| (unit.offset.0, i64::from(unit.size), unit.tags_code)));
+            assert!(units.len() > before, "{topic} {queue_id} has a hole");
+        }
+        let told: Vec<_> = line["cq_phy_size_tagsCode"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|unit| {
+                let field = |at: usize| unit[at].as_i64().unwrap();
+                (field(0), field(1), field(2))
+            })
+            .collect();
+        assert_eq!(units, told, "{topic} {queue_id}");
+        queues.push((topic.to_owned(), queue_id));
+    }
+    let found: Vec<_> = store.topics().into_iter().flat_map(|(topic, ids)| ids.into_iter().map(move |id| (topic.clone(), id))).collect();
+    let with_messages: Vec<_> =
+        found.into_iter().filter(|(topic, id)| store.bounds(store.find_queue(topic, *id).unwrap()).max > 0).collect();
+    queues.sort();
+    assert_eq!(with_messages, queues, "no queue but these has messages");
+    for line in of("message") {
+        let record = store.record(LogOffset(int(line, "commitLogOffset"))).unwrap_or_else(|| panic!("{line}"));
+        assert_eq!((record.len() as i64, i64::from(body_crc(record))), (int(line, "size"), int(line, "record_crc32")), "{line}");
+    }
+    for line in of("search_offset") {
+        let queue = store.find_queue(line["topic"].as_str().unwrap(), int(line, "queueId") as i32).unwrap();
+        let boundary = if line["boundaryType"] == "UPPER" { Boundary::Upper } else { Boundary::Lower };
+        assert_eq!(store.search_by_time(queue, Timestamp(int(line, "timestamp")), boundary), int(line, "offset"), "{line}");
+    }
+}
+
+#[test]
+fn a_closed_store_holds_what_java_says() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("clean", dir.path());
+    let opened = kit::open(config(dir.path()));
+    assert!(opened.recovered.clean && opened.recovered.cut.is_none(), "{:?}", opened.recovered);
+    check(&opened, "clean");
+}
+
+#[test]
+fn a_killed_store_holds_what_java_says() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("crashed", dir.path());
+    let opened = kit::open(config(dir.path()));
+    assert!(!opened.recovered.clean && opened.recovered.cut.is_none(), "{:?}", opened.recovered);
+    check(&opened, "crashed");
+}
+
+#[test]
+fn a_damaged_store_is_cut_where_java_cuts_it_and_what_is_cut_off_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("torn", dir.path());
+    let before = std::fs::read(dir.path().join("commitlog/00000000000000131072")).unwrap();
+    let opened = kit::open(config(dir.path()));
+    check(&opened, "torn");
+    let cut = opened.recovered.cut.clone().unwrap();
+    assert_eq!((cut.at, cut.bytes, cut.saved.len()), (190_854, 191_977 - 190_854, 1));
+    let saved = std::fs::read(&cut.saved[0]).unwrap();
+    assert_eq!(saved, before[190_854 - 131_072..191_977 - 131_072]);
+    let after = std::fs::read(dir.path().join("commitlog/00000000000000131072")).unwrap();
+    assert!(after[190_854 - 131_072..].iter().all(|byte| *byte == 0), "nothing of it is left to come back");
+}
+
+#[test]
+fn opening_again_after_either_stop_changes_nothing() {
+    for name in ["clean", "crashed", "torn"] {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(name, dir.path());
+        drop(kit::open(config(dir.path())));
+        let opened = kit::open(config(dir.path()));
+        assert_eq!(opened.recovered.cut, None, "{name}");
+        check(&opened, name);
+        opened.store.close().unwrap();
+        let opened = kit::open(config(dir.path()));
+        assert!(opened.recovered.clean && opened.recovered.scanned_records == 0, "{:?}", opened.recovered);
+        check(&opened, name);
+    }
+}
+
+#[test]
+fn queues_that_were_removed_are_built_anew_from_the_log() {
+    for name in ["clean", "crashed"] {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(name, dir.path());
+        std::fs::remove_dir_all(dir.path().join("consumequeue")).unwrap();
+        check(&kit::open(config(dir.path())), name);
+    }
+}
+
+#[test]
+fn a_store_goes_on_where_java_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("crashed", dir.path());
+    let mut opened = kit::open(config(dir.path()));
+    let queue = opened.store.find_queue("GT_normal1", 0).unwrap();
+    let max = opened.store.bounds(queue).max;
+    let end = opened.store.log_bounds().1;
+    let placed = opened.send("GT_normal1", 0, "from another broker");
+    assert_eq!((placed.queue_offset, placed.offset), (max, end));
+}
+
+#[test]
+fn other_file_sizes_than_the_configured_ones_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("clean", dir.path());
+    let error = store::Store::open(StoreConfig::new(dir.path()), std::sync::Arc::new(|| {})).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("00000000000000000000: 131072 bytes, where mappedFileSizeCommitLog says 1073741824"), "{text}");
+}
