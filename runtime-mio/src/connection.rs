@@ -30,7 +30,7 @@ pub(crate) struct Connection<L> {
     pub(crate) blocked: bool,
     /// Too much waits for it: nothing is read until it has taken most of that.
     pub(crate) paused: bool,
-    /// It is to be closed, for this reason, when what waits has left.
+    /// Its machine wants it closed, for this reason, when what waits has left, or at this moment.
     pub(crate) closing: Option<(Cow<'static, str>, Millis)>,
     last_read: Millis,
     last_write: Millis,

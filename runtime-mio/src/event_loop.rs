@@ -43,6 +43,9 @@ const IMPATIENT: i32 = 130;
 /// The loop over machines whose logs give slices of type `L`.
 pub struct EventLoop<L> {
     poll: Poll,
+    events: Events,
+    /// The last turn has left work for the next one.
+    busy: bool,
     clock: Clock,
     waker: Arc<Waker>,
     signals: Option<Signals>,
@@ -74,6 +77,8 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         let scratch = vec![0; limits.read_share].into_boxed_slice();
         Ok(Self {
             poll,
+            events: Events::with_capacity(EVENTS),
+            busy: false,
             clock,
             waker,
             signals: None,
@@ -133,15 +138,8 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
     /// # Errors
     /// The poll fails, or a machine cannot be closed as it should.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS);
-        let mut busy = false;
         while !self.is_over() {
-            let timeout = if busy { Some(Duration::ZERO) } else { self.time_left() };
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                outcome => outcome?,
-            }
-            busy = self.turn(&events);
+            self.turn(None)?;
         }
         while let Some(machine) = self.machines.pop() {
             machine.close().map_err(io::Error::other)?;
@@ -149,8 +147,26 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         Ok(())
     }
 
+    /// Waits for something to do, no longer than `longest`, and does it once. [`Self::run`] calls it again and again.
+    ///
+    /// # Errors
+    /// The poll fails.
+    pub fn turn(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        let timeout = if self.busy { Some(Duration::ZERO) } else { self.time_left().into_iter().chain(longest).min() };
+        // The events are lent to the poll and to the turn, which needs all the rest.
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let outcome = self.poll.poll(&mut events, timeout);
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(()) => self.busy = self.handle_events(&events),
+        }
+        self.events = events;
+        Ok(())
+    }
+
     /// One turn. Returns whether the next one has work already.
-    fn turn(&mut self, events: &Events) -> bool {
+    fn handle_events(&mut self, events: &Events) -> bool {
         let now = self.clock.now();
         for event in events {
             match event.token() {

@@ -309,7 +309,8 @@ impl<L: AsRef<[u8]>> Net<L> {
             if waiting == 0
                 && let Some((reason, _)) = connection.closing.take()
             {
-                self.cut(peer, &reason);
+                info!(peer = %connection.addr, "connection closed: {reason}");
+                self.forget(peer);
             } else if connection.paused && waiting < self.limits.low_water {
                 connection.paused = false;
                 if connection.readable {
