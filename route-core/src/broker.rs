@@ -105,7 +105,7 @@ pub struct Broker<S: Storage> {
     now: Now,
     settled: bool,
     // Buffers that are used again from request to request.
-    properties_text: String,
+    properties_text: Vec<u8>,
     properties: PropertiesWriter,
     record: Vec<u8>,
     placed: Vec<Appended>,
@@ -154,7 +154,7 @@ impl<S: Storage> Broker<S> {
             outputs: VecDeque::new(),
             now,
             settled: false,
-            properties_text: String::new(),
+            properties_text: Vec::new(),
             properties: PropertiesWriter::new(),
             record: Vec::new(),
             placed: Vec::new(),

@@ -39,6 +39,7 @@ struct Shared {
     disk: Disk,
     dir: PathBuf,
     file_size: usize,
+    large_pages: bool,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -69,17 +70,25 @@ impl Shared {
     }
 
     fn create(&self, base: i64) -> io::Result<MappedWriter> {
-        self.disk.map_for_writing(&file_path(&self.dir, base), self.file_size, 0, FIRST_STEP)
+        let writer = self.disk.map_for_writing(&file_path(&self.dir, base), self.file_size, 0, FIRST_STEP)?;
+        self.look_after(&writer);
+        Ok(writer)
+    }
+
+    fn look_after(&self, writer: &MappedWriter) {
+        if self.large_pages {
+            writer.mapping().prefer_large_pages();
+        }
     }
 }
 
 impl Ahead {
-    /// Starts the thread for a log of files of `file_size` bytes.
+    /// Starts the thread for a log of files of `file_size` bytes. `large_pages`: see [`Mapping::prefer_large_pages`].
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared { disk, dir: dir.to_owned(), file_size, state: Mutex::default(), wake: Condvar::new() });
+    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, large_pages: bool) -> io::Result<Self> {
+        let shared = Arc::new(Shared { disk, dir: dir.to_owned(), file_size, large_pages, state: Mutex::default(), wake: Condvar::new() });
         let work = Arc::clone(&shared);
         let thread = thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -101,6 +110,7 @@ impl Ahead {
 
     /// Looks after a file that was opened elsewhere.
     pub(crate) fn follow(&self, base: i64, writer: &MappedWriter) {
+        self.shared.look_after(writer);
         self.follow_locked(&mut self.shared.lock(), base, writer);
     }
 

@@ -53,13 +53,14 @@ struct LogFile {
 }
 
 impl CommitLog {
-    /// The log whose recovered files begin at `bases`, without a gap, and whose last byte is before `end`.
+    /// The log whose recovered files begin at `bases`, without a gap, and whose last byte is before `end`. `large_pages`: see
+    /// [`Mapping::prefer_large_pages`].
     ///
     /// # Errors
     /// Those of the operating system. A lack of space is none: appends will say so.
-    pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64) -> io::Result<Self> {
+    pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, large_pages: bool) -> io::Result<Self> {
         let file_size = file_size as usize;
-        let ahead = Ahead::start(disk, dir, file_size)?;
+        let ahead = Ahead::start(disk, dir, file_size, large_pages)?;
         let files = bases.iter().map(|&base| LogFile { base, mapping: OnceCell::new() }).collect();
         let mut log = Self { disk, dir: dir.to_owned(), file_size, files, writer: None, end, tell_at: 0, opened: Vec::new(), ahead };
         match log.open_writer() {

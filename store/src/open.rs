@@ -62,7 +62,9 @@ impl Store {
             flushed = position.written;
         }
 
-        let mut log = CommitLog::open(disk, &files.dir, files.file_size, &files.bases, position.written).map_err(at(&files.dir))?;
+        let large_pages = config.flush_disk_type == FlushDiskType::AsyncFlush;
+        let opened = CommitLog::open(disk, &files.dir, files.file_size, &files.bases, position.written, large_pages);
+        let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy {
             flush_disk_type: config.flush_disk_type,
             log_interval: config.flush_interval_commit_log,

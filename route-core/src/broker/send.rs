@@ -107,9 +107,9 @@ impl<S: Storage> Broker<S> {
         let mut text = std::mem::take(&mut self.properties_text);
         text.clear();
         if let Some(properties) = request.properties {
-            properties.unescape_into(&mut text);
+            properties.unescape_bytes_into(&mut text);
         }
-        let sent = Sent { asked, version, topic: &topic, admitted, request, properties: text.as_bytes(), body };
+        let sent = Sent { asked, version, topic: &topic, admitted, request, properties: &text, body };
         let stored = if request.batch { self.store_batch(now, sent) } else { self.store_single(now, sent) };
         self.properties_text = text;
         stored
