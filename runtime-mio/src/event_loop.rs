@@ -180,6 +180,10 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             }
         }
         let more_to_accept = self.net.accept(now.mono);
+        if self.net.has_news() {
+            // A machine knows of a connection that it has dialled before it hears what comes on it.
+            self.carry_out(now);
+        }
         for _ in 0..self.net.ready.len() {
             if let Some(peer) = self.net.ready.pop_front() {
                 self.read(now, peer);

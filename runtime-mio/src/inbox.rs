@@ -35,7 +35,7 @@ pub enum ReadFailure {
     #[error("reading failed: {0}")]
     Io(#[from] io::Error),
     /// The bytes are no frames.
-    #[error("{0}")]
+    #[error("{0}{}", spoken(.0))]
     Frame(#[from] FrameError),
     /// The header of a frame cannot be read.
     #[error("{0}")]
@@ -48,6 +48,17 @@ pub enum ReadFailure {
         /// Bytes that the frame was to have, as far as was known.
         needed: usize,
     },
+}
+
+/// What a peer speaks that takes us for somebody else: what its first four bytes would be as a length.
+fn spoken(error: &FrameError) -> &'static str {
+    let FrameError::TooLong { announced, .. } = error else { return "" };
+    match u32::try_from(announced - 4).unwrap_or(0).to_be_bytes() {
+        [0x16, 3, ..] => ": it speaks TLS, which is not served",
+        [b'G', b'E', b'T', b' '] | [b'P', b'O', b'S', b'T'] | [b'H', b'E', b'A', b'D'] => ": it speaks HTTP, which is not served here",
+        [b'P', b'R', b'O', b'X'] => ": it sends a PROXY header, which is not read",
+        _ => "",
+    }
 }
 
 /// How a turn of reading ended.
@@ -374,6 +385,14 @@ mod tests {
         let mut bench = Bench::new(32 * 1024);
         let failure = bench.read(&mut Socket::with([vec![0x40, 0, 0, 0]])).unwrap_err();
         assert_eq!(failure.to_string(), "a frame of 1073741828 bytes is announced, the limit is 16777216");
+    }
+
+    #[test]
+    fn who_speaks_something_else_is_named() {
+        for (bytes, spoken) in [([0x16, 3, 1, 2], "TLS"), (*b"GET ", "HTTP"), (*b"PROX", "PROXY")] {
+            let failure = Bench::new(32 * 1024).read(&mut Socket::with([bytes.to_vec()])).unwrap_err().to_string();
+            assert!(failure.contains(spoken), "{failure}");
+        }
     }
 
     #[test]

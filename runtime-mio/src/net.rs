@@ -126,13 +126,11 @@ impl<L: AsRef<[u8]>> Net<L> {
     /// The poll has told of a connection.
     pub(crate) fn handle_event(&mut self, now: Millis, event: &mio::event::Event) {
         let peer = PeerId(event.token().0 as u64);
-        let Some(connection) = self.connections.get_mut(peer) else { return };
-        if connection.dial.is_some() {
-            if event.is_writable() || event.is_error() || event.is_write_closed() {
-                self.finish_dial(now, peer);
-            }
-            return;
+        let dialing = self.connections.get(peer).is_some_and(|connection| connection.dial.is_some());
+        if dialing && (event.is_writable() || event.is_error() || event.is_write_closed()) {
+            self.finish_dial(now, peer);
         }
+        let Some(connection) = self.connections.get_mut(peer).filter(|connection| connection.dial.is_none()) else { return };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.readable = true;
             connection.end_seen |= event.is_read_closed() || event.is_error();
@@ -354,6 +352,11 @@ impl<L: AsRef<[u8]>> Net<L> {
         }
     }
 
+    /// Whether machines are to be told something.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.lost.is_empty() || !self.dialed.is_empty()
+    }
+
     /// The next thing that a machine is to be told.
     pub(crate) fn poll_news(&mut self) -> Option<News> {
         if let Some((machine, peer)) = self.lost.pop_front() {
@@ -476,7 +479,7 @@ impl<L: AsRef<[u8]>> Net<L> {
 
     /// Whether the next turn has something to do without any event.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.touched.is_empty() || !self.lost.is_empty() || !self.dialed.is_empty()
+        !self.ready.is_empty() || !self.touched.is_empty() || self.has_news()
     }
 }
 
