@@ -35,8 +35,12 @@ pub enum ReadFailure {
     #[error("reading failed: {0}")]
     Io(#[from] io::Error),
     /// The bytes are no frames.
-    #[error("{0}{}", spoken(.0))]
-    Frame(#[from] FrameError),
+    #[error("{error}{}", spoken(.error))]
+    Frame {
+        /// What is wrong with them.
+        #[from]
+        error: FrameError,
+    },
     /// The header of a frame cannot be read.
     #[error("{0}")]
     Command(#[from] CommandError),

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// Descriptors that connections leave to the store, if there are that many; otherwise a quarter of all.
+const DESCRIPTORS_FOR_FILES: usize = 4096;
+
 /// What is to be served. With both, the broker registers with the name server over the network like any other.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -97,9 +100,10 @@ impl Server {
     /// # Errors
     /// [`StartError`]
     pub fn open(plan: Plan) -> Result<Self, StartError> {
-        raise_descriptor_limit();
+        let connections = plan.limits.connections.min(descriptors_for_connections());
+        let limits = NetLimits { connections, ..plan.limits };
         let failed = |what| move |source| StartError::System { what, source };
-        let mut event_loop = EventLoop::new(Clock::new(), plan.limits).map_err(failed("no poll"))?;
+        let mut event_loop = EventLoop::new(Clock::new(), limits).map_err(failed("no poll"))?;
         event_loop.catch_signals().map_err(failed("signals cannot be caught"))?;
         let waker = event_loop.waker();
         let notifier: Notifier = Arc::new(move || {
@@ -174,8 +178,9 @@ fn open_broker(event_loop: &mut Loop, settings: BrokerSettings, notifier: Notifi
     Ok(())
 }
 
-/// Lets the process have as many descriptors as its user may: each connection is one.
-fn raise_descriptor_limit() {
+/// Lets the process have as many descriptors as its user may, and returns how many of them connections may take: the rest is for the
+/// files of the store, which must never be missing because a crowd is at the door.
+fn descriptors_for_connections() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum
@@ -183,4 +188,6 @@ fn raise_descriptor_limit() {
     {
         warn!("no more than {:?} connections and files: {why}", limit.current);
     }
+    let allowed = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |allowed| usize::try_from(allowed).unwrap_or(usize::MAX));
+    allowed - (allowed / 4).min(DESCRIPTORS_FOR_FILES)
 }
