@@ -149,6 +149,11 @@ impl Disk {
         file.sync_all()
     }
 
+    /// Writes into a file.
+    pub(crate) fn write_at(self, file: &File, content: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(content, offset)
+    }
+
     /// Writes into a file and waits until that is on disk.
     pub(crate) fn write_at_synced(self, file: &File, content: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(content, offset)?;

@@ -26,8 +26,6 @@ use crate::{
     progress::{Position, Progress},
 };
 
-/// How often the checkpoint is written if it has changed.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// From so many files or folders on, the whole file system is synced instead of each of them.
 const SYNC_ALL_FROM: usize = 64;
 
@@ -51,6 +49,8 @@ pub(crate) struct FlushStart {
     pub(crate) checkpoint: Checkpoint,
     /// The log is on disk up to here.
     pub(crate) flushed: i64,
+    /// To be synced before anything else is.
+    pub(crate) first: Vec<PathBuf>,
     /// Files of the log behind that which may not be on disk.
     pub(crate) unsynced_log: Vec<PathBuf>,
     /// Files and folders of queues that may not be on disk.
@@ -146,7 +146,7 @@ impl Flusher {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(start: FlushStart, notify: Notifier) -> io::Result<Self> {
+    pub(crate) fn start(mut start: FlushStart, notify: Notifier) -> io::Result<Self> {
         let shared = Arc::new(FlushShared {
             progress: Progress::default(),
             durable: AtomicI64::new(start.flushed),
@@ -158,8 +158,9 @@ impl Flusher {
             opened: Mutex::default(),
             notify,
         });
+        let first = std::mem::take(&mut start.first);
         let work = Work::new(start, Arc::clone(&shared));
-        let thread = thread::Builder::new().name("petrel-flush".into()).spawn(move || work.run())?;
+        let thread = thread::Builder::new().name("petrel-flush".into()).spawn(move || work.run(&first))?;
         let waker = thread.thread().clone();
         Ok(Self { shared, thread: Some(thread), waker })
     }
@@ -221,8 +222,18 @@ struct Work {
 
 impl Work {
     fn new(start: FlushStart, shared: Arc<FlushShared>) -> Self {
-        let FlushStart { disk, commit_log_dir, consume_queue_dir, checkpoint_path, checkpoint, flushed, unsynced_log, unsynced, policy } =
-            start;
+        let FlushStart {
+            disk,
+            commit_log_dir,
+            consume_queue_dir,
+            checkpoint_path,
+            checkpoint,
+            flushed,
+            first: _,
+            unsynced_log,
+            unsynced,
+            policy,
+        } = start;
         Self {
             disk,
             policy,
@@ -242,10 +253,13 @@ impl Work {
         }
     }
 
-    fn run(mut self) {
+    fn run(mut self, first: &[PathBuf]) {
+        if let Err(error) = self.disk.sync_paths(first) {
+            self.shared.poison("the abort file", &error);
+        }
         let started = Instant::now();
         let (mut log_at, mut log_thorough_at) = (started + self.policy.log_interval, started + self.policy.log_thorough_interval);
-        let mut queues_at = started + self.policy.queue_interval.min(CHECKPOINT_INTERVAL);
+        let mut queues_at = started + self.policy.queue_interval;
         loop {
             let stop = self.shared.stop.load(Ordering::Acquire);
             if stop != RUN || self.shared.is_poisoned() {

@@ -70,7 +70,7 @@ impl DataFolder {
         let lock = disk.create(&path).map_err(|source| OpenError::NotWritable { path: path.clone(), source })?;
         // Java locks the first byte of this file; a lock of the whole file and that one exclude each other.
         locked(fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive), disk, root)?;
-        disk.write_at_synced(&lock, b"lock", 0).map_err(at(&path))?;
+        disk.write_at(&lock, b"lock", 0).map_err(at(&path))?;
         Ok(Self { disk, root: root.to_owned(), _inner_lock: inner_lock, _lock: lock })
     }
 
@@ -83,15 +83,17 @@ impl DataFolder {
         Ok(self.disk.read(&path).map_err(at(&path))?.is_none())
     }
 
-    /// From now on, and until [`DataFolder::mark_closed`], a stop is not one in order.
+    /// From now on, and until [`DataFolder::mark_closed`], a stop is not one in order. Answers what must be synced before anything
+    /// else is, to make that durable.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub(crate) fn mark_open(&self) -> Result<(), OpenError> {
+    pub(crate) fn mark_open(&self) -> Result<Vec<PathBuf>, OpenError> {
         let path = self.root.join("abort");
         let pid = std::process::id().to_string();
-        self.disk.write_synced(&path, pid.as_bytes()).map_err(at(&path))?;
-        self.disk.sync_dir(&self.root).map_err(at(&self.root))
+        let file = self.disk.create_sized(&path, pid.len() as u64).map_err(at(&path))?;
+        self.disk.write_at(&file, pid.as_bytes(), 0).map_err(at(&path))?;
+        Ok(vec![path, self.root.clone()])
     }
 
     /// Moves a folder out of the way, so that another can have its name at once. Answers where it is now, if it was there.

@@ -48,7 +48,7 @@ impl Store {
 
         let mut files = LogFiles::list(disk, &config.commit_log_dir(), config.mapped_file_size_commit_log)?;
         let closed = folder.was_closed()?;
-        folder.mark_open()?;
+        let first = folder.mark_open()?;
         let log_start = files.bases.first().copied().unwrap_or(0);
         let mut queues = QueueTable::new(disk, config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
@@ -79,6 +79,7 @@ impl Store {
             checkpoint_path,
             checkpoint,
             flushed,
+            first,
             unsynced_log,
             unsynced,
             policy,

@@ -1,6 +1,9 @@
 //! Values to records, written where they are to stay.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{Ordering, compiler_fence},
+};
 
 use thiserror::Error;
 
@@ -117,13 +120,17 @@ impl RecordFields<'_> {
         // The body is shorter than the record, whose length was just found to fit.
         head.put(&i32::try_from(self.body.len()).unwrap_or(i32::MAX).to_be_bytes());
 
-        let out = put(out, &head.bytes[..head.len]);
+        let (front, out) = out.split_at_mut(head.len);
         let out = put(out, self.body);
         let [high, low] = topic_len.to_be_bytes();
         let out = if long_topic { put(out, &[high, low]) } else { put(out, &[low]) };
         let out = put(out, self.topic.as_bytes());
         let out = put(out, &properties_len.to_be_bytes());
         put(out, self.properties);
+        // The head comes last: whoever is killed while writing into memory that outlives it leaves zeros there, and no record
+        // whose topic or properties are half written, which the body's checksum would not tell.
+        compiler_fence(Ordering::Release);
+        front.copy_from_slice(&head.bytes[..head.len]);
         Ok(len)
     }
 
@@ -147,7 +154,7 @@ fn put<'a>(out: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
     rest
 }
 
-/// The part in front of the body, put together on the stack so that the log is written in order, once.
+/// The part in front of the body, put together on the stack so that it is written at once.
 struct Head {
     bytes: [u8; LONGEST_HEAD],
     len: usize,
