@@ -8,6 +8,8 @@ use route_core::time::Millis;
 pub struct NetLimits {
     /// Connections at a time; who comes later is turned away.
     pub connections: usize,
+    /// Connections that the system holds ready for one listener until they are taken (`serverSocketBacklog`).
+    pub backlog: i32,
     /// Longest frame in bytes, its length field included.
     pub frame: usize,
     /// Bytes one connection may bring in one turn; also the size of the shared read buffer. At least 16 KiB.
@@ -42,6 +44,7 @@ impl Default for NetLimits {
     fn default() -> Self {
         Self {
             connections: 100_000,
+            backlog: 1024,
             frame: FrameDecoder::DEFAULT_LIMIT,
             read_share: 256 * 1024,
             frames_at_once: 64,

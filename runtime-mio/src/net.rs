@@ -104,6 +104,8 @@ impl<L: AsRef<[u8]>> Net<L> {
     /// Listens for connections of a machine. Returns the address, with its port if the system chose it.
     pub(crate) fn listen(&mut self, addr: SocketAddr, machine: usize) -> io::Result<SocketAddr> {
         let mut socket = TcpListener::bind(addr)?;
+        // Asking once more only changes the length of the queue, which mio does not let us choose: a crowd that comes at once must fit.
+        rustix::net::listen(&socket, self.limits.backlog)?;
         let addr = socket.local_addr()?;
         let token = Token(FIRST_LISTENER + self.listeners.len());
         self.registry.register(&mut socket, token, Interest::READABLE)?;

@@ -145,6 +145,7 @@ pub fn net_limits(config: &Config) -> NetLimits {
         high_water,
         low_water: water("writeBufferLowWaterMark", standard.low_water).min(high_water),
         outbound: standard.outbound.max(high_water.saturating_mul(2)),
+        backlog: config.number("serverSocketBacklog"),
         idle: Millis::from_secs(config.number("serverChannelMaxIdleTimeSeconds")),
         dial: Millis(config.number("connectTimeoutMillis")),
         ..standard

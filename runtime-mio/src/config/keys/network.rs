@@ -22,7 +22,7 @@ pub(super) const SERVER: &[Key] = &[
     number("serverSocketRcvBufSize", 0, ANY, NoEffect(SOCKETS)),
     number("writeBufferHighWaterMark", 0, 0..=1 << 30, Used),
     number("writeBufferLowWaterMark", 0, 0..=1 << 30, Used),
-    number("serverSocketBacklog", 1024, ANY, NoEffect(SOCKETS)),
+    number("serverSocketBacklog", 1024, POSITIVE, Used),
     flag("serverNettyWorkerGroupEnable", true, NoEffect(ONE_LOOP)),
     flag("serverPooledByteBufAllocatorEnable", true, NoEffect(SOCKETS)),
     flag("enableShutdownGracefully", false, NoEffect(SOCKETS)),
