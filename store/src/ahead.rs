@@ -42,6 +42,7 @@ struct Shared {
     large_pages: bool,
     state: Mutex<State>,
     wake: Condvar,
+    made: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +54,8 @@ struct State {
     written: usize,
     /// The file after it.
     next: Option<(i64, MappedWriter)>,
+    /// The thread is making the file that begins here.
+    making: Option<i64>,
     told: bool,
     stop: bool,
 }
@@ -88,7 +91,15 @@ impl Ahead {
     /// # Errors
     /// If no thread can be started.
     pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, large_pages: bool) -> io::Result<Self> {
-        let shared = Arc::new(Shared { disk, dir: dir.to_owned(), file_size, large_pages, state: Mutex::default(), wake: Condvar::new() });
+        let shared = Arc::new(Shared {
+            disk,
+            dir: dir.to_owned(),
+            file_size,
+            large_pages,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            made: Condvar::new(),
+        });
         let work = Arc::clone(&shared);
         let thread = thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?;
         Ok(Self { shared, thread: Some(thread) })
@@ -100,6 +111,9 @@ impl Ahead {
     /// Those of the operating system, above all that no space is left.
     pub(crate) fn take(&self, base: i64) -> io::Result<MappedWriter> {
         let mut state = self.shared.lock();
+        while state.making == Some(base) {
+            state = self.shared.made.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         let writer = match state.next.take() {
             Some((ready, writer)) if ready == base => writer,
             _ => self.shared.create(base)?,
@@ -184,7 +198,14 @@ fn run(shared: &Shared) {
         let wanted = position + window;
         if wanted + FIRST_STEP > shared.file_size && state.next.is_none() {
             let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
-            match shared.create(base) {
+            state.making = Some(base);
+            drop(state);
+            // Without the lock: the writer goes on telling where it is.
+            let made = shared.create(base);
+            state = shared.lock();
+            state.making = None;
+            shared.made.notify_one();
+            match made {
                 Ok(writer) => state.next = Some((base, writer)),
                 // The writer tries again when it gets there, and answers for it.
                 Err(error) => tracing::warn!(base, %error, "could not make the next file of the log ready"),

@@ -23,6 +23,9 @@ const FIRST_STEP: usize = 16 << 10;
 /// … to this: there may be very many queues with few messages.
 const LAST_STEP: usize = 1 << 20;
 
+/// What follows the units is looked through in such pieces.
+const LOOK: u64 = 64 << 10;
+
 /// What stands in front of a queue that does not begin at the start of a file: as Java writes it.
 pub(crate) const PRE_BLANK: QueueUnit = QueueUnit { offset: LogOffset(0), size: i32::MAX.cast_unsigned(), tags_code: 0 };
 
@@ -36,7 +39,12 @@ pub(crate) struct ConsumeQueue {
     files: VecDeque<QueueFile>,
     /// Write ends of the last files: the one that is being written, then those that are reserved.
     writers: VecDeque<MappedWriter>,
-    min: i64,
+    /// Offset of the first unit in the files.
+    first: i64,
+    /// Where the log begins.
+    log_start: i64,
+    /// Offset of the first unit whose message is there; looked for when it is first asked for.
+    min: OnceCell<i64>,
     max: i64,
     /// Offset that the next message gets; its units may still wait for the disk.
     next: i64,
@@ -55,23 +63,35 @@ struct QueueFile {
 }
 
 impl ConsumeQueue {
-    /// A queue that has no files yet.
-    pub(crate) fn empty(disk: Disk, dir: PathBuf, file_size: u32) -> Self {
-        let file_size = file_size as usize;
-        let (files, writers) = (VecDeque::new(), VecDeque::new());
-        Self { disk, dir, file_size, files, writers, min: 0, max: 0, next: 0, reserved: 0, opened: Vec::new() }
+    /// A queue that has no files yet, of a log that begins at `log_start`.
+    fn empty(disk: Disk, dir: PathBuf, file_size: u32, log_start: i64) -> Self {
+        Self {
+            disk,
+            dir,
+            file_size: file_size as usize,
+            files: VecDeque::new(),
+            writers: VecDeque::new(),
+            first: 0,
+            log_start,
+            min: OnceCell::new(),
+            max: 0,
+            next: 0,
+            reserved: 0,
+            opened: Vec::new(),
+        }
     }
 
     /// The queue that lies in `dir`, as it is.
     ///
     /// # Errors
     /// [`OpenError`] for files that cannot be read, do not follow one another or have a wrong size.
-    pub(crate) fn open(disk: Disk, dir: PathBuf, file_size: u32) -> Result<Self, OpenError> {
-        let mut queue = Self::empty(disk, dir, file_size);
+    pub(crate) fn open(disk: Disk, dir: PathBuf, file_size: u32, log_start: i64) -> Result<Self, OpenError> {
+        let mut queue = Self::empty(disk, dir, file_size, log_start);
         let bases = queue.list()?;
-        let (kept, units) = queue.find_end(&bases, i64::MAX)?;
-        // An empty last file behind full ones was just begun; it is found again when it is written to.
-        queue.take_files(&bases[..kept], units);
+        if let Some(end) = queue.find_end(&bases, i64::MAX)? {
+            // An empty last file behind full ones was just begun; it is found again when it is written to.
+            queue.take_files(&bases[..end.files], end.units);
+        }
         Ok(queue)
     }
 
@@ -80,45 +100,48 @@ impl ConsumeQueue {
     ///
     /// # Errors
     /// [`OpenError`] for files that cannot be read or changed, do not follow one another or have a wrong size.
-    pub(crate) fn open_cut(disk: Disk, dir: PathBuf, file_size: u32, limit: i64, unsynced: &mut Vec<PathBuf>) -> Result<Self, OpenError> {
-        let mut queue = Self::empty(disk, dir, file_size);
+    pub(crate) fn open_cut(
+        disk: Disk,
+        dir: PathBuf,
+        file_size: u32,
+        log_start: i64,
+        limit: i64,
+        unsynced: &mut Vec<PathBuf>,
+    ) -> Result<Self, OpenError> {
+        let mut queue = Self::empty(disk, dir, file_size, log_start);
         let bases = queue.list()?;
-        let (kept, units) = queue.find_end(&bases, limit)?;
-        for &base in &bases[kept..] {
+        let Some(end) = queue.find_end(&bases, limit)? else { return Ok(queue) };
+        for &base in &bases[end.files..] {
             let path = file_path(&queue.dir, base);
             disk.remove_file(&path).map_err(at(&path))?;
         }
-        if kept < bases.len() {
+        if end.files < bases.len() {
             unsynced.push(queue.dir.clone());
         }
-        if let Some(&last) = bases[..kept].last() {
-            let path = file_path(&queue.dir, last);
-            if erase_behind(disk, &path, units, queue.file_size).map_err(at(&path))? {
-                unsynced.push(path);
-            }
+        if end.erase(disk, queue.file_size).map_err(at(&end.path))? {
+            unsynced.push(end.path.clone());
         }
-        queue.take_files(&bases[..kept], units);
+        queue.take_files(&bases[..end.files], end.units);
         Ok(queue)
     }
 
-    /// How many of its files have units in front of `limit`, but at least one, and how many units the last of these has.
-    fn find_end(&self, bases: &[i64], limit: i64) -> Result<(usize, usize), OpenError> {
+    /// Where the units in front of `limit` end: in the last file that has any, or in the first one. `None` without files.
+    fn find_end(&self, bases: &[i64], limit: i64) -> Result<Option<UnitsEnd>, OpenError> {
         for (index, base) in bases.iter().enumerate().rev() {
             let path = file_path(&self.dir, *base);
-            let count = self.disk.open(&path).and_then(|file| count_units(self.disk, &file, self.file_size, limit));
-            let count = count.map_err(at(&path))?;
-            if count > 0 || index == 0 {
-                return Ok((index + 1, count));
+            let end = UnitsEnd::find(self.disk, path.clone(), self.file_size, limit).map_err(at(path))?;
+            if end.units > 0 || index == 0 {
+                return Ok(Some(UnitsEnd { files: index + 1, ..end }));
             }
         }
-        Ok((0, 0))
+        Ok(None)
     }
 
     fn take_files(&mut self, bases: &[i64], units_in_last: usize) {
         let unit = QueueUnit::LEN as i64;
         self.files = bases.iter().map(|&base| QueueFile { base, mapping: OnceCell::new() }).collect();
         if let (Some(first), Some(last)) = (bases.first(), bases.last()) {
-            self.min = first / unit;
+            self.first = first / unit;
             self.max = last / unit + units_in_last as i64;
             (self.next, self.reserved) = (self.max, self.max);
         }
@@ -163,13 +186,14 @@ impl ConsumeQueue {
         while let Some(file) = self.files.pop_back() {
             self.disk.remove_file(&file_path(&self.dir, file.base))?;
         }
-        (self.min, self.max, self.next, self.reserved) = (0, 0, 0, 0);
+        (self.first, self.min, self.max, self.next, self.reserved) = (0, OnceCell::new(), 0, 0, 0);
         Ok(())
     }
 
-    /// Offset of the first unit.
+    /// Offset of the first unit whose message is there: the log has lost its oldest files, or the queue begins with blanks.
     pub(crate) fn min(&self) -> i64 {
-        self.min
+        let gone = |unit: &QueueUnit| unit.offset.0 < self.log_start || *unit == PRE_BLANK;
+        *self.min.get_or_init(|| self.partition_point(self.first, self.max, gone))
     }
 
     /// One past the offset of the last unit.
@@ -190,6 +214,11 @@ impl ConsumeQueue {
     /// Nothing waits for the disk: the next message gets the offset behind the last unit.
     pub(crate) fn assign_all(&mut self) {
         self.next = self.max;
+    }
+
+    /// Whether it has a unit, be it of a message that is gone.
+    pub(crate) fn has_units(&self) -> bool {
+        self.max > self.first
     }
 
     /// Whether it has a file.
@@ -239,6 +268,7 @@ impl ConsumeQueue {
         }
         let path = file_path(&self.dir, base);
         let writer = self.disk.map_for_writing(&path, self.file_size, published, published + FIRST_STEP)?;
+        writer.mapping().expect_scattered_use();
         let mapping = Arc::clone(writer.mapping());
         self.reserved = base / QueueUnit::LEN as i64 + (mapping.allocated() / QueueUnit::LEN) as i64;
         match self.files.back_mut() {
@@ -257,12 +287,12 @@ impl ConsumeQueue {
     /// Those of the operating system.
     pub(crate) fn begin_at(&mut self, offset: i64) -> io::Result<()> {
         let first = offset - offset % self.units_per_file();
-        (self.min, self.max, self.reserved) = (first, first, first);
+        (self.first, self.max, self.reserved) = (first, first, first);
         self.reserve(offset + 1)?;
         while self.max < offset {
             self.append(&PRE_BLANK);
         }
-        (self.min, self.next) = (offset, offset);
+        (self.min, self.next) = (OnceCell::from(offset), offset);
         Ok(())
     }
 
@@ -301,7 +331,7 @@ impl ConsumeQueue {
     }
 
     fn bytes(&self, from: i64) -> Option<&[u8]> {
-        if from < self.min || from >= self.max {
+        if from < self.first || from >= self.max {
             return None;
         }
         let first = self.files.front()?.base;
@@ -343,12 +373,6 @@ impl ConsumeQueue {
         }
         low
     }
-
-    /// Sets the first offset by where the log begins: units of messages that are gone do not count.
-    pub(crate) fn set_log_start(&mut self, log_start: i64) {
-        let gone = |unit: &QueueUnit| unit.offset.0 < log_start || *unit == PRE_BLANK;
-        self.min = self.partition_point(self.min, self.max, gone);
-    }
 }
 
 /// Whether bytes are a unit of a message in front of `limit`.
@@ -357,51 +381,71 @@ fn is_unit(bytes: &[u8; QueueUnit::LEN], limit: i64) -> bool {
     unit.offset.0 >= 0 && unit.offset.0 < limit && unit.size > 0 && unit.size <= i32::MAX.cast_unsigned()
 }
 
-/// How many units a file begins with. They are written in order, so a search suffices: it gallops by pages, then halves.
-fn count_units(disk: Disk, file: &File, file_size: usize, limit: i64) -> io::Result<usize> {
-    let total = file_size / QueueUnit::LEN;
-    let probe = |at: usize| -> io::Result<bool> {
-        let mut bytes = [0; QueueUnit::LEN];
-        disk.read_at(file, &mut bytes, (at * QueueUnit::LEN) as u64)?;
-        Ok(is_unit(&bytes, limit))
-    };
-    let mut low = 0;
-    let mut high = 1;
-    while high <= total && probe(high - 1)? {
-        low = high;
-        high *= 4;
-    }
-    // All of the first `low` are units; the one at `high - 1` is not, or lies behind the file.
-    let mut high = (high - 1).min(total);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if probe(middle)? {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
+/// Where the units of a file end.
+#[derive(Debug)]
+struct UnitsEnd {
+    /// How many files of the queue have units.
+    files: usize,
+    path: PathBuf,
+    file: File,
+    /// How many units the file begins with.
+    units: usize,
+    /// The file's first page: most queues are short.
+    page: Vec<u8>,
 }
 
-/// Makes all behind the first `units` of a file zero. Answers whether anything was there.
-fn erase_behind(disk: Disk, path: &Path, units: usize, file_size: usize) -> io::Result<bool> {
-    let from = (units * QueueUnit::LEN) as u64;
-    let file = disk.open_writable(path)?;
-    let mut at = from;
-    let mut dirty = None;
-    while let Some(data) = disk.next_data(&file, at)?.filter(|data| *data < file_size as u64) {
-        let end = (data / PAGE * PAGE + PAGE).min(file_size as u64);
-        let mut page = [0; PAGE as usize];
-        let page = &mut page[..usize::try_from(end - data).unwrap_or(0)];
-        disk.read_at(&file, page, data)?;
-        if page.iter().any(|byte| *byte != 0) {
-            dirty = Some(end);
+impl UnitsEnd {
+    /// Units are written in order, so a search suffices: it gallops, then halves.
+    fn find(disk: Disk, path: PathBuf, file_size: usize, limit: i64) -> io::Result<Self> {
+        let file = disk.open_writable(&path)?;
+        let mut page = vec![0; file_size.min(PAGE as usize)];
+        disk.read_at(&file, &mut page, 0)?;
+        let total = file_size / QueueUnit::LEN;
+        let in_page = page.len() / QueueUnit::LEN;
+        let probe = |at: usize| -> io::Result<bool> {
+            let from = at * QueueUnit::LEN;
+            let mut bytes = [0; QueueUnit::LEN];
+            match page.get(from..from + QueueUnit::LEN) {
+                Some(unit) => bytes.copy_from_slice(unit),
+                None => disk.read_at(&file, &mut bytes, from as u64)?,
+            }
+            Ok(is_unit(&bytes, limit))
+        };
+        let (mut low, mut high) = (0, in_page.min(total));
+        while high <= total && high > low && probe(high - 1)? {
+            low = high;
+            high = (high * 4).min(total);
         }
-        at = end;
+        // The first `low` are units; the one in front of `high` is none, or there are no more.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if probe(middle)? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Self { files: 0, path, file, units: low, page })
     }
-    if let Some(to) = dirty {
-        disk.erase(&file, from, to)?;
+
+    /// Makes all behind the units zero. Answers whether anything was there.
+    fn erase(&self, disk: Disk, file_size: usize) -> io::Result<bool> {
+        let from = self.units * QueueUnit::LEN;
+        let mut dirty = self.page.get(from..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)).then_some(self.page.len() as u64);
+        let mut at = from.max(self.page.len()) as u64;
+        let mut buffer = Vec::new();
+        while let Some(data) = disk.next_data(&self.file, at)?.filter(|data| *data < file_size as u64) {
+            let end = (data / LOOK * LOOK + LOOK).min(file_size as u64);
+            buffer.resize(usize::try_from(end - data).unwrap_or(0), 0);
+            disk.read_at(&self.file, &mut buffer, data)?;
+            if buffer.iter().any(|byte| *byte != 0) {
+                dirty = Some(end);
+            }
+            at = end;
+        }
+        if let Some(to) = dirty {
+            disk.erase(&self.file, from as u64, to)?;
+        }
+        Ok(dirty.is_some())
     }
-    Ok(dirty.is_some())
 }

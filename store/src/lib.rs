@@ -2,6 +2,46 @@
 //!
 //! The loop owns a [`Store`] and calls it through [`route_core::Storage`]; nothing in there waits for the disk. Threads of the
 //! store bring the log to disk, prepare its next bytes and save tables; what they have to say comes back as [`StoreEvent`]s.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use route_core::{Storage, Timestamp, storage::{NewMessage, TagsCode}};
+//! use store::{Store, StoreConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let config = || StoreConfig { mapped_file_size_commit_log: 1 << 20, ..StoreConfig::new(folder.path()) };
+//! // The notifier wakes the loop, which then asks `poll_event`.
+//! let (mut store, recovered) = Store::open(config(), Arc::new(|| {}))?;
+//! assert_eq!(recovered.log_end, 0);
+//!
+//! let queue = store.open_queue("TopicTest", 3);
+//! let placed = store.append(Timestamp(1_700_000_000_000), queue, &NewMessage {
+//!     topic: "TopicTest",
+//!     queue_id: 3,
+//!     flag: 0,
+//!     sys_flag: 0,
+//!     born_timestamp: 1_699_999_999_990,
+//!     born_host: "127.0.0.1:50000".parse()?,
+//!     store_host: "127.0.0.1:10911".parse()?,
+//!     reconsume_times: 0,
+//!     prepared_transaction_offset: 0,
+//!     body: b"Hello",
+//!     properties: b"",
+//!     tags_code: TagsCode::Hash(0),
+//! })?;
+//! assert_eq!(placed.queue_offset, 0);
+//! store.close()?;
+//!
+//! let (store, recovered) = Store::open(config(), Arc::new(|| {}))?;
+//! assert!(recovered.clean);
+//! let queue = store.find_queue("TopicTest", 3).expect("it was found on disk");
+//! let unit = store.units(queue, 0).next().expect("one message is there");
+//! assert_eq!(store.record(unit.offset).map(|record| &record[88..93]), Some(&b"Hello"[..]));
+//! # Ok(())
+//! # }
+//! ```
 #![deny(unsafe_code)]
 
 mod ahead;

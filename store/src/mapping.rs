@@ -88,6 +88,13 @@ impl Mapping {
         drop(self.raw.advise(Advice::HugePage));
     }
 
+    /// Tells the system that single pages are used here and there: the first touch of one is not to bring in others, which for a
+    /// file with little in it costs a hundred times as much.
+    pub(crate) fn expect_scattered_use(&self) {
+        // Only a hint: it works without.
+        let _ = self.raw.advise(Advice::Random);
+    }
+
     /// Makes the pages of `range` present and writable, so that the writer does not fault on them. The range must be allocated.
     ///
     /// # Errors

@@ -156,11 +156,8 @@ impl QueueTable {
             return Loaded::Broken(format!("{:?} cannot be the name of a folder", slot.topic));
         }
         let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-        match ConsumeQueue::open(self.disk, dir, self.file_size) {
-            Ok(mut queue) => {
-                queue.set_log_start(self.log_start);
-                Loaded::Open(queue)
-            }
+        match ConsumeQueue::open(self.disk, dir, self.file_size, self.log_start) {
+            Ok(queue) => Loaded::Open(queue),
             Err(error) => {
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
                 Loaded::Broken(error.to_string())
@@ -192,8 +189,7 @@ impl QueueTable {
         let mut unsynced = Vec::new();
         for slot in &mut self.slots {
             let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-            let mut queue = ConsumeQueue::open_cut(self.disk, dir, self.file_size, limit, &mut unsynced)?;
-            queue.set_log_start(self.log_start);
+            let queue = ConsumeQueue::open_cut(self.disk, dir, self.file_size, self.log_start, limit, &mut unsynced)?;
             slot.queue = OnceCell::from(Loaded::Open(queue));
         }
         Ok(unsynced)
@@ -214,7 +210,7 @@ impl QueueTable {
         let log_start = self.log_start;
         let target = self.get_mut(queue).map_err(io::Error::other)?;
         let expected = target.max();
-        let fresh = expected == target.min() || target.unit(expected - 1).is_some_and(|unit| unit.offset.0 < log_start);
+        let fresh = !target.has_units() || target.unit(expected - 1).is_some_and(|unit| unit.offset.0 < log_start);
         if offset != expected {
             if fresh && (whole || !target.has_files()) {
                 target.reset()?;

@@ -98,7 +98,8 @@ impl Store {
     }
 
     /// [`Store::load_table`] for a table of offsets, with the offsets that were [noted](Storage::note_offset) after the file was
-    /// saved; they are to be put into the table in this order.
+    /// saved; they are to be put into the table in this order. To be called before any offset is noted: notes count from the content
+    /// that was loaded here on.
     ///
     /// # Errors
     /// [`TableError`] if neither the file nor its `.bak` holds what it should.

@@ -2,7 +2,14 @@
 
 mod kit;
 
-use kit::{config, open, sync_config};
+use bytes::Bytes;
+use kit::{Opened, config, open, sync_config};
+use route_core::{
+    Storage,
+    output::{Table, Ticket},
+    storage::OffsetTableKind,
+};
+use store::{NotedOffset, StoreConfig, StoreEvent};
 
 fn texts(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|at| format!("message {at}")).collect()
@@ -39,4 +46,99 @@ fn a_killed_store_opens_with_all_it_had_and_goes_on() {
             opened.send("TopicA", 1, &text);
         }
     }
+}
+
+fn noted(key: &str, queue_id: i32, offset: i64) -> NotedOffset {
+    NotedOffset { key: key.into(), queue_id, offset }
+}
+
+/// The table's text as it was found, and what was noted since.
+fn load(opened: &mut Opened) -> (Option<String>, Vec<NotedOffset>) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string());
+    opened.store.load_offsets(OffsetTableKind::Consumer, text).unwrap()
+}
+
+fn save(opened: &mut Opened, content: &'static str) {
+    opened.store.save(Ticket(1), Table::ConsumerOffsets, Bytes::from_static(content.as_bytes()));
+    while opened.event() != StoreEvent::Persisted(Ticket(1), Ok(())) {}
+}
+
+#[test]
+fn offsets_that_were_committed_after_the_last_save_survive_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    assert_eq!(load(&mut opened), (None, vec![]));
+    opened.store.note_offset(OffsetTableKind::Consumer, "T@g", 0, 3);
+    drop(opened);
+
+    let mut opened = open(config(dir.path()));
+    assert_eq!(load(&mut opened), (None, vec![noted("T@g", 0, 3)]));
+    assert_eq!(opened.store.load_offsets(OffsetTableKind::Delay, |_| Ok(())).unwrap(), (None, vec![]));
+    save(&mut opened, "{first}");
+    opened.store.note_offset(OffsetTableKind::Consumer, "T@g", 0, 4);
+    opened.store.note_offset(OffsetTableKind::Delay, "SCHEDULE_TOPIC_XXXX", 2, 9);
+    drop(opened);
+
+    let mut opened = open(config(dir.path()));
+    assert_eq!(load(&mut opened), (Some("{first}".into()), vec![noted("T@g", 0, 4)]));
+    let (_, delays) = opened.store.load_offsets(OffsetTableKind::Delay, |_| Ok(())).unwrap();
+    assert_eq!(delays, [noted("SCHEDULE_TOPIC_XXXX", 2, 9)]);
+    save(&mut opened, "{second}");
+    opened.store.close().unwrap();
+    assert!(!dir.path().join("config/consumerOffset.journal").exists(), "all of it is in the table");
+
+    let mut opened = open(config(dir.path()));
+    assert_eq!(load(&mut opened), (Some("{second}".into()), vec![]));
+}
+
+#[test]
+fn offsets_noted_for_a_table_that_a_java_broker_saved_since_are_void() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    load(&mut opened);
+    save(&mut opened, "{ours}");
+    opened.store.note_offset(OffsetTableKind::Consumer, "T@g", 0, 4);
+    drop(opened);
+    std::fs::write(dir.path().join("config/consumerOffset.json"), "{java's}").unwrap();
+    assert_eq!(load(&mut open(config(dir.path()))), (Some("{java's}".into()), vec![]));
+}
+
+#[test]
+fn a_topic_that_was_removed_and_made_again_begins_at_zero_after_a_kill_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    for text in texts(0, 40) {
+        opened.send("TopicA", 0, &text);
+    }
+    opened.store.remove_topic("TopicA");
+    for text in ["new 0", "new 1"] {
+        opened.send("TopicA", 0, text);
+    }
+    drop(opened);
+    let opened = open(config(dir.path()));
+    assert_eq!(opened.bodies("TopicA", 0), ["new 0", "new 1"]);
+}
+
+#[test]
+fn readers_and_the_checkpoint_follow_the_flusher_without_being_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let often = std::time::Duration::from_millis(5);
+    let mut opened = open(StoreConfig {
+        flush_interval_commit_log: often,
+        flush_commit_log_least_pages: 0,
+        flush_interval_consume_queue: often,
+        ..config(dir.path())
+    });
+    let placed = opened.send("TopicA", 0, "hello");
+    assert_eq!(opened.event(), StoreEvent::Durable(placed.end));
+    // The mark follows in the next round of the queues.
+    let marked = || {
+        let bytes = std::fs::read(dir.path().join("checkpoint")).unwrap();
+        bytes.windows(8).any(|window| window == placed.end.0.to_be_bytes())
+    };
+    while !marked() {
+        std::thread::yield_now();
+    }
+    drop(opened);
+    assert_eq!(open(config(dir.path())).recovered.scanned_records, 0);
 }
