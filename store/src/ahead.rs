@@ -18,12 +18,17 @@ use crate::{
 const WINDOW: usize = 32 << 20;
 /// The same in front of a writer that has only begun.
 const FIRST_WINDOW: usize = 2 << 20;
-/// Space is allocated in such steps.
-const ALLOCATE_STEP: usize = 64 << 20;
+/// Space is allocated in such steps once a writer is busy.
+const ALLOCATE_STEP: usize = 128 << 20;
+/// So much allocated space lies in front of a busy writer at least: an allocation may have to read the file system's maps first, and
+/// a writer that gets there before it is done waits for it.
+const ALLOCATE_AHEAD: usize = 192 << 20;
 /// Space that is allocated at once when a file is made or a writer has overtaken the thread.
 pub(crate) const FIRST_STEP: usize = 1 << 20;
 /// Pages are made ready in such steps, so that no single call holds up the writer's faults for long.
 const POPULATE_STEP: usize = 1 << 20;
+/// Of the thread, on the scale from 0 to 19.
+const NICENESS: i32 = 5;
 /// How far the writer goes before it tells again where it is.
 const TELL_STEP: usize = 2 << 20;
 
@@ -173,6 +178,13 @@ impl Drop for Ahead {
     }
 }
 
+/// Lets the loop go first where there are fewer processors than threads: zeroing pages takes milliseconds at a stretch.
+fn yield_to_the_loop() {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::debug!(%error, "the thread ahead of the log keeps its priority");
+    }
+}
+
 /// How far a file has been populated; the thread's own.
 #[derive(Debug, Default)]
 struct Populated {
@@ -181,6 +193,7 @@ struct Populated {
 }
 
 fn run(shared: &Shared) {
+    yield_to_the_loop();
     let mut done = [Populated::default(), Populated::default()];
     let mut can_populate = true;
     loop {
@@ -196,7 +209,9 @@ fn run(shared: &Shared) {
         let position = state.position;
         let window = state.written.clamp(FIRST_WINDOW, WINDOW);
         let wanted = position + window;
-        if wanted + FIRST_STEP > shared.file_size && state.next.is_none() {
+        // A busy writer finds more than the window allocated.
+        let allocated = if window == WINDOW { position + ALLOCATE_AHEAD } else { wanted };
+        if allocated + FIRST_STEP > shared.file_size && state.next.is_none() {
             let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
             state.making = Some(base);
             drop(state);
@@ -214,13 +229,25 @@ fn run(shared: &Shared) {
         let next = state.next.as_ref().map(|(base, writer)| Target { base: *base, mapping: Arc::clone(writer.mapping()) });
         drop(state);
 
-        let into_next = wanted.saturating_sub(shared.file_size);
-        for (target, from, to) in [(Some(current), position, wanted.min(shared.file_size)), (next, 0, into_next.min(shared.file_size))]
-            .into_iter()
-            .filter_map(|(target, from, to)| target.map(|target| (target, from, to)))
-        {
-            prepare(shared, &target, from, to, &mut done, &mut can_populate);
+        let targets = [(Some(current), 0), (next, shared.file_size)];
+        let targets = || targets.iter().filter_map(|(target, start)| target.as_ref().map(|target| (target, *start)));
+        for (target, start) in targets() {
+            let (from, to) = (position.saturating_sub(start), wanted.saturating_sub(start).min(shared.file_size));
+            prepare(shared, target, from, to, &mut done, &mut can_populate);
         }
+        for (target, start) in targets() {
+            let to = allocated.saturating_sub(start).min(shared.file_size);
+            if target.mapping.allocated() < to {
+                allocate(shared, target, to.next_multiple_of(ALLOCATE_STEP));
+            }
+        }
+    }
+}
+
+/// Allocates space for one file up to `to`, or to its end.
+fn allocate(shared: &Shared, target: &Target, to: usize) {
+    if let Err(error) = shared.disk.grow(&file_path(&shared.dir, target.base), &target.mapping, to) {
+        tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
     }
 }
 
@@ -228,12 +255,9 @@ fn run(shared: &Shared) {
 fn prepare(shared: &Shared, target: &Target, from: usize, to: usize, done: &mut [Populated; 2], can_populate: &mut bool) {
     let mapping = &target.mapping;
     if mapping.allocated() < to {
-        let step = if to <= FIRST_WINDOW { to } else { to.next_multiple_of(ALLOCATE_STEP) };
-        if let Err(error) = shared.disk.grow(&file_path(&shared.dir, target.base), mapping, step) {
-            tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
-            return;
-        }
+        allocate(shared, target, to);
     }
+    let to = to.min(mapping.allocated());
     if !*can_populate {
         return;
     }
