@@ -120,7 +120,8 @@ impl Store {
         Ok((value, noted))
     }
 
-    /// Has a table saved; [`StoreEvent::Persisted`] brings the ticket back.
+    /// Has a table saved; [`StoreEvent::Persisted`] brings the ticket back. For a table of offsets `content` must hold all that was
+    /// [noted](Storage::note_offset) up to this call: a killed process goes by what was noted after it.
     pub fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
         let identity = Identity::of(&content);
         if let Some(journal) = self.journal_of(table) {
