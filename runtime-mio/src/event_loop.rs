@@ -3,7 +3,12 @@
 //! A turn is: wait for events, take connections, read what is ready and hand its frames to the machines, carry out what the machines
 //! put out, let them flush what they appended, and write once to every connection that something is queued for.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mio::{Events, Poll, Token, Waker};
 use proto_core::{Command, Frame, FrameDecoder, command::CommandError};
@@ -23,6 +28,7 @@ use crate::{
     limits::NetLimits,
     machine::Machine,
     net::{FIRST_LISTENER, Net, News, POOLED, POOLED_BYTES},
+    patience::{self, Patience},
 };
 
 // A connection's number is its token at the poll.
@@ -46,6 +52,7 @@ pub struct EventLoop<L> {
     events: Events,
     /// The last turn has left work for the next one.
     busy: bool,
+    patience: Patience,
     clock: Clock,
     waker: Arc<Waker>,
     signals: Option<Signals>,
@@ -79,6 +86,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             poll,
             events: Events::with_capacity(EVENTS),
             busy: false,
+            patience: Patience::default(),
             clock,
             waker,
             signals: None,
@@ -155,13 +163,38 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         let timeout = if self.busy { Some(Duration::ZERO) } else { self.time_left().into_iter().chain(longest).min() };
         // The events are lent to the poll and to the turn, which needs all the rest.
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let outcome = self.poll.poll(&mut events, timeout);
+        let outcome = self.wait(&mut events, timeout);
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
             Ok(()) => self.busy = self.handle_events(&events),
         }
         self.events = events;
+        Ok(())
+    }
+
+    /// Waits for events: looks for a moment where that lately has paid, then sleeps.
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout.is_some_and(|timeout| timeout <= patience::SPAN) {
+            return self.poll.poll(events, timeout);
+        }
+        let begun = Instant::now();
+        if self.patience.pays() {
+            while begun.elapsed() < patience::SPAN {
+                self.poll.poll(events, Some(Duration::ZERO))?;
+                if !events.is_empty() {
+                    self.patience.handle_found();
+                    return Ok(());
+                }
+                // Where there are fewer processors than threads the peer may need this one.
+                rustix::thread::sched_yield();
+            }
+            self.patience.handle_missed();
+        }
+        self.poll.poll(events, timeout)?;
+        if !events.is_empty() {
+            self.patience.handle_slept(begun.elapsed());
+        }
         Ok(())
     }
 

@@ -22,3 +22,4 @@ mod connection;
 mod dialer;
 mod listener;
 mod net;
+mod patience;
