@@ -214,10 +214,10 @@ impl<S: Storage> Broker<S> {
         self.registration.handle_shutdown(now, &announced);
     }
 
-    /// Whether a stop needs nothing more: every table is on disk and every name server knows.
+    /// Whether a stop needs nothing more: nobody waits for the disk, no save is under way and every name server knows.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.saves.are_idle() && self.registration.has_ended()
+        self.parked.is_empty() && self.saves.are_idle() && self.registration.has_ended()
     }
 
     /// A request came in.
@@ -409,7 +409,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// A queue of a topic, opened if it is new. A topic that was deleted meanwhile still has its queue: the message is in the log.
+    /// A queue of a topic, opened if it is new, also for a topic that was deleted meanwhile: what is on its way there is not lost.
     fn open_queue(&mut self, topic: &str, queue_id: i32) -> QueueId {
         let known = self.topics.get_mut(topic).and_then(|entry| entry.queue(&mut self.storage, queue_id));
         known.unwrap_or_else(|| self.storage.open_queue(topic, queue_id))

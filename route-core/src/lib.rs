@@ -2,7 +2,8 @@
 //! randomness of their own; the same inputs give the same outputs, byte for byte.
 //!
 //! All machines have the same verbs: `handle_<input>(now, …)` takes what happened, `handle_timeout(now)` takes that time has
-//! passed, `poll_timeout()` says when to be woken next, and `poll_output()` is drained until it is empty after every call.
+//! passed, `poll_timeout()` says when to be woken next, and `poll_output()` is drained until it is empty before the caller sleeps. A caller
+//! may take several inputs in between, as a loop does in one turn: what follows from them is settled when the outputs are drained.
 //!
 //! A whole broker runs on values: its log is in memory, its clock is an argument, its peers are numbers.
 //!

@@ -106,6 +106,8 @@ impl NameServer {
             self.notice(NoticeLevel::Info, format!("{} has closed its connection and leaves the routes", Shown(info)));
         }
         self.unregister(&gone);
+        self.saves.handle_retry();
+        self.start_save();
     }
 
     /// `now` has reached what [`Self::poll_timeout`] announced: silent brokers are given up.
@@ -128,7 +130,7 @@ impl NameServer {
 
     /// A save of the KV configuration is durable, or has failed; what waited for it is answered.
     pub fn handle_persisted(&mut self, _now: Now, ticket: Ticket, result: Result<(), String>) {
-        let settled = self.saves.handle_persisted(ticket).into_iter().map(|parked| parked.settle(&result));
+        let settled = self.saves.handle_persisted(ticket, result.is_ok()).into_iter().map(|parked| parked.settle(&result));
         self.outputs.extend(settled);
         self.start_save();
     }

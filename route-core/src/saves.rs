@@ -46,6 +46,8 @@ impl Parked {
 pub struct Saves {
     under_way: Option<(Ticket, Vec<Parked>)>,
     dirty: bool,
+    /// The last save failed: what it held is to be tried again.
+    failed: bool,
     waiting: Vec<Parked>,
 }
 
@@ -88,16 +90,25 @@ impl Saves {
         Some(ticket)
     }
 
-    /// A save is durable: these may be answered. A number that is not awaited releases nobody.
+    /// A save has ended: those who waited for it may be answered. A number that is not awaited releases nobody. After a failure the table
+    /// waits for its next change or for [`Self::handle_retry`], so that a full disk is not asked in a circle.
     #[must_use]
-    pub fn handle_persisted(&mut self, ticket: Ticket) -> Vec<Parked> {
+    pub fn handle_persisted(&mut self, ticket: Ticket, saved: bool) -> Vec<Parked> {
         match self.under_way.take() {
-            Some((awaited, parked)) if awaited == ticket => parked,
+            Some((awaited, parked)) if awaited == ticket => {
+                self.failed = !saved;
+                parked
+            }
             other => {
                 self.under_way = other;
                 Vec::new()
             }
         }
+    }
+
+    /// Some time has passed, or the process is to end: a save that failed is tried again.
+    pub fn handle_retry(&mut self) {
+        self.dirty |= std::mem::take(&mut self.failed);
     }
 
     /// Whether nothing is under way and nothing is to be saved.
@@ -132,7 +143,7 @@ mod tests {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
         saves.handle_changed(parked(1));
         let ticket = saves.poll_save(&mut tickets).unwrap();
-        assert_eq!(peers(&saves.handle_persisted(ticket)), [1]);
+        assert_eq!(peers(&saves.handle_persisted(ticket, true)), [1]);
         assert_eq!(saves.poll_save(&mut tickets), None);
     }
 
@@ -144,9 +155,9 @@ mod tests {
         saves.handle_changed(parked(2));
         saves.handle_changed(parked(3));
         assert_eq!(saves.poll_save(&mut tickets), None);
-        assert_eq!(peers(&saves.handle_persisted(first)), [1]);
+        assert_eq!(peers(&saves.handle_persisted(first, true)), [1]);
         let second = saves.poll_save(&mut tickets).unwrap();
-        assert_eq!(peers(&saves.handle_persisted(second)), [2, 3]);
+        assert_eq!(peers(&saves.handle_persisted(second, true)), [2, 3]);
     }
 
     #[test]
@@ -156,7 +167,21 @@ mod tests {
         saves.handle_changed(None);
         let ticket = saves.poll_save(&mut tickets).unwrap();
         assert!(parked(2).is_some_and(|parked| saves.wait(parked).is_none()));
-        assert_eq!(peers(&saves.handle_persisted(ticket)), [2]);
+        assert_eq!(peers(&saves.handle_persisted(ticket, true)), [2]);
+    }
+
+    #[test]
+    fn a_save_that_failed_is_tried_again_when_told_and_not_before() {
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
+        saves.handle_changed(None);
+        let ticket = saves.poll_save(&mut tickets).unwrap();
+        assert!(saves.handle_persisted(ticket, false).is_empty());
+        assert_eq!(saves.poll_save(&mut tickets), None);
+        saves.handle_retry();
+        let again = saves.poll_save(&mut tickets).unwrap();
+        assert!(saves.handle_persisted(again, true).is_empty());
+        saves.handle_retry();
+        assert_eq!(saves.poll_save(&mut tickets), None);
     }
 
     #[test]
@@ -164,8 +189,8 @@ mod tests {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
         saves.handle_changed(parked(1));
         let ticket = saves.poll_save(&mut tickets).unwrap();
-        assert!(saves.handle_persisted(Ticket(ticket.0 + 1)).is_empty());
-        assert_eq!(peers(&saves.handle_persisted(ticket)), [1]);
+        assert!(saves.handle_persisted(Ticket(ticket.0 + 1), true).is_empty());
+        assert_eq!(peers(&saves.handle_persisted(ticket, true)), [1]);
     }
 
     #[test]
@@ -175,7 +200,7 @@ mod tests {
         saves.handle_changed(parked(2));
         let ticket = saves.poll_save(&mut tickets).unwrap();
         saves.handle_disconnected(PeerId(1));
-        assert_eq!(peers(&saves.handle_persisted(ticket)), [2]);
+        assert_eq!(peers(&saves.handle_persisted(ticket, true)), [2]);
     }
 
     #[test]

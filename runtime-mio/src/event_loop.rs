@@ -149,10 +149,12 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         while !self.is_over() {
             self.turn(None)?;
         }
+        // All are closed, also behind one that fails.
+        let mut outcome = Ok(());
         while let Some(machine) = self.machines.pop() {
-            machine.close().map_err(io::Error::other)?;
+            outcome = outcome.and(machine.close().map_err(io::Error::other));
         }
-        Ok(())
+        outcome
     }
 
     /// Waits for something to do, no longer than `longest`, and does it once. [`Self::run`] calls it again and again.
@@ -223,10 +225,10 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             }
         }
         self.expire(now);
-        self.carry_out(now);
+        let more_to_carry_out = self.carry_out(now);
         self.machines.iter_mut().for_each(|machine| machine.end_turn());
         self.net.flush(now.mono);
-        more_to_accept || self.net.is_busy()
+        more_to_accept || more_to_carry_out || self.net.is_busy()
     }
 
     /// Reads one share from a connection and hands its frames to its machine.
@@ -255,6 +257,9 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         };
         let after = inbox.memory();
         connection.inbox = inbox;
+        // Counted before anything closes the connection, which gives back what it is counted with.
+        let largest = self.net.note_inbound(before, after);
+        let Some(connection) = self.net.connections.get_mut(peer) else { return };
         match end {
             Ok(ReadEnd::Drained) => connection.readable = false,
             Ok(ReadEnd::More) => self.net.want_read(peer),
@@ -269,7 +274,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             Err(ReadFailure::Io(why)) => self.net.drop_connection(peer, &format!("reading failed: {why}")),
             Err(why) => self.net.cut(peer, &why.to_string()),
         }
-        if let Some(largest) = self.net.note_inbound(before, after) {
+        if let Some(largest) = largest {
             self.net.cut(largest, "all memory for unfinished frames is in use, and this connection holds the most of it");
         }
     }
@@ -287,7 +292,8 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
     }
 
     /// Carries out what the machines put out, and tells them what came of it.
-    fn carry_out(&mut self, now: Now) {
+    /// Returns whether there may be more to carry out.
+    fn carry_out(&mut self, now: Now) -> bool {
         for _ in 0..ROUNDS {
             for (at, machine) in self.machines.iter_mut().enumerate() {
                 drain(now, at, &mut **machine, &mut self.net);
@@ -301,9 +307,10 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
                 }
             }
             if !told {
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn handle_signal(&mut self, now: Now) {

@@ -47,8 +47,11 @@ impl<S: Storage> Broker<S> {
 
     /// Saves the tables of offsets when their time has come, if anything has moved.
     pub(super) fn save_due_offsets(&mut self, now: Now) {
-        if self.save_offsets.is_due(now) && self.offsets.take_dirty() {
-            self.saves.consumer_offsets.handle_changed(None);
+        if self.save_offsets.is_due(now) {
+            self.saves.handle_retry();
+            if self.offsets.take_dirty() {
+                self.saves.consumer_offsets.handle_changed(None);
+            }
         }
         if self.save_delays.is_due(now) && self.delay.take_dirty() {
             self.saves.delay_offsets.handle_changed(None);
@@ -56,8 +59,16 @@ impl<S: Storage> Broker<S> {
         self.start_saves();
     }
 
+    /// Saves the offsets at once: some were removed, and what was noted of them must not come back.
+    pub(super) fn save_offsets_now(&mut self) {
+        if self.offsets.take_dirty() {
+            self.saves.consumer_offsets.handle_changed(None);
+        }
+    }
+
     /// Saves all that has changed, due or not: before a stop.
     pub(super) fn save_everything(&mut self) {
+        self.saves.handle_retry();
         if self.offsets.take_dirty() {
             self.saves.consumer_offsets.handle_changed(None);
         }
@@ -82,7 +93,7 @@ impl<S: Storage> Broker<S> {
     /// A save has ended: answers that waited for it leave, and what has changed since is saved next.
     pub(super) fn finish_save(&mut self, ticket: Ticket, result: &Result<(), String>) {
         for table in TableSaves::TABLES {
-            let parked = self.saves.of(table).map(|saves| saves.handle_persisted(ticket)).unwrap_or_default();
+            let parked = self.saves.of(table).map(|saves| saves.handle_persisted(ticket, result.is_ok())).unwrap_or_default();
             self.outputs.extend(parked.into_iter().map(|parked| parked.settle(result)));
         }
         self.start_saves();
@@ -142,6 +153,15 @@ impl TableSaves {
         ticket
     }
 
+    /// Saves that failed are tried again.
+    fn handle_retry(&mut self) {
+        for table in Self::TABLES {
+            if let Some(saves) = self.of(table) {
+                saves.handle_retry();
+            }
+        }
+    }
+
     /// A connection is gone: nobody there waits any more.
     pub(super) fn handle_disconnected(&mut self, peer: PeerId) {
         for table in Self::TABLES {
@@ -151,7 +171,7 @@ impl TableSaves {
         }
     }
 
-    /// Whether every table is on disk as it is.
+    /// Whether no save is under way or to be started.
     pub(super) const fn are_idle(&self) -> bool {
         self.topics.is_idle() && self.groups.is_idle() && self.consumer_offsets.is_idle() && self.delay_offsets.is_idle()
     }

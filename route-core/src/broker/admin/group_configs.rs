@@ -54,6 +54,7 @@ impl<S: Storage> Broker<S> {
         self.locks.remove_group(&group);
         if request.clean_offset {
             self.offsets.remove_group(&group);
+            self.save_offsets_now();
         }
         Answer::saved_if(changed, Table::SubscriptionGroups)
     }

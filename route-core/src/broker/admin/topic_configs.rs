@@ -53,6 +53,7 @@ impl<S: Storage> Broker<S> {
         let topic = request.topic.to_cow();
         let changed = self.topics.delete(now.wall, &topic)?;
         self.offsets.remove_topic(&topic);
+        self.save_offsets_now();
         self.storage.remove_topic(&topic);
         Answer::saved_if(changed, Table::Topics)
     }
