@@ -34,6 +34,13 @@ pub const MAX_DEPTH: u8 = 64;
 /// A frame full of topics, registered by name, stays well below.
 pub const MAX_CONTAINERS: u32 = 1 << 18;
 
+/// A double as `Double.toString` prints it; what is not finite as `null`.
+pub(crate) fn double_text(value: f64) -> String {
+    let mut text = Vec::new();
+    double::write_double(value, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// How JSON is written. Members that are `None` are left out in all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {

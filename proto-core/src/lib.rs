@@ -53,6 +53,7 @@ pub mod names;
 pub mod perm;
 pub mod properties;
 pub mod record;
+pub mod sql;
 pub mod subscription;
 pub mod sys_flag;
 pub mod text;
