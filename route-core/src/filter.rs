@@ -1,5 +1,6 @@
 //! The two narrow doors through which plugins are seen: match a batch of messages, share out queues.
 
+pub mod sql;
 pub mod tags;
 
 /// A stored message as a filter may look at it.
