@@ -17,6 +17,7 @@ use crate::{
     output::{NoticeLevel, Output, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
     random::Random,
     registration::Registration,
+    seldom::Seldom,
     storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage},
     time::{Millis, Now, Timestamp},
 };
@@ -72,6 +73,9 @@ struct Asked {
 /// How many spent lists of places are kept for the next pulls.
 const SPARE_RANGES: usize = 64;
 
+/// Time between two lines in the log about the same flood of requests.
+const FLOOD_NOTICE: Millis = Millis::from_secs(10);
+
 /// The broker machine over any [`Storage`].
 #[derive(Debug)]
 pub struct Broker<S: Storage> {
@@ -92,6 +96,8 @@ pub struct Broker<S: Storage> {
     holds: HoldTable<HeldPull>,
     /// Held pulls that something has arrived for.
     woken: Vec<HeldPull>,
+    /// Lines about a full hold table.
+    holds_full: Seldom,
     registration: Registration,
     saves: TableSaves,
     save_offsets: Interval,
@@ -143,6 +149,7 @@ impl<S: Storage> Broker<S> {
             delay_levels,
             holds: HoldTable::new(limits.held_pulls),
             woken: Vec::new(),
+            holds_full: Seldom::new(FLOOD_NOTICE),
             registration: Registration::new(config.registration()),
             saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),

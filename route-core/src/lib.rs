@@ -60,6 +60,7 @@ pub mod output;
 pub mod random;
 pub mod registration;
 pub mod saves;
+pub mod seldom;
 pub mod storage;
 pub mod time;
 

@@ -46,6 +46,24 @@ fn topics_of_the_system_take_no_messages_from_clients() {
 }
 
 #[test]
+fn pulls_beyond_those_that_may_wait_are_answered_at_once_and_a_line_says_so_now_and_then() {
+    let mut pair = Pair::with(|config| config.limits.held_pulls = 1);
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "x")).expect(ResponseCode::Success);
+    let pull = Pull::new("readers", "Orders", 1).held_for(60_000);
+    let waiting = client.post_pull(&mut pair.cluster, pair.broker, &pull);
+    for _ in 0..3 {
+        client.pull(&mut pair.cluster, pair.broker, &pull).expect(ResponseCode::PullNotFound);
+    }
+    assert!(client.answer(&mut pair.cluster, waiting).is_none());
+    let lines = |pair: &mut Pair| pair.cluster.notices(pair.broker).iter().filter(|line| line.starts_with("1 pulls wait")).count();
+    assert_eq!(lines(&mut pair), 1);
+    pair.cluster.advance(Millis(10_000));
+    client.pull(&mut pair.cluster, pair.broker, &pull).expect(ResponseCode::PullNotFound);
+    assert_eq!(lines(&mut pair), 2);
+}
+
+#[test]
 fn a_queue_beyond_the_topics_last_is_refused() {
     refused(
         &Message::new("Orders", "x").in_queue(99),

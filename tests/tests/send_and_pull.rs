@@ -125,6 +125,19 @@ fn a_waiting_pull_is_not_disturbed_by_another_tag_and_ends_empty_when_its_time_i
 }
 
 #[test]
+fn a_pull_that_waits_hears_at_once_that_its_topic_was_deleted() {
+    let mut pair = Pair::new();
+    let (consumer, operator) = (pair.client(), pair.client());
+    operator.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "one")).expect(ResponseCode::Success);
+    let waiting = consumer.post_pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", 1).held_for(15_000));
+    assert!(consumer.answer(&mut pair.cluster, waiting).is_none());
+    let deleted = operator.ask(&mut pair.cluster, pair.broker, RequestCode::DeleteTopicInBroker, &[("topic", "Orders")]);
+    deleted.expect(ResponseCode::Success);
+    let answer = consumer.answer(&mut pair.cluster, waiting).expect("nothing can come any more").expect(ResponseCode::TopicNotExist);
+    assert!(answer.remark.is_some_and(|remark| remark.starts_with("topic[Orders] not exist, apply first please!")));
+}
+
+#[test]
 fn with_synchronous_flushes_a_send_is_answered_only_when_the_disk_has_it() {
     let mut pair = Pair::with(|config| config.flush_mode = FlushMode::Sync);
     let client = pair.client();

@@ -1,6 +1,8 @@
-//! Long polls: pulls that found nothing and wait for a message or for their time.
+//! Long polls: pulls that found nothing and wait for a message, for their time, or for the end of their topic or connection.
+//!
+//! Each of the four finds its pulls by a look-up of its own, so that none of them costs more the more pulls of others wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
@@ -25,11 +27,21 @@ pub trait Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct HoldId(u64);
 
-/// Waiting pulls by queue and by deadline.
+/// A pull in the list of its queue.
+#[derive(Debug)]
+struct Waiting<H> {
+    id: HoldId,
+    deadline: Millis,
+    pull: H,
+}
+
+/// Waiting pulls by queue, by deadline and by connection.
 #[derive(Debug)]
 pub struct HoldTable<H> {
-    held: IndexMap<QueueId, Vec<(HoldId, Millis, H)>, FixedState>,
+    /// The pulls of each queue, in the order in which they came and so by [`HoldId`].
+    queues: IndexMap<QueueId, Vec<Waiting<H>>, FixedState>,
     deadlines: BTreeMap<(Millis, HoldId), QueueId>,
+    peers: BTreeSet<(PeerId, HoldId, QueueId)>,
     next: u64,
     limit: usize,
 }
@@ -38,7 +50,7 @@ impl<H: Held> HoldTable<H> {
     /// A table for at most `limit` waiting pulls.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { held: IndexMap::default(), deadlines: BTreeMap::new(), next: 0, limit }
+        Self { queues: IndexMap::default(), deadlines: BTreeMap::new(), peers: BTreeSet::new(), next: 0, limit }
     }
 
     /// Lets a pull wait until `deadline`.
@@ -52,25 +64,19 @@ impl<H: Held> HoldTable<H> {
         let id = HoldId(self.next);
         self.next += 1;
         self.deadlines.insert((deadline, id), queue);
-        self.held.entry(queue).or_default().push((id, deadline, pull));
+        self.peers.insert((pull.peer(), id, queue));
+        self.queues.entry(queue).or_default().push(Waiting { id, deadline, pull });
         Ok(())
     }
 
     /// A message became readable: moves the pulls that it may be for to `woken`, in the order in which they came.
     pub fn handle_arrival(&mut self, arrival: Arrival, woken: &mut Vec<H>) {
-        let Some(waiting) = self.held.get_mut(&arrival.queue) else { return };
-        let deadlines = &mut self.deadlines;
-        let wakes = |(id, deadline, pull): &mut (HoldId, Millis, H)| {
-            let wakes = arrival.queue_offset >= pull.unseen_offset() && pull.may_match(arrival.tags_code);
-            if wakes {
-                deadlines.remove(&(*deadline, *id));
-            }
-            wakes
-        };
-        woken.extend(waiting.extract_if(.., wakes).map(|(_, _, pull)| pull));
-        if waiting.is_empty() {
-            self.held.swap_remove(&arrival.queue);
-        }
+        self.release(arrival.queue, woken, |pull| arrival.queue_offset >= pull.unseen_offset() && pull.may_match(arrival.tags_code));
+    }
+
+    /// A queue is gone with its topic: moves all pulls that wait for it to `woken`.
+    pub fn handle_queue_removed(&mut self, queue: QueueId, woken: &mut Vec<H>) {
+        self.release(queue, woken, |_| true);
     }
 
     /// The next pull whose time is over.
@@ -79,23 +85,17 @@ impl<H: Held> HoldTable<H> {
         if deadline > now.mono {
             return None;
         }
-        self.deadlines.pop_first();
         self.take(queue, id)
     }
 
     /// Drops every pull of a connection that is gone.
     pub fn handle_disconnected(&mut self, peer: PeerId) {
-        let deadlines = &mut self.deadlines;
-        self.held.retain(|_, waiting| {
-            waiting.retain(|(id, deadline, pull)| {
-                let stays = pull.peer() != peer;
-                if !stays {
-                    deadlines.remove(&(*deadline, *id));
-                }
-                stays
-            });
-            !waiting.is_empty()
-        });
+        let first = (peer, HoldId(0), QueueId(0));
+        while let Some(&(owner, id, queue)) = self.peers.range(first..).next() {
+            if owner != peer || self.take(queue, id).is_none() {
+                break;
+            }
+        }
     }
 
     /// When the first pull runs out of time.
@@ -116,13 +116,30 @@ impl<H: Held> HoldTable<H> {
         self.deadlines.is_empty()
     }
 
-    fn take(&mut self, queue: QueueId, id: HoldId) -> Option<H> {
-        let waiting = self.held.get_mut(&queue)?;
-        let at = waiting.iter().position(|(held, _, _)| *held == id)?;
-        let (_, _, pull) = waiting.remove(at);
+    /// Moves the pulls of a queue that `leaves` names to `woken`.
+    fn release(&mut self, queue: QueueId, woken: &mut Vec<H>, leaves: impl Fn(&H) -> bool) {
+        let Some(waiting) = self.queues.get_mut(&queue) else { return };
+        let left = waiting.extract_if(.., |waiting| leaves(&waiting.pull));
+        woken.extend(left.map(|Waiting { id, deadline, pull }| {
+            self.deadlines.remove(&(deadline, id));
+            self.peers.remove(&(pull.peer(), id, queue));
+            pull
+        }));
         if waiting.is_empty() {
-            self.held.swap_remove(&queue);
+            self.queues.swap_remove(&queue);
         }
+    }
+
+    /// Takes one pull out of all lists.
+    fn take(&mut self, queue: QueueId, id: HoldId) -> Option<H> {
+        let waiting = self.queues.get_mut(&queue)?;
+        let at = waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
+        let Waiting { deadline, pull, .. } = waiting.remove(at);
+        if waiting.is_empty() {
+            self.queues.swap_remove(&queue);
+        }
+        self.deadlines.remove(&(deadline, id));
+        self.peers.remove(&(pull.peer(), id, queue));
         Some(pull)
     }
 }
@@ -203,6 +220,33 @@ mod tests {
         table.hold(QUEUE, Millis(100), pull(2, None)).unwrap();
         table.handle_disconnected(PeerId(2));
         assert_eq!((table.len(), table.poll_timeout()), (1, Some(Millis(200))));
+    }
+
+    #[test]
+    fn a_lost_connection_takes_its_pulls_of_all_queues_and_no_others() {
+        let mut table = HoldTable::new(10);
+        for (peer, queue) in [(2, 7), (1, 7), (2, 8), (3, 8), (2, 7)] {
+            table.hold(QueueId(queue), Millis(100), pull(peer, None)).unwrap();
+        }
+        table.handle_disconnected(PeerId(2));
+        let mut left = Vec::new();
+        while let Some(pull) = table.pop_overdue(at(100)) {
+            left.push(pull.peer);
+        }
+        assert_eq!(left, [1, 3]);
+        assert!(table.peers.is_empty() && table.queues.is_empty());
+    }
+
+    #[test]
+    fn a_removed_queue_gives_back_all_its_pulls() {
+        let mut table = HoldTable::new(10);
+        table.hold(QUEUE, Millis(200), pull(1, Some(5))).unwrap();
+        table.hold(QueueId(8), Millis(100), pull(2, None)).unwrap();
+        table.hold(QUEUE, Millis(100), pull(3, None)).unwrap();
+        let mut woken = Vec::new();
+        table.handle_queue_removed(QUEUE, &mut woken);
+        assert_eq!(woken.iter().map(|pull| pull.peer).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!((table.len(), table.peers.len()), (1, 1));
     }
 
     #[test]

@@ -138,6 +138,13 @@ impl OffsetTable {
         }
     }
 
+    /// Notes where the next pull begins after one that was held: its first look has made the entry. One that was deleted meanwhile stays so.
+    pub fn note_held_pull(&mut self, topic: &str, group: &str, queue_id: i32, next_begin: i64) {
+        if let Some(progress) = self.entries.get_mut(&Halves { topic, group }).and_then(|queues| queues.get_mut(&queue_id)) {
+            progress.pulled = Some(next_begin);
+        }
+    }
+
     /// Where a group goes on: a pending reset before what it has committed; `None` if it has never been here.
     #[must_use]
     pub fn query(&self, topic: &str, group: &str, queue_id: i32) -> Option<i64> {
@@ -296,6 +303,17 @@ mod tests {
         assert_eq!(offsets.take_reset("T", "G", 0), Some(10));
         assert_eq!(offsets.take_reset("T", "G", 0), None);
         assert_eq!(key(offsets.commit(NOW, "T", "G", 0, 11)), Some("T@G"));
+    }
+
+    #[test]
+    fn a_held_pull_that_ends_after_its_topic_was_deleted_brings_nothing_back() {
+        let mut offsets = table();
+        offsets.note_pull("T", "G", 0, 32);
+        offsets.note_held_pull("T", "G", 0, 33);
+        assert_eq!(offsets.query_pull("T", "G", 0), Some(33));
+        offsets.remove_topic("T");
+        offsets.note_held_pull("T", "G", 0, 34);
+        assert!(offsets.entries.is_empty());
     }
 
     #[test]

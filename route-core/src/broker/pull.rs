@@ -12,10 +12,11 @@ use super::{
     Asked, Broker,
     hold::Held,
     read::{QueueRead, ReadStatus, Wanted, read_queue},
+    refusal::Refusal,
 };
 use crate::{
     filter::{MessageFilter, tags::TagFilter},
-    output::{PeerId, PullReply, Reply, ReplyBody, ReplyHeader},
+    output::{NoticeLevel, PeerId, PullReply, Reply, ReplyBody, ReplyHeader},
     storage::{QueueId, Storage},
     time::{Millis, Now},
 };
@@ -31,7 +32,7 @@ mod forbidden {
 
 /// A pull that has passed the checks: all that a look into its queue and the answer need.
 #[derive(Clone, Debug)]
-struct Order {
+struct AdmittedPull {
     queue: QueueId,
     from: i64,
     max: usize,
@@ -45,7 +46,7 @@ struct Order {
 #[derive(Debug)]
 pub(super) struct HeldPull {
     asked: Asked,
-    order: Order,
+    pull: AdmittedPull,
     topic: Box<str>,
     group: Box<str>,
     queue_number: i32,
@@ -57,28 +58,29 @@ impl Held for HeldPull {
     }
 
     fn unseen_offset(&self) -> i64 {
-        self.order.from
+        self.pull.from
     }
 
     fn may_match(&self, tags_code: i64) -> bool {
-        self.order.filter.as_ref().is_none_or(|filter| filter.passes(tags_code))
+        self.pull.filter.as_ref().is_none_or(|filter| filter.passes(tags_code))
     }
 }
 
-/// Why a pull is refused: the code, the text, and who forbade it.
-struct Refusal {
-    code: ResponseCode,
-    remark: Cow<'static, str>,
+/// Why a pull is refused, and who forbade it if somebody did.
+struct PullRefusal {
+    refusal: Refusal,
     forbidden_type: Option<i32>,
 }
 
-impl Refusal {
-    fn new(code: ResponseCode, remark: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, remark: remark.into(), forbidden_type: None }
-    }
-
+impl PullRefusal {
     fn forbidden(by: i32, remark: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: ResponseCode::NoPermission, remark: remark.into(), forbidden_type: Some(by) }
+        Self { refusal: Refusal::new(ResponseCode::NoPermission, remark), forbidden_type: Some(by) }
+    }
+}
+
+impl From<Refusal> for PullRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, forbidden_type: None }
     }
 }
 
@@ -87,51 +89,66 @@ impl<S: Storage> Broker<S> {
     pub(super) fn handle_pull(&mut self, now: Now, asked: Asked, request: &PullMessageRequest<'_>, lite: bool) {
         let (topic, group) = (request.topic.to_cow(), request.consumer_group.to_cow());
         let queue_number = request.queue_id;
-        let order = match self.admit_pull(now, asked, request, &topic, &group, lite) {
-            Ok(order) => order,
+        let pull = match self.admit_pull(now, asked, request, &topic, &group, lite) {
+            Ok(pull) => pull,
             Err(refusal) => return self.refuse_pull(asked, refusal),
         };
         if let Some(target) = self.offsets.take_reset(&topic, &group, queue_number) {
-            let bounds = self.storage.bounds(order.queue);
+            let bounds = self.storage.bounds(pull.queue);
             let read = QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0 };
-            return self.answer_pull(asked, &order, read);
+            return self.answer_pull(asked, &pull, read);
         }
         if pull_flag::has_commit_offset(request.sys_flag) {
             self.commit_offset(now, &topic, &group, queue_number, request.commit_offset);
         }
-        let read = self.look(&order);
+        let read = self.look(&pull);
         self.offsets.note_pull(&topic, &group, queue_number, read.next_begin_offset);
-        if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, order.from) != ResponseCode::PullNotFound {
-            return self.answer_pull(asked, &order, read);
+        if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, pull.from) != ResponseCode::PullNotFound {
+            return self.answer_pull(asked, &pull, read);
         }
         let wait = if self.config.long_polling {
             Millis(u64::try_from(request.suspend_timeout_millis).unwrap_or(0))
         } else {
             self.config.short_polling_time
         };
-        let queue = order.queue;
-        let held = HeldPull { asked, order, topic: topic.into(), group: group.into(), queue_number };
+        let queue = pull.queue;
+        let held = HeldPull { asked, pull, topic: topic.into(), group: group.into(), queue_number };
         if let Err(held) = self.holds.hold(queue, now.mono + wait, held) {
-            self.answer_pull(asked, &held.order, read);
+            if self.holds_full.allows(now.mono) {
+                let limit = self.config.limits.held_pulls;
+                let text = format!("{limit} pulls wait for messages, as many as may: further ones are answered at once");
+                self.notice(NoticeLevel::Warn, text);
+            }
+            self.answer_pull(asked, &held.pull, read);
         }
     }
 
     /// A waiting pull gets its final answer: its messages, or that there is nothing new.
     pub(super) fn finish_held(&mut self, held: &HeldPull) {
-        let read = self.look(&held.order);
-        self.offsets.note_pull(&held.topic, &held.group, held.queue_number, read.next_begin_offset);
-        self.answer_pull(held.asked, &held.order, read);
+        let read = self.look(&held.pull);
+        self.offsets.note_held_pull(&held.topic, &held.group, held.queue_number, read.next_begin_offset);
+        self.answer_pull(held.asked, &held.pull, read);
+    }
+
+    /// The queues of a topic that was deleted are gone: who waits for them is told so.
+    pub(super) fn end_held(&mut self, topic: &str, queues: impl Iterator<Item = QueueId>) {
+        let mut ended = std::mem::take(&mut self.woken);
+        queues.for_each(|queue| self.holds.handle_queue_removed(queue, &mut ended));
+        for held in ended.drain(..) {
+            self.reply(held.asked, Refusal::topic_missing(topic).into());
+        }
+        self.woken = ended;
     }
 
     /// Fills `self.found` with the places of what the pull gets.
-    fn look(&mut self, order: &Order) -> QueueRead {
-        let filter = order.filter.as_ref().map(|filter| filter as &dyn MessageFilter);
-        let wanted = Wanted { queue: order.queue, from: order.from, max: order.max, filter };
+    fn look(&mut self, pull: &AdmittedPull) -> QueueRead {
+        let filter = pull.filter.as_ref().map(|filter| filter as &dyn MessageFilter);
+        let wanted = Wanted { queue: pull.queue, from: pull.from, max: pull.max, filter };
         self.found.clear();
         read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.read_scratch, &mut self.found)
     }
 
-    fn answer_pull(&mut self, asked: Asked, order: &Order, read: QueueRead) {
+    fn answer_pull(&mut self, asked: Asked, pull: &AdmittedPull, read: QueueRead) {
         let body = match read.status {
             ReadStatus::Found => {
                 let spare = self.spare_ranges.pop().unwrap_or_default();
@@ -144,19 +161,20 @@ impl<S: Storage> Broker<S> {
             next_begin_offset: read.next_begin_offset,
             min_offset: read.bounds.min,
             max_offset: read.bounds.max,
-            topic_sys_flag: order.topic_sys_flag,
-            group_sys_flag: order.group_sys_flag,
+            topic_sys_flag: pull.topic_sys_flag,
+            group_sys_flag: pull.group_sys_flag,
         };
-        let code = answer_code(read.status, order.from);
+        let code = answer_code(read.status, pull.from);
         self.reply(asked, Reply { code, remark: Some(read.status.name().into()), header: ReplyHeader::Pull(header), body });
     }
 
-    fn refuse_pull(&mut self, asked: Asked, refusal: Refusal) {
-        let header = match refusal.forbidden_type {
+    fn refuse_pull(&mut self, asked: Asked, refused: PullRefusal) {
+        let header = match refused.forbidden_type {
             Some(by) => ReplyHeader::Fields(vec![("forbiddenType", by.to_string().into())]),
             None => ReplyHeader::Empty,
         };
-        self.reply(asked, Reply { code: refusal.code, remark: Some(refusal.remark), header, body: ReplyBody::Empty });
+        let Refusal { code, remark } = refused.refusal;
+        self.reply(asked, Reply { code, remark: Some(remark), header, body: ReplyBody::Empty });
     }
 
     fn admit_pull(
@@ -167,29 +185,28 @@ impl<S: Storage> Broker<S> {
         topic: &str,
         group: &str,
         lite: bool,
-    ) -> Result<Order, Refusal> {
+    ) -> Result<AdmittedPull, PullRefusal> {
         if !perm::is_readable(self.config.permission) {
             let remark = format!("the broker[{}] pulling message is forbidden", self.config.address.ip());
-            return Err(Refusal::forbidden(forbidden::BROKER, remark));
+            return Err(PullRefusal::forbidden(forbidden::BROKER, remark));
         }
         if lite && !self.config.lite_pull {
             let remark = format!("the broker[{}] for lite pull consumer has been disabled", self.config.address.ip());
-            return Err(Refusal::forbidden(forbidden::BROKER, remark));
+            return Err(PullRefusal::forbidden(forbidden::BROKER, remark));
         }
         let Some(group_config) = self.groups.find_or_create(now.wall, group) else {
             let remark = format!("subscription group [{group}] does not exist, {FAQ}");
-            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark).into());
         };
         if !group_config.consume_enable {
-            return Err(Refusal::forbidden(forbidden::GROUP, format!("subscription group no permission, {group}")));
+            return Err(PullRefusal::forbidden(forbidden::GROUP, format!("subscription group no permission, {group}")));
         }
         let (group_sys_flag, broadcast_enable) = (group_config.group_sys_flag, group_config.consume_broadcast_enable);
         let Some(entry) = self.topics.get_mut(topic) else {
-            let remark = format!("topic[{topic}] not exist, apply first please!{FAQ}");
-            return Err(Refusal::new(ResponseCode::TopicNotExist, remark));
+            return Err(Refusal::topic_missing(topic).into());
         };
         if !perm::is_readable(entry.config().perm) {
-            return Err(Refusal::forbidden(forbidden::TOPIC, format!("the topic[{topic}] pulling message is forbidden")));
+            return Err(PullRefusal::forbidden(forbidden::TOPIC, format!("the topic[{topic}] pulling message is forbidden")));
         }
         let readable_queues = entry.config().read_queue_nums;
         if !(0..readable_queues).contains(&request.queue_id) {
@@ -197,11 +214,11 @@ impl<S: Storage> Broker<S> {
                 "queueId[{}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{readable_queues}] consumer:[{}]",
                 request.queue_id, asked.peer.addr
             );
-            return Err(Refusal::new(ResponseCode::InvalidParameter, remark));
+            return Err(Refusal::new(ResponseCode::InvalidParameter, remark).into());
         }
         let topic_sys_flag = entry.config().topic_sys_flag;
         let Some(queue) = entry.queue(&mut self.storage, request.queue_id) else {
-            return Err(Refusal::new(ResponseCode::InvalidParameter, format!("queueId[{}] is illegal", request.queue_id)));
+            return Err(Refusal::new(ResponseCode::InvalidParameter, format!("queueId[{}] is illegal", request.queue_id)).into());
         };
         let filter = if pull_flag::has_subscription(request.sys_flag) {
             own_filter(request)?
@@ -210,7 +227,7 @@ impl<S: Storage> Broker<S> {
         };
         let filter = if pull_flag::has_class_filter(request.sys_flag) { None } else { filter };
         let max = usize::try_from(request.max_msg_nums).unwrap_or(0);
-        Ok(Order { queue, from: request.queue_offset, max, filter, topic_sys_flag, group_sys_flag })
+        Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, topic_sys_flag, group_sys_flag })
     }
 
     /// The filter of what the group's heartbeats have subscribed to. `None` passes every message.
@@ -220,26 +237,26 @@ impl<S: Storage> Broker<S> {
         topic: &str,
         group: &str,
         broadcast_enable: bool,
-    ) -> Result<Option<TagFilter>, Refusal> {
+    ) -> Result<Option<TagFilter>, PullRefusal> {
         let Some(consumers) = self.consumers.group(group) else {
-            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's group info not exist{FAQ}")));
+            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's group info not exist{FAQ}")).into());
         };
         if !broadcast_enable && consumers.message_model() == MessageModel::Broadcasting {
             let remark = format!("the consumer group[{group}] can not consume by broadcast way");
-            return Err(Refusal::forbidden(forbidden::BROADCASTING, remark));
+            return Err(PullRefusal::forbidden(forbidden::BROADCASTING, remark));
         }
         if !self.groups.may_read(group, topic) {
             let remark = format!("the consumer group[{group}] is forbidden for topic[{topic}]");
-            return Err(Refusal::forbidden(forbidden::SUBSCRIPTION, remark));
+            return Err(PullRefusal::forbidden(forbidden::SUBSCRIPTION, remark));
         }
         let Some(subscription) = consumers.subscription(topic) else {
-            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's subscription not exist{FAQ}")));
+            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's subscription not exist{FAQ}")).into());
         };
         if subscription.data().sub_version < request.sub_version {
-            return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, "the consumer's subscription not latest"));
+            return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, "the consumer's subscription not latest").into());
         }
         if !subscription.data().is_tag_type() {
-            return Err(sql_not_supported());
+            return Err(sql_not_supported().into());
         }
         Ok(subscription.filter().cloned())
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use proto_core::code::ResponseCode;
+use proto_core::{code::ResponseCode, names::FAQ_SUFFIX};
 
 use crate::output::Reply;
 
@@ -32,6 +32,18 @@ impl Refusal {
     #[must_use]
     pub fn system(remark: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ResponseCode::SystemError, remark)
+    }
+
+    /// A topic that does not exist and may not be made by using it (code 17).
+    #[must_use]
+    pub fn topic_missing(topic: &str) -> Self {
+        Self::new(ResponseCode::TopicNotExist, format!("topic[{topic}] not exist, apply first please!{FAQ_SUFFIX}"))
+    }
+
+    /// A group that does not exist and may not be made by using it (code 26).
+    #[must_use]
+    pub fn group_missing(group: &str) -> Self {
+        Self::new(ResponseCode::SubscriptionGroupNotExist, format!("subscription group not exist, {group} {FAQ_SUFFIX}"))
     }
 }
 

@@ -10,8 +10,7 @@ use proto_core::{
     code::ResponseCode,
     delay,
     headers::SendMessageRequest,
-    names::{self, FAQ_SUFFIX},
-    perm,
+    names, perm,
     properties::{Special, names as property},
     sys_flag::{message as message_flag, topic as topic_flag},
 };
@@ -131,7 +130,7 @@ impl<S: Storage> Broker<S> {
         if self.topics.get(topic).is_none() {
             self.create_topic_on_send(now, topic, request)?;
         }
-        let Some(entry) = self.topics.get_mut(topic) else { return Err(topic_missing(topic)) };
+        let Some(entry) = self.topics.get_mut(topic) else { return Err(Refusal::topic_missing(topic)) };
         let config = entry.config();
         let (write_queues, wanted) = (config.write_queue_nums, request.queue_id);
         if wanted >= write_queues.max(config.read_queue_nums) {
@@ -145,7 +144,7 @@ impl<S: Storage> Broker<S> {
         // A client that names no queue gets any writable one.
         let mut any = || i32::try_from(self.random.below(u32::try_from(write_queues).unwrap_or(0))).unwrap_or(0);
         let queue_number = if wanted >= 0 { wanted } else { any() };
-        let Some(queue) = entry.queue(&mut self.storage, queue_number) else { return Err(topic_missing(topic)) };
+        let Some(queue) = entry.queue(&mut self.storage, queue_number) else { return Err(Refusal::topic_missing(topic)) };
         Ok(Admitted { queue_number, queue, multi_tags })
     }
 
@@ -159,7 +158,7 @@ impl<S: Storage> Broker<S> {
             let default_topic = request.default_topic.to_cow();
             self.topics.create_on_send(now.wall, topic, &default_topic, request.default_topic_queue_nums, sys_flag).map(|_| ())
         };
-        created.map_err(|_| topic_missing(topic))
+        created.map_err(|_| Refusal::topic_missing(topic))
     }
 
     fn store_single(&mut self, now: Now, sent: Sent<'_>) -> Result<Stored, Refusal> {
@@ -275,7 +274,7 @@ impl<S: Storage> Broker<S> {
         reconsume_times: i32,
         limit: Option<i32>,
     ) -> Result<Option<String>, Refusal> {
-        let Some(config) = self.groups.get(group) else { return Err(group_missing(group)) };
+        let Some(config) = self.groups.get(group) else { return Err(Refusal::group_missing(group)) };
         let policy = RetryPolicy::for_request(config.retry_max_times, version, limit);
         if !policy.is_dead_on_send(reconsume_times, self.locks.holds_any(now, group)) {
             return Ok(None);
@@ -367,16 +366,6 @@ impl<S: Storage> Broker<S> {
             ),
         }
     }
-}
-
-/// The answer for a topic that does not exist and may not be made.
-pub(super) fn topic_missing(topic: &str) -> Refusal {
-    Refusal::new(ResponseCode::TopicNotExist, format!("topic[{topic}] not exist, apply first please!{FAQ_SUFFIX}"))
-}
-
-/// The answer for a group that does not exist and may not be made.
-pub(super) fn group_missing(group: &str) -> Refusal {
-    Refusal::new(ResponseCode::SubscriptionGroupNotExist, format!("subscription group not exist, {group} {FAQ_SUFFIX}"))
 }
 
 /// A key that fits inline; a longer one is stored with the message but not mirrored.

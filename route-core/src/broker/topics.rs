@@ -58,6 +58,11 @@ impl TopicEntry {
         perm::is_writeable(self.config.perm)
     }
 
+    /// Storage's names of the queues that were used.
+    pub fn open_queues(&self) -> impl Iterator<Item = QueueId> {
+        self.queues.iter().copied().flatten()
+    }
+
     /// Storage's name of a queue, opened if it is new. `None` for a number that no queue can have; whether the topic has such a queue
     /// is the caller's to check, as reads and writes differ in it.
     pub fn queue(&mut self, storage: &mut impl Storage, queue_id: i32) -> Option<QueueId> {
@@ -279,23 +284,23 @@ impl TopicTable {
         Ok(true)
     }
 
-    /// Forgets a topic; its queues are storage's to remove. Tells whether it was there.
+    /// Forgets a topic and gives it back if it was there; its queues are storage's to remove.
     ///
     /// # Errors
     /// The name is blank or the topic belongs to the broker.
-    pub fn delete(&mut self, now: Timestamp, topic: &str) -> Result<bool, Refusal> {
+    pub fn delete(&mut self, now: Timestamp, topic: &str) -> Result<Option<TopicEntry>, Refusal> {
         if topic.trim().is_empty() {
             return Err(Refusal::invalid("The specified topic is blank."));
         }
         if self.is_system(topic) {
             return Err(Refusal::invalid(format!("The topic[{topic}] is conflict with system topic.")));
         }
-        let was_there = self.entries.shift_remove(topic).is_some();
-        if was_there {
+        let deleted = self.entries.shift_remove(topic);
+        if deleted.is_some() {
             self.changed.shift_remove(topic);
             self.step(now);
         }
-        Ok(was_there)
+        Ok(deleted)
     }
 
     /// Takes in the name server's list of ordered topics. A topic that it no longer names stays ordered: an operator may have said so.
@@ -531,11 +536,11 @@ mod tests {
     fn a_deleted_topic_is_gone_and_an_unknown_one_changes_nothing() {
         let mut topics = table();
         topics.create_on_send(NOW, "T", "TBW102", 4, 0).unwrap();
-        assert_eq!(topics.delete(NOW, "T"), Ok(true));
+        assert!(topics.delete(NOW, "T").unwrap().is_some());
         assert!(topics.get("T").is_none());
         assert!(topics.take_changed().is_empty());
         let version = *topics.version();
-        assert_eq!(topics.delete(NOW, "T"), Ok(false));
+        assert!(topics.delete(NOW, "T").unwrap().is_none());
         assert_eq!(*topics.version(), version);
         assert_eq!(topics.delete(NOW, "SELF_TEST_TOPIC").unwrap_err().code, ResponseCode::InvalidParameter);
         assert_eq!(topics.delete(NOW, " ").unwrap_err().remark, "The specified topic is blank.");

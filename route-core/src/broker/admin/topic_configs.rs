@@ -51,11 +51,14 @@ impl<S: Storage> Broker<S> {
     pub(super) fn delete_topic(&mut self, now: Now, command: &Command<'_>) -> Handled {
         let request: DeleteTopicRequest<'_> = header(command)?;
         let topic = request.topic.to_cow();
-        let changed = self.topics.delete(now.wall, &topic)?;
+        let deleted = self.topics.delete(now.wall, &topic)?;
         self.offsets.remove_topic(&topic);
         self.save_offsets_now();
         self.storage.remove_topic(&topic);
-        Answer::saved_if(changed, Table::Topics)
+        if let Some(entry) = &deleted {
+            self.end_held(&topic, entry.open_queues());
+        }
+        Answer::saved_if(deleted.is_some(), Table::Topics)
     }
 
     /// 21: all topics, or a page of them.
