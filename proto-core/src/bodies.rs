@@ -11,6 +11,7 @@ mod broker;
 mod client;
 mod compressed;
 mod consume_type;
+mod filter;
 mod group;
 mod offset;
 mod queue;
@@ -28,6 +29,7 @@ pub use client::{
 };
 pub use compressed::{CompressedBodyError, decode_compressed_register_body};
 pub use consume_type::{ConsumeFromWhere, ConsumeType, MessageModel};
+pub use filter::{BloomFilterData, ConsumerFilterData, ConsumerFilterWrapper, FilterDataMapByTopic};
 pub use group::{
     CustomizedRetryPolicy, ExponentialRetryPolicy, GroupList, GroupRetryPolicy, GroupRetryPolicyType, SimpleSubscriptionData,
     SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper,

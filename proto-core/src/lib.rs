@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod bloom;
 pub mod bodies;
 pub mod code;
 pub mod command;

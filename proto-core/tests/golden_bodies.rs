@@ -2,9 +2,9 @@
 
 use proto_core::{
     bodies::{
-        CheckClientRequestBody, ClusterInfo, ConsumeStats, ConsumerConnection, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper,
-        GetConsumerListByGroupResponseBody, GroupList, HeartbeatData, KvTable, LockBatchRequestBody, LockBatchResponseBody,
-        ProducerConnection, RegisterBrokerBody, ResetOffsetBody, SubscriptionGroupConfig, SubscriptionGroupWrapper,
+        CheckClientRequestBody, ClusterInfo, ConsumeStats, ConsumerConnection, ConsumerFilterWrapper, ConsumerOffsetSerializeWrapper,
+        DelayOffsetSerializeWrapper, GetConsumerListByGroupResponseBody, GroupList, HeartbeatData, KvTable, LockBatchRequestBody,
+        LockBatchResponseBody, ProducerConnection, RegisterBrokerBody, ResetOffsetBody, SubscriptionGroupConfig, SubscriptionGroupWrapper,
         TopicConfigAndMappingSerializeWrapper, TopicConfigAndQueueMapping, TopicConfigSerializeWrapper, TopicList, TopicRouteData,
         TopicStatsTable, UnlockBatchRequestBody,
     },
@@ -63,6 +63,7 @@ fn the_tables_on_disk_come_out_to_the_byte() {
         (include_str!("golden/config/subscriptionGroup.json"), rewritten::<SubscriptionGroupWrapper>),
         (include_str!("golden/config/consumerOffset.json"), rewritten::<ConsumerOffsetSerializeWrapper>),
         (include_str!("golden/config/delayOffset.json"), rewritten::<DelayOffsetSerializeWrapper>),
+        (include_str!("golden/config/consumerFilter.json"), rewritten::<ConsumerFilterWrapper>),
     ];
     for (text, rewrite) in pairs {
         assert_eq!(rewrite(text, Dialect::Pretty), text);

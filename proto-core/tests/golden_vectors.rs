@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use proto_core::{
     batch,
+    bloom::BloomFilter,
     bodies::TopicConfig,
     delay, hash,
     ids::{OffsetMessageId, UniqueIdGenerator},
@@ -48,6 +49,22 @@ fn hashes_are_those_of_java() {
         if let Some(input) = input {
             assert_eq!(hash::java_string_hash(input), int(&vector, "javaHash"), "{vector}");
         }
+    }
+}
+
+#[test]
+fn bits_of_filters_are_those_of_java() {
+    for vector in vectors("bloom_params") {
+        let bloom = BloomFilter::new(int(&vector, "f"), int(&vector, "n"));
+        assert_eq!(bloom.bits(), int(&vector, "m"), "{vector}");
+        let positions = bloom.positions("group_a#TopicTest");
+        assert_eq!(positions.len(), vector["k"].as_u64().unwrap() as usize, "{vector}");
+        if let Some(bits) = vector.get("bits_of_group_a#TopicTest") {
+            assert_eq!(Value::from(positions), *bits, "{vector}");
+        }
+    }
+    for vector in [vectors("bloom"), vectors("bloom_hit")].concat() {
+        assert_eq!(Value::from(BloomFilter::new(20, 32).positions(text(&vector, "in"))), vector["bitPos"], "{vector}");
     }
 }
 
@@ -338,6 +355,9 @@ fn no_vector_goes_unlooked_at() {
         "subscription",
         "batch_encode",
         "message_encode",
+        "bloom_params",
+        "bloom",
+        "bloom_hit",
     ];
     for line in include_str!("golden/vectors.jsonl").lines() {
         let vector: Value = serde_json::from_str(line).unwrap();

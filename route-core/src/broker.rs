@@ -26,6 +26,7 @@ pub mod attributes;
 pub mod config;
 pub mod consumers;
 pub mod delay;
+pub mod filters;
 pub mod groups;
 pub mod hold;
 pub mod locks;

@@ -1,10 +1,11 @@
 //! The tables that a Java broker has saved are read as it meant them, and what is saved here reads the same.
 
-use proto_core::delay::DelayLevels;
+use proto_core::{bloom::BloomFilter, delay::DelayLevels};
 use route_core::{
     Millis, Now, Storage, Timestamp,
     broker::{
         delay::DelaySchedule,
+        filters::{FilterLimits, FilterTable},
         groups::GroupTable,
         offsets::OffsetTable,
         topics::{SystemTopics, TopicTable},
@@ -126,4 +127,15 @@ fn a_file_that_is_no_table_is_refused_and_leaves_the_table_as_it_is() {
     assert!(offsets.load(b"{\"offsetTable\":{\"T@G\":{0:8").is_err());
     assert_eq!(offsets.query("T", "G", 0), Some(7));
     assert!(TopicTable::new(NOW, &SYSTEM, 100).load(b"").is_err());
+}
+
+#[test]
+fn the_filters_of_a_java_broker_are_read_and_written_as_it_writes_them() {
+    let saved = include_str!("golden/config/consumerFilter.json");
+    let mut filters = FilterTable::new(FilterLimits { filters: 10, bytes: 1000 }, BloomFilter::new(20, 32), Millis(86_400_000));
+    filters.load(NOW, saved.as_bytes()).unwrap();
+    let filter = filters.get("CG_sql1", "GT_normal1").unwrap();
+    assert_eq!((filter.version(), filter.dead()), (1_795_376_198_103, Some(Timestamp(1_795_376_228_822))));
+    assert!(filter.filter().passes(b"num\x0151\x02TAGS\x01TagA\x02") && !filter.filter().passes(b"num\x0150\x02TAGS\x01TagA\x02"));
+    assert_eq!(text(filters.to_file()), saved);
 }

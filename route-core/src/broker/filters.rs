@@ -1,0 +1,235 @@
+//! The expressions by which groups filter topics: what heartbeats bring, compiled, with the times at which they came and went.
+//!
+//! Subscriptions by tags are not here; of them the [consumers](super::consumers) know all that is needed. The table is Java's
+//! `consumerFilter.json`: a filter outlives its group by a day, so that the file tells an operator who wanted what.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use proto_core::{bloom::BloomFilter, bodies::SubscriptionData, sql::SqlError, subscription::SQL92};
+use thiserror::Error;
+
+use crate::{
+    filter::sql::SqlFilter,
+    time::{Millis, Timestamp},
+};
+
+mod cache;
+mod file;
+
+use cache::ExpressionCache;
+
+/// Why a group's expression is not used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FilterError {
+    /// It cannot be read. The text is Java's.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// A language that nobody here speaks.
+    #[error("expressions of type {0} are not known here; use {SQL92} or TAG")]
+    UnknownType(String),
+    /// The table is full.
+    #[error("the broker keeps {0} filters and can take no more")]
+    Full(usize),
+}
+
+/// How large the table may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterLimits {
+    /// Pairs of group and topic.
+    pub filters: usize,
+    /// Bytes of all expressions together.
+    pub bytes: usize,
+}
+
+/// What a group wants of a topic.
+#[derive(Clone, Debug)]
+pub struct GroupFilter {
+    expression: Box<str>,
+    filter: Arc<SqlFilter>,
+    born: Timestamp,
+    /// Since when nobody wants it any more.
+    dead: Option<Timestamp>,
+    version: i64,
+}
+
+impl GroupFilter {
+    /// The compiled expression. Cloning the `Arc` keeps it for a pull that waits.
+    #[must_use]
+    pub const fn filter(&self) -> &Arc<SqlFilter> {
+        &self.filter
+    }
+
+    /// The version of the subscription that it belongs to, as the client numbers it.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Since when its group has left or wants the topic no more.
+    #[must_use]
+    pub const fn dead(&self) -> Option<Timestamp> {
+        self.dead
+    }
+}
+
+/// All filters, by group and topic.
+#[derive(Debug)]
+pub struct FilterTable {
+    groups: IndexMap<Box<str>, IndexMap<Box<str>, GroupFilter, FixedState>, FixedState>,
+    len: usize,
+    bytes: usize,
+    limits: FilterLimits,
+    /// The bits by which Java marks messages for a filter; here they are only kept in the file.
+    bloom: BloomFilter,
+    /// How long a filter outlives its group.
+    keep_dead: Millis,
+    cache: ExpressionCache,
+    dirty: bool,
+}
+
+impl FilterTable {
+    /// A table whose entries are forgotten when they have been dead for `keep_dead` (`filterDataCleanTimeSpan`).
+    #[must_use]
+    pub fn new(limits: FilterLimits, bloom: BloomFilter, keep_dead: Millis) -> Self {
+        Self { groups: IndexMap::default(), len: 0, bytes: 0, limits, bloom, keep_dead, cache: ExpressionCache::default(), dirty: false }
+    }
+
+    /// Compiles an expression, or finds it among those that were compiled lately. The flag tells whether the answer is new.
+    ///
+    /// # Errors
+    /// [`FilterError`]
+    pub fn compile(&mut self, kind: &str, expression: &str) -> (Result<Arc<SqlFilter>, FilterError>, bool) {
+        if kind != SQL92 {
+            return (Err(FilterError::UnknownType(kind.chars().take(64).collect())), true);
+        }
+        let (compiled, fresh) = self.cache.compile(expression);
+        (compiled.map_err(FilterError::Sql), fresh)
+    }
+
+    /// A group's subscriptions in full, as a heartbeat brings them. A newer expression replaces an older one; one that cannot be used
+    /// takes the older one away too, so that the client hears of it. What the group does not name any more is dead from now on.
+    /// Returns the topics whose expressions cannot be used; of one that was refused before only the table keeps silent.
+    pub fn register(&mut self, now: Timestamp, group: &str, subscriptions: &[SubscriptionData]) -> Vec<(String, FilterError)> {
+        let mut refused = Vec::new();
+        for data in subscriptions.iter().filter(|data| !data.is_tag_type()) {
+            if let (Err(error), true) = self.register_one(now, group, data) {
+                refused.push((data.topic.clone(), error));
+            }
+        }
+        if let Some(topics) = self.groups.get_mut(group) {
+            for (topic, filter) in topics {
+                let wanted = subscriptions.iter().any(|data| *data.topic == **topic && !data.is_tag_type());
+                if !wanted && filter.dead.is_none() {
+                    filter.dead = Some(now);
+                    self.dirty = true;
+                }
+            }
+        }
+        refused
+    }
+
+    fn register_one(&mut self, now: Timestamp, group: &str, data: &SubscriptionData) -> (Result<(), FilterError>, bool) {
+        let expression = data.sub_string.as_deref().unwrap_or_default();
+        let known = self.groups.get_mut(group).and_then(|topics| topics.get_mut(data.topic.as_str()));
+        if let Some(known) = known {
+            if data.sub_version < known.version {
+                return (Ok(()), false);
+            }
+            if data.sub_version == known.version || *known.expression == *expression {
+                self.dirty |= known.dead.is_some() || known.version != data.sub_version;
+                known.version = data.sub_version;
+                known.dead = None;
+                return (Ok(()), false);
+            }
+        }
+        let kind = data.expression_type.as_deref().unwrap_or_default();
+        let (compiled, fresh) = self.compile(kind, expression);
+        self.remove(group, &data.topic);
+        let filter = match compiled {
+            Ok(filter) => filter,
+            Err(error) => return (Err(error), fresh),
+        };
+        if self.len >= self.limits.filters || self.bytes + expression.len() > self.limits.bytes {
+            return (Err(FilterError::Full(self.len)), true);
+        }
+        let filter = GroupFilter { expression: expression.into(), filter, born: now, dead: None, version: data.sub_version };
+        self.insert(group, &data.topic, filter);
+        self.dirty = true;
+        (Ok(()), true)
+    }
+
+    /// The last consumer of a group is gone.
+    pub fn unregister(&mut self, now: Timestamp, group: &str) {
+        for filter in self.groups.get_mut(group).into_iter().flat_map(IndexMap::values_mut) {
+            if filter.dead.is_none() {
+                filter.dead = Some(now);
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// What a group wants of a topic.
+    #[must_use]
+    pub fn get(&self, group: &str, topic: &str) -> Option<&GroupFilter> {
+        self.groups.get(group)?.get(topic)
+    }
+
+    /// All that a group filters by expressions, with the topics.
+    pub fn of_group(&self, group: &str) -> impl Iterator<Item = (&str, &GroupFilter)> {
+        self.groups.get(group).into_iter().flatten().map(|(topic, filter)| (&**topic, filter))
+    }
+
+    /// Forgets what has been dead for long enough.
+    pub fn clean(&mut self, now: Timestamp) {
+        let (keep, mut freed, mut bytes) = (self.keep_dead, 0, 0);
+        let is_over = |dead: Timestamp| now - dead >= keep;
+        self.groups.retain(|_, topics| {
+            topics.retain(|_, filter| {
+                let stays = !filter.dead.is_some_and(is_over);
+                if !stays {
+                    freed += 1;
+                    bytes += filter.expression.len();
+                }
+                stays
+            });
+            !topics.is_empty()
+        });
+        self.len -= freed;
+        self.bytes -= bytes;
+        self.dirty |= freed > 0;
+    }
+
+    /// Whether something has changed since the last call.
+    #[must_use]
+    pub const fn take_dirty(&mut self) -> bool {
+        std::mem::replace(&mut self.dirty, false)
+    }
+
+    fn insert(&mut self, group: &str, topic: &str, filter: GroupFilter) {
+        self.len += 1;
+        self.bytes += filter.expression.len();
+        if !self.groups.contains_key(group) {
+            self.groups.insert(group.into(), IndexMap::default());
+        }
+        let replaced = self.groups.get_mut(group).and_then(|topics| topics.insert(topic.into(), filter));
+        self.forget(replaced);
+    }
+
+    fn remove(&mut self, group: &str, topic: &str) {
+        let removed = self.groups.get_mut(group).and_then(|topics| topics.shift_remove(topic));
+        self.dirty |= removed.is_some();
+        self.forget(removed);
+    }
+
+    fn forget(&mut self, filter: Option<GroupFilter>) {
+        if let Some(filter) = filter {
+            self.len -= 1;
+            self.bytes -= filter.expression.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
