@@ -81,8 +81,14 @@ impl Cluster {
     /// An empty cluster whose network delays everything by `latency`.
     #[must_use]
     pub fn new(latency: Millis) -> Self {
+        Self::on(Network::new(latency))
+    }
+
+    /// An empty cluster on a network.
+    #[must_use]
+    pub fn on(network: Network) -> Self {
         let now = Now { mono: Millis::ZERO, wall: Timestamp(EPOCH) };
-        Self { now, epoch: now.wall, network: Network::new(latency), hosts: Vec::new() }
+        Self { now, epoch: now.wall, network, hosts: Vec::new() }
     }
 
     /// The present.
@@ -119,6 +125,16 @@ impl Cluster {
         for end in self.network.ends_of(node.0) {
             self.network.close(now, end);
         }
+        self.stop(node)
+    }
+
+    /// Takes a machine's host its power: nobody is told of the connections that break.
+    pub fn power_off(&mut self, node: NodeId) -> BTreeMap<Table, Bytes> {
+        self.network.darken(node.0);
+        self.stop(node)
+    }
+
+    fn stop(&mut self, node: NodeId) -> BTreeMap<Table, Bytes> {
         let state = self.node(node);
         state.machine = None;
         state.inbound.clear();
@@ -126,8 +142,9 @@ impl Cluster {
         state.tables.clone()
     }
 
-    /// Starts a new process in the place of one that was killed.
+    /// Starts a new process in the place of one that was killed or lost its power.
     pub fn restart(&mut self, node: NodeId, machine: Box<dyn Machine>) {
+        self.network.light(node.0);
         self.node(node).machine = Some(machine);
         self.drain(node);
     }
@@ -200,7 +217,12 @@ impl Cluster {
 
     /// Ends a [`Self::cut`].
     pub fn heal(&mut self, a: impl Into<HostId>, b: impl Into<HostId>) {
-        self.network.heal(a.into(), b.into());
+        self.network.heal(self.now.mono, a.into(), b.into());
+    }
+
+    /// The network, to make it worse or better.
+    pub const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
     }
 
     /// The next event that is due by `horizon`: an arrival or a node's timer. `false` if there is none.
@@ -302,6 +324,12 @@ impl Cluster {
             Arrival::Connected { to, .. } | Arrival::Dialed { to, .. } | Arrival::Bytes { to, .. } | Arrival::Closed { to } => to.host,
             Arrival::Refused { to, .. } => *to,
         };
+        // The process that it is for has ended meanwhile.
+        if let Arrival::Connected { to, .. } | Arrival::Dialed { to, .. } = &arrival
+            && !self.network.is_open(*to)
+        {
+            return;
+        }
         match self.hosts[host.0] {
             Host::Node(_) => self.deliver_to_node(NodeId(host), arrival),
             Host::Client(_) => self.deliver_to_client(host, arrival),

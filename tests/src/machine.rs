@@ -8,7 +8,6 @@ use route_core::{
     broker::Broker,
     name_server::NameServer,
     output::{ReplyBody, Ticket},
-    storage::memory::MemoryStorage,
 };
 
 /// A name server or a broker as the cluster drives it.
@@ -91,7 +90,7 @@ impl Machine for NameServer {
     }
 }
 
-impl Machine for Broker<MemoryStorage> {
+impl<S: Storage + 'static> Machine for Broker<S> {
     fn handle_connected(&mut self, _now: Now, _peer: Peer) {}
 
     fn handle_dialed(&mut self, now: Now, address: &str, outcome: Option<Peer>) {
@@ -132,7 +131,7 @@ impl Machine for Broker<MemoryStorage> {
             ReplyBody::Bytes(bytes) => bytes.to_vec(),
             ReplyBody::Records(ranges) => {
                 let slices = ranges.iter().map(|range| self.storage().slice(*range).expect("what was found is still there"));
-                slices.flat_map(|slice| slice.to_vec()).collect()
+                slices.flat_map(|slice| slice.as_ref().to_vec()).collect()
             }
         };
         self.recycle(reply);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use route_core::{Millis, PeerId};
+use route_core::{Millis, PeerId, random::Random};
 
 /// Somebody with an address: a node or a client, numbered together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,10 +57,42 @@ pub enum Arrival {
     },
 }
 
+/// How long things take, and what becomes of what cannot pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conditions {
+    /// Everything takes this long at least.
+    pub latency: Millis,
+    /// And up to this much longer, drawn each time.
+    pub jitter: Millis,
+    /// One packet in so many is lost and sent again, which takes [`Self::resend`] more; 0 if none is.
+    pub loss_one_in: u32,
+    /// How much longer a packet takes that was lost at first.
+    pub resend: Millis,
+    /// How long it takes to find out that somebody who should be connected to does not answer.
+    pub connect_timeout: Millis,
+    /// Whether what cannot pass waits until it can, as TCP makes it, or is gone.
+    pub keeps: bool,
+}
+
+impl Conditions {
+    /// Everything takes the same time, and what cannot pass is gone.
+    #[must_use]
+    pub const fn steady(latency: Millis) -> Self {
+        Self { latency, jitter: Millis::ZERO, loss_one_in: 0, resend: Millis::ZERO, connect_timeout: latency, keeps: false }
+    }
+}
+
 /// All connections and everything that is on its way.
 #[derive(Debug)]
 pub struct Network {
-    latency: Millis,
+    conditions: Conditions,
+    random: Random,
+    /// When the last thing on its way to an end arrives: nothing overtakes it.
+    last_due: BTreeMap<End, Millis>,
+    /// What waits for a way to open, in its order.
+    kept: BTreeMap<(HostId, HostId), Vec<Arrival>>,
+    /// Hosts without power: they do not even say that they know nothing of a connection.
+    dark: BTreeSet<HostId>,
     /// The other end of each end that is open.
     links: BTreeMap<End, End>,
     under_way: BTreeMap<(Millis, u64), Arrival>,
@@ -74,14 +106,37 @@ impl Network {
     /// A network in which everything takes `latency`.
     #[must_use]
     pub fn new(latency: Millis) -> Self {
-        Self { latency, links: BTreeMap::new(), under_way: BTreeMap::new(), cut: BTreeSet::new(), next_peer: 1, next_arrival: 0 }
+        Self::with(Conditions::steady(latency), 0)
+    }
+
+    /// A network whose chances are those of a seed.
+    #[must_use]
+    pub fn with(conditions: Conditions, seed: u64) -> Self {
+        Self {
+            conditions,
+            random: Random::new(seed),
+            last_due: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            dark: BTreeSet::new(),
+            links: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            next_peer: 1,
+            next_arrival: 0,
+        }
+    }
+
+    /// From now on things take as long as this says.
+    pub const fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
     }
 
     /// Connects `from` to `to`, if `to` listens; both learn the outcome after the delay.
     pub fn dial(&mut self, now: Millis, from: HostId, to: Option<HostId>, address: &str) -> Option<End> {
-        let reached = to.filter(|to| !self.is_cut(from, *to) && !self.is_cut(*to, from));
-        let Some(to) = reached else {
-            self.post(now, Arrival::Refused { to: from, address: address.to_owned() });
+        let answers = |to: &HostId| !self.is_cut(from, *to) && !self.is_cut(*to, from) && !self.dark.contains(to);
+        let Some(to) = to.filter(answers) else {
+            let after = if to.is_some() { self.conditions.connect_timeout } else { self.conditions.latency };
+            self.post_at(now + after, Arrival::Refused { to: from, address: address.to_owned() });
             return None;
         };
         let (here, there) = (self.open_end(from), self.open_end(to));
@@ -92,22 +147,42 @@ impl Network {
         Some(here)
     }
 
-    /// Sends bytes from one end to the other. On a cut connection they are lost silently, as with a half-open peer.
+    /// Sends bytes from one end to the other. If the way is cut, they are lost silently or wait, as the conditions say. A host that knows
+    /// nothing of the connection says so, unless it is dark.
     pub fn send(&mut self, now: Millis, from: End, bytes: Vec<u8>) {
-        if let Some(&to) = self.links.get(&from)
-            && !self.is_cut(from.host, to.host)
-        {
-            self.post(now, Arrival::Bytes { to, bytes });
+        let Some(&to) = self.links.get(&from) else { return };
+        if self.links.contains_key(&to) || self.is_cut(from.host, to.host) {
+            self.carry(now, from.host, to.host, Arrival::Bytes { to, bytes });
+        } else if !self.dark.contains(&to.host) {
+            self.carry(now, to.host, from.host, Arrival::Closed { to: from });
         }
     }
 
     /// Closes an end; the other one learns it after the delay, unless the way there is cut.
     pub fn close(&mut self, now: Millis, end: End) {
-        if let Some(other) = self.links.remove(&end)
-            && !self.is_cut(end.host, other.host)
-        {
+        if let Some(other) = self.links.remove(&end) {
+            self.carry(now, end.host, other.host, Arrival::Closed { to: other });
+        }
+    }
+
+    /// Something on the way breaks a connection off: both ends learn it.
+    pub fn reset(&mut self, now: Millis, end: End) {
+        if let Some(&other) = self.links.get(&end) {
+            self.post(now, Arrival::Closed { to: end });
             self.post(now, Arrival::Closed { to: other });
         }
+    }
+
+    /// A host loses its power: its ends are gone, and nobody is told. Until [`Self::light`] it answers nothing.
+    pub fn darken(&mut self, host: HostId) {
+        self.dark.insert(host);
+        self.links.retain(|end, _| end.host != host);
+        self.kept.retain(|(from, to), _| *from != host && *to != host);
+    }
+
+    /// A host has its power back.
+    pub fn light(&mut self, host: HostId) {
+        self.dark.remove(&host);
     }
 
     /// Whether this end is open.
@@ -124,19 +199,38 @@ impl Network {
 
     /// Nothing passes between two hosts in either direction any more, and neither is told.
     pub fn cut(&mut self, a: HostId, b: HostId) {
-        self.cut.extend([(a, b), (b, a)]);
-        let cut = &self.cut;
-        let links = &self.links;
-        self.under_way.retain(|_, arrival| match arrival {
-            Arrival::Bytes { to, .. } | Arrival::Closed { to } => links.get(to).is_none_or(|from| !cut.contains(&(from.host, to.host))),
-            _ => true,
-        });
+        self.cut_way(a, b);
+        self.cut_way(b, a);
     }
 
-    /// What was cut passes again.
-    pub fn heal(&mut self, a: HostId, b: HostId) {
-        self.cut.remove(&(a, b));
-        self.cut.remove(&(b, a));
+    /// Nothing passes from one host to another any more; what goes the other way does.
+    pub fn cut_way(&mut self, from: HostId, to: HostId) {
+        self.cut.insert((from, to));
+        let links = &self.links;
+        let stopped = self.under_way.extract_if(.., |_, arrival| match arrival {
+            Arrival::Bytes { to: end, .. } | Arrival::Closed { to: end } => {
+                end.host == to && links.get(end).is_some_and(|other| other.host == from)
+            }
+            _ => false,
+        });
+        let stopped: Vec<_> = stopped.map(|(_, arrival)| arrival).collect();
+        if self.conditions.keeps {
+            self.kept.entry((from, to)).or_default().extend(stopped);
+        }
+    }
+
+    /// What was cut passes again in both directions.
+    pub fn heal(&mut self, now: Millis, a: HostId, b: HostId) {
+        self.heal_way(now, a, b);
+        self.heal_way(now, b, a);
+    }
+
+    /// What was cut passes again in this direction.
+    pub fn heal_way(&mut self, now: Millis, from: HostId, to: HostId) {
+        self.cut.remove(&(from, to));
+        for arrival in self.kept.remove(&(from, to)).unwrap_or_default() {
+            self.post(now, arrival);
+        }
     }
 
     /// When the next arrival is due.
@@ -156,6 +250,7 @@ impl Network {
     /// Takes an end off whose host has learnt that the connection is gone.
     pub fn forget(&mut self, end: End) {
         self.links.remove(&end);
+        self.last_due.remove(&end);
     }
 
     fn is_cut(&self, from: HostId, to: HostId) -> bool {
@@ -168,8 +263,37 @@ impl Network {
         End { host, peer }
     }
 
+    /// Puts something on its way from one host to another, or where it waits for the way to open.
+    fn carry(&mut self, now: Millis, from: HostId, to: HostId, arrival: Arrival) {
+        if !self.is_cut(from, to) {
+            self.post(now, arrival);
+        } else if self.conditions.keeps {
+            self.kept.entry((from, to)).or_default().push(arrival);
+        }
+    }
+
     fn post(&mut self, now: Millis, arrival: Arrival) {
-        self.under_way.insert((now + self.latency, self.next_arrival), arrival);
+        let Conditions { latency, jitter, loss_one_in, resend, .. } = self.conditions;
+        let mut delay = latency;
+        if jitter > Millis::ZERO {
+            delay = delay + Millis(u64::from(self.random.below(u32::try_from(jitter.0 + 1).unwrap_or(u32::MAX))));
+        }
+        if loss_one_in > 0 && self.random.below(loss_one_in) == 0 {
+            delay = delay + resend;
+        }
+        let due = now + delay;
+        let (Arrival::Connected { to, .. } | Arrival::Dialed { to, .. } | Arrival::Bytes { to, .. } | Arrival::Closed { to }) = &arrival
+        else {
+            return self.post_at(due, arrival);
+        };
+        let last = self.last_due.entry(*to).or_default();
+        *last = due.max(*last);
+        let due = *last;
+        self.post_at(due, arrival);
+    }
+
+    fn post_at(&mut self, due: Millis, arrival: Arrival) {
+        self.under_way.insert((due, self.next_arrival), arrival);
         self.next_arrival += 1;
     }
 }
@@ -207,7 +331,7 @@ mod tests {
         network.send(Millis(10), there, vec![2]);
         assert_eq!(network.next_due(), None);
         assert!(network.is_open(here));
-        network.heal(A, B);
+        network.heal(Millis(15), A, B);
         network.send(Millis(20), here, vec![3]);
         assert_eq!(network.pop_due(Millis(25)), Some(Arrival::Bytes { to: there, bytes: vec![3] }));
     }

@@ -1,7 +1,7 @@
 //! The requests that clients make, with the fields that the Java client sends, written here by hand: a mistake in the typed headers of the
 //! code under test cannot hide in its own mirror.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use proto_core::{
     code::RequestCode,
@@ -55,26 +55,34 @@ impl<'a> Message<'a> {
     }
 }
 
-impl EncodeExt for Message<'_> {
-    /// The header of request 310.
-    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+impl Message<'_> {
+    /// The fields of request 310.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         let properties: String = self.properties.iter().map(|(name, value)| format!("{name}\u{1}{value}\u{2}")).collect();
-        out.text("a", "producers");
-        out.text("b", self.topic);
-        out.text("c", "TBW102");
-        out.number("d", 4);
-        out.number("e", self.queue.into());
-        out.number("f", 0);
-        out.number("g", 1_700_000_000_000);
-        out.number("h", 0);
-        out.text("i", &properties);
-        out.number("j", self.reconsume_times.into());
-        out.boolean("k", false);
-        if let Some(max) = self.max_reconsume_times {
-            out.number("l", max.into());
-        }
-        out.boolean("m", self.batch);
-        out.text("n", "broker-a");
+        let mut fields: Vec<(&'static str, Cow<'static, str>)> = vec![
+            ("a", "producers".into()),
+            ("b", self.topic.to_owned().into()),
+            ("c", "TBW102".into()),
+            ("d", "4".into()),
+            ("e", self.queue.to_string().into()),
+            ("f", "0".into()),
+            ("g", "1700000000000".into()),
+            ("h", "0".into()),
+            ("i", properties.into()),
+            ("j", self.reconsume_times.to_string().into()),
+            ("k", "false".into()),
+        ];
+        fields.extend(self.max_reconsume_times.map(|max| ("l", max.to_string().into())));
+        fields.push(("m", self.batch.to_string().into()));
+        fields.push(("n", "broker-a".into()));
+        fields
+    }
+}
+
+impl EncodeExt for Message<'_> {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        self.fields().iter().for_each(|(name, value)| out.text(name, value));
     }
 }
 
@@ -127,25 +135,34 @@ impl<'a> Pull<'a> {
     }
 }
 
-impl EncodeExt for Pull<'_> {
-    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+impl Pull<'_> {
+    /// The fields of request 11.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         let commit = i64::from(self.commit.is_some());
         let suspend = if self.suspend > 0 { 2 } else { 0 };
         let subscription = if self.tags.is_some() { 4 } else { 0 };
-        out.text("consumerGroup", self.group);
-        out.text("topic", self.topic);
-        out.number("queueId", self.queue.into());
-        out.number("queueOffset", self.from);
-        out.number("maxMsgNums", self.max.into());
-        out.number("sysFlag", commit | suspend | subscription);
-        out.number("commitOffset", self.commit.unwrap_or(0));
-        out.number("suspendTimeoutMillis", self.suspend);
-        if let Some(tags) = self.tags {
-            out.text("subscription", tags);
-        }
-        out.number("subVersion", self.sub_version);
-        out.text("expressionType", "TAG");
-        out.number("maxMsgBytes", 262_144);
+        let mut fields: Vec<(&'static str, Cow<'static, str>)> = vec![
+            ("consumerGroup", self.group.to_owned().into()),
+            ("topic", self.topic.to_owned().into()),
+            ("queueId", self.queue.to_string().into()),
+            ("queueOffset", self.from.to_string().into()),
+            ("maxMsgNums", self.max.to_string().into()),
+            ("sysFlag", (commit | suspend | subscription).to_string().into()),
+            ("commitOffset", self.commit.unwrap_or(0).to_string().into()),
+            ("suspendTimeoutMillis", self.suspend.to_string().into()),
+        ];
+        fields.extend(self.tags.map(|tags| ("subscription", tags.to_owned().into())));
+        fields.push(("subVersion", self.sub_version.to_string().into()));
+        fields.push(("expressionType", "TAG".into()));
+        fields.push(("maxMsgBytes", "262144".into()));
+        fields
+    }
+}
+
+impl EncodeExt for Pull<'_> {
+    fn encode_ext(&self, out: &mut ExtWriter<'_>) {
+        self.fields().iter().for_each(|(name, value)| out.text(name, value));
     }
 }
 
