@@ -18,7 +18,7 @@ use route_core::{
 };
 use rustix::process::Signal;
 use signal_hook_mio::v1_0::Signals;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     buffers::BufferPool,
@@ -166,6 +166,9 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         // The events are lent to the poll and to the turn, which needs all the rest.
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let outcome = self.wait(&mut events, timeout);
+        if let Some(still) = self.clock.handle_turn(timeout.unwrap_or(Duration::MAX)) {
+            warn!("the process has stood still for {} ms: deadlines are put off by as much", still.0);
+        }
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -379,5 +382,30 @@ impl<L: AsRef<[u8]>> Line for MachineLine<'_, L> {
         drain(self.now, self.at, self.machine, self.net);
         let goes_on = self.net.connections.get(self.peer.id).is_some_and(|connection| connection.takes_frames());
         Ok(if goes_on { Flow::Continue } else { Flow::Stop })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_pause_of_the_process_is_not_the_silence_of_its_peers() {
+        let mut event_loop = EventLoop::<Vec<u8>>::new(Clock::new(), NetLimits::default()).unwrap();
+        let addr = event_loop.listen(([127, 0, 0, 1], 0).into(), 0).unwrap();
+        let peer = TcpStream::connect(addr).unwrap();
+        while event_loop.net.connections.is_empty() {
+            event_loop.turn(None).unwrap();
+        }
+        let before = event_loop.now().mono;
+        event_loop.clock.pause(Duration::from_secs(121));
+        for _ in 0..3 {
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
+        assert_eq!(event_loop.net.connections.len(), 1);
+        assert!(event_loop.now().mono.saturating_sub(before) < Millis::from_secs(60));
+        drop(peer);
     }
 }

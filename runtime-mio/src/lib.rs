@@ -23,3 +23,4 @@ mod dialer;
 mod listener;
 mod net;
 mod patience;
+mod standstill;
