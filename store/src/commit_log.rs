@@ -60,7 +60,7 @@ impl CommitLog {
     /// Those of the operating system. A lack of space is none: appends will say so.
     pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, large_pages: bool) -> io::Result<Self> {
         let file_size = file_size as usize;
-        let ahead = Ahead::start(disk, dir, file_size, large_pages)?;
+        let ahead = Ahead::start(disk.clone(), dir, file_size, large_pages)?;
         let files = bases.iter().map(|&base| LogFile { base, mapping: OnceCell::new() }).collect();
         let mut log = Self { disk, dir: dir.to_owned(), file_size, files, writer: None, end, tell_at: 0, opened: Vec::new(), ahead };
         match log.open_writer() {
@@ -185,7 +185,7 @@ impl CommitLog {
             None => {
                 let path = file_path(&self.dir, file.base);
                 match self.disk.map_finished(&path, self.file_size) {
-                    Ok(mapping) => file.mapping.get_or_init(|| Arc::new(mapping)),
+                    Ok(mapping) => file.mapping.get_or_init(|| mapping),
                     Err(error) => {
                         tracing::error!(path = %path.display(), %error, "could not map a file of the log for reading");
                         return None;

@@ -3,7 +3,6 @@
 use std::{
     cell::OnceCell,
     collections::VecDeque,
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +11,7 @@ use std::{
 use route_core::storage::{LogOffset, QueueUnit, Units};
 
 use crate::{
-    disk::{Disk, PAGE, file_path, parse_file_name},
+    disk::{Access, Disk, File, PAGE, file_path, parse_file_name},
     error::{OpenError, at},
     flusher::OpenedQueueFile,
     mapping::{MappedWriter, Mapping},
@@ -108,7 +107,7 @@ impl ConsumeQueue {
         limit: i64,
         unsynced: &mut Vec<PathBuf>,
     ) -> Result<Self, OpenError> {
-        let mut queue = Self::empty(disk, dir, file_size, log_start);
+        let mut queue = Self::empty(disk.clone(), dir, file_size, log_start);
         let bases = queue.list()?;
         let Some(end) = queue.find_end(&bases, limit)? else { return Ok(queue) };
         for &base in &bases[end.files..] {
@@ -118,7 +117,7 @@ impl ConsumeQueue {
         if end.files < bases.len() {
             unsynced.push(queue.dir.clone());
         }
-        if end.erase(disk, queue.file_size).map_err(at(&end.path))? {
+        if end.erase(queue.file_size).map_err(at(&end.path))? {
             unsynced.push(end.path.clone());
         }
         queue.take_files(&bases[..end.files], end.units);
@@ -129,7 +128,7 @@ impl ConsumeQueue {
     fn find_end(&self, bases: &[i64], limit: i64) -> Result<Option<UnitsEnd>, OpenError> {
         for (index, base) in bases.iter().enumerate().rev() {
             let path = file_path(&self.dir, *base);
-            let end = UnitsEnd::find(self.disk, path.clone(), self.file_size, limit).map_err(at(path))?;
+            let end = UnitsEnd::find(&self.disk, path.clone(), self.file_size, limit).map_err(at(path))?;
             if end.units > 0 || index == 0 {
                 return Ok(Some(UnitsEnd { files: index + 1, ..end }));
             }
@@ -342,7 +341,7 @@ impl ConsumeQueue {
             None => {
                 let path = file_path(&self.dir, file.base);
                 match self.disk.map_finished(&path, self.file_size) {
-                    Ok(mapping) => file.mapping.get_or_init(|| Arc::new(mapping)),
+                    Ok(mapping) => file.mapping.get_or_init(|| mapping),
                     Err(error) => {
                         tracing::error!(path = %path.display(), %error, "could not map a file of a consume queue for reading");
                         return None;
@@ -396,10 +395,10 @@ struct UnitsEnd {
 
 impl UnitsEnd {
     /// Units are written in order, so a search suffices: it gallops, then halves.
-    fn find(disk: Disk, path: PathBuf, file_size: usize, limit: i64) -> io::Result<Self> {
-        let file = disk.open_writable(&path)?;
+    fn find(disk: &Disk, path: PathBuf, file_size: usize, limit: i64) -> io::Result<Self> {
+        let file = disk.open_file(&path, Access::Write)?;
         let mut page = vec![0; file_size.min(PAGE as usize)];
-        disk.read_at(&file, &mut page, 0)?;
+        file.read_at(&mut page, 0)?;
         let total = file_size / QueueUnit::LEN;
         let in_page = page.len() / QueueUnit::LEN;
         let probe = |at: usize| -> io::Result<bool> {
@@ -407,7 +406,7 @@ impl UnitsEnd {
             let mut bytes = [0; QueueUnit::LEN];
             match page.get(from..from + QueueUnit::LEN) {
                 Some(unit) => bytes.copy_from_slice(unit),
-                None => disk.read_at(&file, &mut bytes, from as u64)?,
+                None => file.read_at(&mut bytes, from as u64)?,
             }
             Ok(is_unit(&bytes, limit))
         };
@@ -429,22 +428,22 @@ impl UnitsEnd {
     }
 
     /// Makes all behind the units zero. Answers whether anything was there.
-    fn erase(&self, disk: Disk, file_size: usize) -> io::Result<bool> {
+    fn erase(&self, file_size: usize) -> io::Result<bool> {
         let from = self.units * QueueUnit::LEN;
         let mut dirty = self.page.get(from..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)).then_some(self.page.len() as u64);
         let mut at = from.max(self.page.len()) as u64;
         let mut buffer = Vec::new();
-        while let Some(data) = disk.next_data(&self.file, at)?.filter(|data| *data < file_size as u64) {
+        while let Some(data) = self.file.next_data(at)?.filter(|data| *data < file_size as u64) {
             let end = (data / LOOK * LOOK + LOOK).min(file_size as u64);
             buffer.resize(usize::try_from(end - data).unwrap_or(0), 0);
-            disk.read_at(&self.file, &mut buffer, data)?;
+            self.file.read_at(&mut buffer, data)?;
             if buffer.iter().any(|byte| *byte != 0) {
                 dirty = Some(end);
             }
             at = end;
         }
         if let Some(to) = dirty {
-            disk.erase(&self.file, from as u64, to)?;
+            self.file.erase(from as u64..to)?;
         }
         Ok(dirty.is_some())
     }

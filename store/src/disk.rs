@@ -1,17 +1,18 @@
-//! Everything the store asks of a file system, in one place: what a simulated disk has to offer.
+//! Everything the store asks of a file system, in one place.
+//!
+//! [`FileSystem`] and [`OpenFile`] are what a disk has to offer; [`System`] is that of the machine, and a simulated one can take its
+//! place. [`Disk`] is the handle that the rest of the store holds, with what can be said in terms of those two.
+
+mod system;
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind},
-    ops::Range,
-    os::unix::fs::FileExt,
+    fmt, io,
+    ops::{Deref, Range},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use rustix::{
-    fs::{FallocateFlags, SeekFrom},
-    io::Errno,
-};
+pub(crate) use system::System;
 
 use crate::mapping::{MappedWriter, Mapping};
 
@@ -19,7 +20,7 @@ use crate::mapping::{MappedWriter, Mapping};
 pub(crate) const PAGE: u64 = 4096;
 
 /// What a folder holds.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     /// Its name; what is not UTF-8 comes out with replacement characters, which no name of ours has.
     pub(crate) name: String,
@@ -29,230 +30,162 @@ pub(crate) struct Entry {
     pub(crate) is_dir: bool,
 }
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reading; it must be there.
+    Read,
+    /// Reading and writing; it must be there.
+    Write,
+    /// Reading and writing; it is made if it is not there.
+    Create,
+    /// Reading and writing; it must not be there.
+    CreateNew,
+}
+
+/// Held as long as a folder is; dropping it lets the folder go.
+pub(crate) type FolderLock = Box<dyn fmt::Debug + Send + Sync>;
+
+/// A disk with files and folders. Names and contents are durable only after a sync of their own.
+pub(crate) trait FileSystem: fmt::Debug + Send + Sync {
+    /// What a folder holds, ordered by name; nothing if the folder is not there.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// Whether there is a file or folder of this name.
+    fn exists(&self, path: &Path) -> bool;
+    /// Makes a folder and those above it.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Opens a file.
+    fn open_file(&self, path: &Path, access: Access) -> io::Result<File>;
+    /// Makes the content of a file durable, or what happened to the names in a folder.
+    fn sync_path(&self, path: &Path) -> io::Result<()>;
+    /// Makes all that was written to the file system of a folder durable.
+    fn sync_all(&self, dir: &Path) -> io::Result<()>;
+    /// Gives a file or folder another name; a file takes the place of one that had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name; fails if that name is taken.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file; it is fine if there is none.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder with all in it; it is fine if there is none.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Takes a folder for this store alone; `None` if another one has it.
+    fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>>;
+}
+
+/// A file that was opened.
+pub(crate) type File = Box<dyn OpenFile>;
+
+/// What can be done with an open file. Places and lengths are in bytes.
+pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
+    /// Makes it longer or shorter; what is new reads as zero and has no space of its own yet.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The whole content.
+    fn read_all(&self) -> io::Result<Vec<u8>>;
+    /// Fills `buffer` from a place of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Writes at a place of the file.
+    fn write_at(&self, content: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes its content durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Allocates space for a range that holds nothing yet, so that writing there cannot fail for want of it.
+    fn allocate(&self, range: Range<u64>) -> io::Result<()>;
+    /// The next place at or behind `from` that may hold data, `None` if only holes follow.
+    fn next_data(&self, from: u64) -> io::Result<Option<u64>>;
+    /// Makes a range read as zero, without making the file shorter. Durable only after a sync.
+    fn erase(&self, range: Range<u64>) -> io::Result<()>;
+    /// Maps the first `len` bytes, of which the first `published` are final and the first `allocated` have space.
+    fn map(&self, len: usize, published: usize, allocated: usize) -> io::Result<Arc<Mapping>>;
+}
+
 /// The disk. Cheap to clone; each thread has its own.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Disk;
+#[derive(Clone, Debug)]
+pub(crate) struct Disk(Arc<dyn FileSystem>);
+
+impl Deref for Disk {
+    type Target = dyn FileSystem;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
 
 impl Disk {
-    /// What a folder holds, ordered by name; nothing if the folder is not there.
-    pub(crate) fn list(self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let read = match fs::read_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            read => read?,
-        };
-        let mut entries = Vec::new();
-        for entry in read {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // Folders are told without a look at each of them: there may be very many.
-            let entry = if entry.file_type()?.is_dir() {
-                Entry { name, len: 0, is_dir: true }
-            } else {
-                let metadata = fs::metadata(entry.path()).or_else(|_| entry.metadata())?;
-                Entry { name, len: metadata.len(), is_dir: metadata.is_dir() }
-            };
-            entries.push(entry);
-        }
-        entries.sort_unstable();
-        Ok(entries)
-    }
-
-    /// Makes a folder and those above it.
-    pub(crate) fn create_dir_all(self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
-    }
-
-    /// Makes what happened to the names in a folder durable.
-    pub(crate) fn sync_dir(self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
-    }
-
-    /// Makes the content of a file durable.
-    pub(crate) fn sync(self, file: &File) -> io::Result<()> {
-        file.sync_data()
+    /// That of the machine.
+    pub(crate) fn system() -> Self {
+        Self(Arc::new(System))
     }
 
     /// Makes files and folders durable, each whole. Those that are gone meanwhile need it no more.
-    pub(crate) fn sync_paths<'a>(self, paths: impl IntoIterator<Item = &'a PathBuf>) -> io::Result<()> {
+    pub(crate) fn sync_paths<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> io::Result<()> {
         for path in paths {
-            match File::open(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                file => file?.sync_all()?,
+            match self.sync_path(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => synced?,
             }
         }
         Ok(())
     }
 
     /// Copies a range of a file into a new one and waits until that is on disk.
-    pub(crate) fn copy_synced(self, source: &File, range: Range<u64>, target: &Path) -> io::Result<()> {
-        let copy = OpenOptions::new().write(true).create_new(true).open(target)?;
+    pub(crate) fn copy_synced(&self, source: &File, range: Range<u64>, target: &Path) -> io::Result<()> {
+        let copy = self.open_file(target, Access::CreateNew)?;
         let mut buffer = vec![0; 1 << 20];
         let mut at = range.start;
         while at < range.end {
             let len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
-            source.read_exact_at(&mut buffer[..len], at)?;
-            copy.write_all_at(&buffer[..len], at - range.start)?;
+            source.read_at(&mut buffer[..len], at)?;
+            copy.write_at(&buffer[..len], at - range.start)?;
             at += len as u64;
         }
-        copy.sync_all()
-    }
-
-    /// Makes all that was written to the file system of a folder durable.
-    pub(crate) fn sync_all(self, dir: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(dir)?)?)
-    }
-
-    /// Gives a file another name in place of whatever had it.
-    pub(crate) fn rename(self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    /// Gives a file a second name; fails if that name is taken.
-    pub(crate) fn link(self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::hard_link(from, to)
-    }
-
-    /// Removes a file; it is fine if there is none.
-    pub(crate) fn remove_file(self, path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
-    }
-
-    /// Removes a folder with all in it; it is fine if there is none.
-    pub(crate) fn remove_dir_all(self, path: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
+        copy.sync()
     }
 
     /// The whole content of a file, or `None` if there is none.
-    pub(crate) fn read(self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+    pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match self.open_file(path, Access::Read) {
+            Ok(file) => file.read_all().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Fills `buffer` from a place of a file.
-    pub(crate) fn read_at(self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        file.read_exact_at(buffer, offset)
-    }
-
-    /// Writes a file anew and waits until its content is on disk. The name is durable only after [`Disk::sync_dir`].
-    pub(crate) fn write_synced(self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        file.write_all_at(content, 0)?;
-        file.sync_all()
-    }
-
-    /// Writes into a file.
-    pub(crate) fn write_at(self, file: &File, content: &[u8], offset: u64) -> io::Result<()> {
-        file.write_all_at(content, offset)
-    }
-
-    /// Writes into a file and waits until that is on disk.
-    pub(crate) fn write_at_synced(self, file: &File, content: &[u8], offset: u64) -> io::Result<()> {
-        file.write_all_at(content, offset)?;
-        file.sync_data()
-    }
-
-    /// Opens a file that is there for reading.
-    pub(crate) fn open(self, path: &Path) -> io::Result<File> {
-        File::open(path)
-    }
-
-    /// Opens a file that is there for reading and writing.
-    pub(crate) fn open_writable(self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(path)
-    }
-
-    /// Opens a file for reading and writing, and makes it if it is not there.
-    pub(crate) fn create(self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    /// Writes a file anew and waits until its content is on disk. The name is durable only after a sync of its folder.
+    pub(crate) fn write_synced(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let file = self.open_file(path, Access::Create)?;
+        file.set_len(0)?;
+        file.write_at(content, 0)?;
+        file.sync()
     }
 
     /// Opens a file for reading and writing, of exactly `len` bytes; what is new in it reads as zero.
-    pub(crate) fn create_sized(self, path: &Path, len: u64) -> io::Result<File> {
-        let file = self.create(path)?;
+    pub(crate) fn create_sized(&self, path: &Path, len: u64) -> io::Result<File> {
+        let file = self.open_file(path, Access::Create)?;
         file.set_len(len)?;
         Ok(file)
     }
 
-    /// Allocates space for a range of a file that holds nothing yet, so that writing there cannot fail for want of it.
-    pub(crate) fn allocate(self, file: &File, from: u64, to: u64) -> io::Result<()> {
-        if from >= to {
-            return Ok(());
-        }
-        loop {
-            return match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, to - from) {
-                Ok(()) => Ok(()),
-                Err(Errno::INTR) => continue,
-                // A file system that cannot: writing zeros allocates too.
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, from, to),
-                Err(error) => Err(error.into()),
-            };
-        }
-    }
-
-    /// The next place at or behind `from` that may hold data, `None` if only holes follow.
-    pub(crate) fn next_data(self, file: &File, from: u64) -> io::Result<Option<u64>> {
-        match rustix::fs::seek(file, SeekFrom::Data(from)) {
-            Ok(at) => Ok(Some(at)),
-            Err(Errno::NXIO) => Ok(None),
-            // A file system that does not know holes: anything may be data.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(from)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Makes a range of a file read as zero, without making it shorter. Durable only after a sync.
-    pub(crate) fn erase(self, file: &File, from: u64, to: u64) -> io::Result<()> {
-        if from >= to {
-            return Ok(());
-        }
-        match rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from, to - from) {
-            Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, from, to),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Maps a file that is not written any more.
-    pub(crate) fn map_finished(self, path: &Path, len: usize) -> io::Result<Mapping> {
-        Mapping::of_finished(&self.open_writable(path)?, len)
+    pub(crate) fn map_finished(&self, path: &Path, len: usize) -> io::Result<Arc<Mapping>> {
+        self.open_file(path, Access::Write)?.map(len, len, len)
     }
 
     /// Maps a file that is there or is made now, to be written from `published` on, with space allocated up to `allocated`.
-    pub(crate) fn map_for_writing(self, path: &Path, len: usize, published: usize, allocated: usize) -> io::Result<MappedWriter> {
+    pub(crate) fn map_for_writing(&self, path: &Path, len: usize, published: usize, allocated: usize) -> io::Result<MappedWriter> {
         let file = self.create_sized(path, len as u64)?;
         let allocated = allocated.clamp(published, len);
-        self.allocate(&file, published as u64, allocated as u64)?;
-        MappedWriter::new(&file, len, published, allocated)
+        file.allocate(published as u64..allocated as u64)?;
+        MappedWriter::new(file.map(len, published, allocated)?)
     }
 
     /// Allocates more space for a file that is mapped for writing.
-    pub(crate) fn grow(self, path: &Path, mapping: &Mapping, to: usize) -> io::Result<()> {
+    pub(crate) fn grow(&self, path: &Path, mapping: &Mapping, to: usize) -> io::Result<()> {
         let (from, to) = (mapping.allocated(), to.min(mapping.len()));
         if from < to {
-            self.allocate(&self.open_writable(path)?, from as u64, to as u64)?;
+            self.open_file(path, Access::Write)?.allocate(from as u64..to as u64)?;
             mapping.set_allocated(to);
         }
         Ok(())
     }
-}
-
-fn write_zeros(file: &File, mut from: u64, to: u64) -> io::Result<()> {
-    static ZEROS: [u8; 65536] = [0; 65536];
-    while from < to {
-        let len = usize::try_from(to - from).unwrap_or(usize::MAX).min(ZEROS.len());
-        file.write_all_at(&ZEROS[..len], from)?;
-        from += len as u64;
-    }
-    Ok(())
 }
 
 /// A file's name by the offset of its first byte: 20 decimal digits.

@@ -20,7 +20,7 @@ use crate::{
     checkpoint::{Checkpoint, Mark},
     commit_log::OpenedFile,
     config::FlushDiskType,
-    disk::{Disk, PAGE},
+    disk::{Access, Disk, PAGE},
     event::Notifier,
     mapping::Mapping,
     progress::{Position, Progress},
@@ -329,7 +329,7 @@ impl Work {
 
     fn sync_log(&mut self, to: i64) -> io::Result<()> {
         if self.log_dir_changed {
-            self.disk.sync_dir(&self.commit_log_dir)?;
+            self.disk.sync_path(&self.commit_log_dir)?;
             self.log_dir_changed = false;
         }
         self.disk.sync_paths(&self.unsynced_log)?;
@@ -398,7 +398,10 @@ impl Work {
     fn write_checkpoint(&self) {
         // A lost checkpoint costs time at the next start, no message; it is written again with the next change.
         let bytes = self.checkpoint.encode();
-        let written = self.disk.open_writable(&self.checkpoint_path).and_then(|file| self.disk.write_at_synced(&file, &bytes, 0));
+        let written = self.disk.open_file(&self.checkpoint_path, Access::Write).and_then(|file| {
+            file.write_at(&bytes, 0)?;
+            file.sync()
+        });
         if let Err(error) = written {
             tracing::error!(path = %self.checkpoint_path.display(), %error, "could not write the checkpoint");
         }

@@ -1,18 +1,12 @@
 //! The data folder: is it ours, is it free, was it closed in order?
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{FlockOperation, fcntl_lock, flock},
-    io::Errno,
-};
-
 use crate::{
-    disk::Disk,
+    disk::{Disk, FolderLock},
     error::{OpenError, at},
 };
 
@@ -49,10 +43,8 @@ const KNOWN: &[&str] = &[
 pub(crate) struct DataFolder {
     disk: Disk,
     root: PathBuf,
-    /// Excludes a second store of this process.
-    _inner_lock: File,
-    /// Excludes other processes, Java's brokers among them.
-    _lock: File,
+    /// Excludes a second store of this process, and other processes, Java's brokers among them.
+    _lock: FolderLock,
 }
 
 impl DataFolder {
@@ -62,16 +54,16 @@ impl DataFolder {
     /// [`OpenError`] if it is somebody else's.
     pub(crate) fn take(disk: Disk, root: &Path) -> Result<Self, OpenError> {
         disk.create_dir_all(root).map_err(|source| OpenError::NotWritable { path: root.to_owned(), source })?;
-        check_content(disk, root)?;
-        // First the lock that this process can take only once: closing any handle of the lock file would give up the other one.
-        let inner_lock = disk.open(root).map_err(at(root))?;
-        locked(flock(&inner_lock, FlockOperation::NonBlockingLockExclusive), disk, root)?;
+        check_content(&disk, root)?;
         let path = root.join("lock");
-        let lock = disk.create(&path).map_err(|source| OpenError::NotWritable { path: path.clone(), source })?;
-        // Java locks the first byte of this file; a lock of the whole file and that one exclude each other.
-        locked(fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive), disk, root)?;
-        disk.write_at(&lock, b"lock", 0).map_err(at(&path))?;
-        Ok(Self { disk, root: root.to_owned(), _inner_lock: inner_lock, _lock: lock })
+        match disk.lock_folder(root).map_err(|source| OpenError::NotWritable { path, source })? {
+            Some(lock) => Ok(Self { disk, root: root.to_owned(), _lock: lock }),
+            None => {
+                let abort = disk.read(&root.join("abort")).ok().flatten();
+                let pid = abort.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|pid| pid.parse::<u32>().is_ok());
+                Err(OpenError::Locked { path: root.to_owned(), pid })
+            }
+        }
     }
 
     /// Whether the last process that worked here closed the store in order.
@@ -92,7 +84,7 @@ impl DataFolder {
         let path = self.root.join("abort");
         let pid = std::process::id().to_string();
         let file = self.disk.create_sized(&path, pid.len() as u64).map_err(at(&path))?;
-        self.disk.write_at(&file, pid.as_bytes(), 0).map_err(at(&path))?;
+        file.write_at(pid.as_bytes(), 0).map_err(at(&path))?;
         Ok(vec![path, self.root.clone()])
     }
 
@@ -121,24 +113,12 @@ impl DataFolder {
     /// The store was closed in order.
     pub(crate) fn mark_closed(&self) -> io::Result<()> {
         self.disk.remove_file(&self.root.join("abort"))?;
-        self.disk.sync_dir(&self.root)
-    }
-}
-
-fn locked(result: rustix::io::Result<()>, disk: Disk, root: &Path) -> Result<(), OpenError> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(Errno::AGAIN | Errno::ACCESS) => {
-            let abort = disk.read(&root.join("abort")).ok().flatten();
-            let pid = abort.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|pid| pid.parse::<u32>().is_ok());
-            Err(OpenError::Locked { path: root.to_owned(), pid })
-        }
-        Err(error) => Err(at(root)(error.into())),
+        self.disk.sync_path(&self.root)
     }
 }
 
 /// Refuses a folder that is clearly not a message store's.
-fn check_content(disk: Disk, root: &Path) -> Result<(), OpenError> {
+fn check_content(disk: &Disk, root: &Path) -> Result<(), OpenError> {
     let entries = disk.list(root).map_err(at(root))?;
     let ours = entries.iter().any(|entry| entry.is_dir && entry.name == "commitlog");
     let foreign = entries.iter().find(|entry| !KNOWN.contains(&entry.name.as_str()) && !entry.name.starts_with('.'));
@@ -150,7 +130,7 @@ fn check_content(disk: Disk, root: &Path) -> Result<(), OpenError> {
     let unsupported = [("consumequeue/CURRENT", "consume queues in RocksDB"), ("dledger", "logs of DLedger")];
     for (name, what) in unsupported {
         let path = root.join(name);
-        if path.exists() {
+        if disk.exists(&path) {
             return Err(OpenError::Unsupported { path, what });
         }
     }
@@ -168,18 +148,18 @@ mod tests {
     #[test]
     fn a_folder_can_be_taken_once_and_again_after_it_was_let_go() {
         let dir = tempfile::tempdir().unwrap();
-        let first = DataFolder::take(Disk, dir.path()).unwrap();
+        let first = DataFolder::take(Disk::system(), dir.path()).unwrap();
         assert_eq!(std::fs::read(dir.path().join("lock")).unwrap(), b"lock");
-        assert!(matches!(DataFolder::take(Disk, dir.path()), Err(OpenError::Locked { .. })));
+        assert!(matches!(DataFolder::take(Disk::system(), dir.path()), Err(OpenError::Locked { .. })));
         drop(first);
-        assert!(DataFolder::take(Disk, dir.path()).is_ok());
+        assert!(DataFolder::take(Disk::system(), dir.path()).is_ok());
     }
 
     #[test]
     fn a_folder_of_something_else_is_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("thesis.docx"), "x").unwrap();
-        let error = DataFolder::take(Disk, dir.path()).unwrap_err();
+        let error = DataFolder::take(Disk::system(), dir.path()).unwrap_err();
         assert!(error.to_string().contains("thesis.docx"), "{error}");
         assert!(!dir.path().join("lock").exists());
     }
@@ -187,7 +167,7 @@ mod tests {
     #[test]
     fn a_stop_is_in_order_only_if_it_was_marked_so() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = DataFolder::take(Disk, dir.path()).unwrap();
+        let folder = DataFolder::take(Disk::system(), dir.path()).unwrap();
         assert!(folder.was_closed().unwrap());
         folder.mark_open().unwrap();
         assert!(!folder.was_closed().unwrap());

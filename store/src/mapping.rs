@@ -15,7 +15,7 @@ use std::{
     slice,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -28,16 +28,23 @@ pub(crate) struct Mapping {
     published: AtomicUsize,
     /// Bytes before this have space on disk.
     allocated: AtomicUsize,
+    /// It has or had a writer.
+    written_by_one: AtomicBool,
 }
 
 impl Mapping {
-    /// Maps the first `len` bytes of a file that nobody writes any more; all of it is final.
+    /// Maps the first `len` bytes of a file, of which the first `published` are final and the first `allocated` have space on disk.
+    /// Nobody may write those that are final, and only one mapping may be written to.
     ///
     /// # Errors
-    /// Those of the operating system, for example that there are too many mappings.
-    pub(crate) fn of_finished(file: &File, len: usize) -> io::Result<Self> {
+    /// Those of the operating system, for example that there are too many mappings; `InvalidInput` if more is published or allocated
+    /// than there is.
+    pub(crate) fn of_file(file: &File, len: usize, published: usize, allocated: usize) -> io::Result<Self> {
+        if published > len || allocated > len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let raw = MmapOptions::new().len(len).no_probe_handle().map_raw(file)?;
-        Ok(Self { raw, published: AtomicUsize::new(len), allocated: AtomicUsize::new(len) })
+        Ok(Self { raw, published: published.into(), allocated: allocated.into(), written_by_one: AtomicBool::new(false) })
     }
 
     /// Length of the file in bytes.
@@ -109,7 +116,7 @@ impl Mapping {
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { raw, published, allocated } = self;
+        let Self { raw, published, allocated, written_by_one: _ } = self;
         f.debug_struct("Mapping").field("len", &raw.len()).field("published", published).field("allocated", allocated).finish()
     }
 }
@@ -123,18 +130,15 @@ pub(crate) struct MappedWriter {
 }
 
 impl MappedWriter {
-    /// Maps a file of `len` bytes whose first `published` bytes are final and whose first `allocated` have space on disk.
-    /// There must be no other mapping of it.
+    /// The one who writes behind what is published.
     ///
     /// # Errors
-    /// Those of the operating system; `InvalidInput` if more is published than there is.
-    pub(crate) fn new(file: &File, len: usize, published: usize, allocated: usize) -> io::Result<Self> {
-        if published > len || allocated > len {
-            return Err(io::ErrorKind::InvalidInput.into());
+    /// `AlreadyExists` if the mapping has or had a writer.
+    pub(crate) fn new(mapping: Arc<Mapping>) -> io::Result<Self> {
+        if mapping.written_by_one.swap(true, Ordering::AcqRel) {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let raw = MmapOptions::new().len(len).no_probe_handle().map_raw(file)?;
-        let mapping = Mapping { raw, published: AtomicUsize::new(published), allocated: AtomicUsize::new(allocated) };
-        Ok(Self { mapping: Arc::new(mapping), position: published })
+        Ok(Self { position: mapping.published(), mapping })
     }
 
     /// The mapping, for readers.
@@ -203,15 +207,15 @@ impl fmt::Debug for LogSlice {
 mod tests {
     use super::*;
 
-    fn file_of(len: u64) -> File {
+    fn writer_of(len: usize, allocated: usize) -> MappedWriter {
         let file = tempfile::tempfile().unwrap();
-        file.set_len(len).unwrap();
-        file
+        file.set_len(len as u64).unwrap();
+        MappedWriter::new(Arc::new(Mapping::of_file(&file, len, 0, allocated).unwrap())).unwrap()
     }
 
     #[test]
     fn what_is_written_is_seen_once_it_is_published() {
-        let mut writer = MappedWriter::new(&file_of(8192), 8192, 0, 8192).unwrap();
+        let mut writer = writer_of(8192, 8192);
         let reader = Arc::clone(writer.mapping());
         writer.spare(5).unwrap().copy_from_slice(b"hello");
         assert_eq!(reader.bytes(), b"");
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn nothing_can_be_written_where_no_space_is_allocated() {
-        let mut writer = MappedWriter::new(&file_of(8192), 8192, 0, 100).unwrap();
+        let mut writer = writer_of(8192, 100);
         assert!(writer.spare(101).is_none());
         assert!(writer.mapping().populate(0..4096).is_err());
         writer.mapping().set_allocated(8192);
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_slice_outlives_the_writer_and_the_file() {
-        let mut writer = MappedWriter::new(&file_of(4096), 4096, 0, 4096).unwrap();
+        let mut writer = writer_of(4096, 4096);
         writer.spare(3).unwrap().copy_from_slice(b"abc");
         writer.publish(3);
         let slice = LogSlice::new(writer.mapping(), 1..3).unwrap();

@@ -18,7 +18,11 @@ use foldhash::fast::FixedState;
 use indexmap::IndexSet;
 use proto_core::record::body_crc;
 
-use crate::{disk::Disk, mapping::MappedWriter, tables::Identity};
+use crate::{
+    disk::{Access, Disk},
+    mapping::MappedWriter,
+    tables::Identity,
+};
 
 const MAGIC: &[u8] = b"PTRLJNL1";
 /// Checksum and length.
@@ -77,8 +81,7 @@ impl OffsetJournal {
         let end = if old.starts_with(MAGIC) { entries(&old).last().map_or(MAGIC.len(), |(_, end, _)| end) } else { 0 };
         if end > 0 && old.len() >= FIRST_LEN {
             // What follows the last whole entry is torn; it must not come back behind shorter ones.
-            let file = self.disk.open_writable(&self.path)?;
-            self.disk.erase(&file, end as u64, old.len() as u64)?;
+            self.disk.open_file(&self.path, Access::Write)?.erase(end as u64..old.len() as u64)?;
             return self.disk.map_for_writing(&self.path, old.len(), end, old.len());
         }
         self.create(FIRST_LEN, &old[..end])
@@ -308,7 +311,7 @@ mod tests {
         }
 
         fn open(&self) -> OffsetJournal {
-            OffsetJournal::open(Disk, self.path())
+            OffsetJournal::open(Disk::system(), self.path())
         }
     }
 

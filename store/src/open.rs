@@ -34,9 +34,9 @@ impl Store {
     /// [`OpenError`] names the path and what to do about it.
     pub fn open(config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
         check(&config)?;
-        let disk = Disk;
+        let disk = Disk::system();
         let root = &config.store_path_root_dir;
-        let folder = DataFolder::take(disk, root)?;
+        let folder = DataFolder::take(disk.clone(), root)?;
         for dir in [root.clone(), config.commit_log_dir(), config.consume_queue_dir(), config.config_dir()] {
             disk.create_dir_all(&dir).map_err(|source| OpenError::NotWritable { path: dir, source })?;
         }
@@ -46,11 +46,11 @@ impl Store {
             Checkpoint::decode(&checkpoint).map_err(|newer| OpenError::Newer { path: checkpoint_path.clone(), version: newer.0 })?;
         disk.create_sized(&checkpoint_path, checkpoint::LEN as u64).map_err(at(&checkpoint_path))?;
 
-        let mut files = LogFiles::list(disk, &config.commit_log_dir(), config.mapped_file_size_commit_log)?;
+        let mut files = LogFiles::list(disk.clone(), &config.commit_log_dir(), config.mapped_file_size_commit_log)?;
         let closed = folder.was_closed()?;
         let first = folder.mark_open()?;
         let log_start = files.bases.first().copied().unwrap_or(0);
-        let mut queues = QueueTable::new(disk, config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
+        let mut queues = QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
         let input = RecoveryInput { checkpoint: &checkpoint, closed, delay_levels: &config.message_delay_level };
         let recovered = recover(&mut files, &mut queues, &input)?;
@@ -63,7 +63,7 @@ impl Store {
         }
 
         let large_pages = config.flush_disk_type == FlushDiskType::AsyncFlush;
-        let opened = CommitLog::open(disk, &files.dir, files.file_size, &files.bases, position.written, large_pages);
+        let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, large_pages);
         let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy {
             flush_disk_type: config.flush_disk_type,
@@ -73,7 +73,7 @@ impl Store {
             queue_interval: config.flush_interval_consume_queue,
         };
         let start = FlushStart {
-            disk,
+            disk: disk.clone(),
             commit_log_dir: config.commit_log_dir(),
             consume_queue_dir: config.consume_queue_dir(),
             checkpoint_path,
@@ -112,7 +112,7 @@ impl Store {
             shared,
             flusher,
             tables,
-            consumer_offsets: OffsetJournal::open(disk, config.config_dir().join("consumerOffset.journal")),
+            consumer_offsets: OffsetJournal::open(disk.clone(), config.config_dir().join("consumerOffset.journal")),
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
             removed: 0,
             folder,

@@ -156,7 +156,7 @@ impl QueueTable {
             return Loaded::Broken(format!("{:?} cannot be the name of a folder", slot.topic));
         }
         let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-        match ConsumeQueue::open(self.disk, dir, self.file_size, self.log_start) {
+        match ConsumeQueue::open(self.disk.clone(), dir, self.file_size, self.log_start) {
             Ok(queue) => Loaded::Open(queue),
             Err(error) => {
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
@@ -189,7 +189,7 @@ impl QueueTable {
         let mut unsynced = Vec::new();
         for slot in &mut self.slots {
             let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-            let queue = ConsumeQueue::open_cut(self.disk, dir, self.file_size, self.log_start, limit, &mut unsynced)?;
+            let queue = ConsumeQueue::open_cut(self.disk.clone(), dir, self.file_size, self.log_start, limit, &mut unsynced)?;
             slot.queue = OnceCell::from(Loaded::Open(queue));
         }
         Ok(unsynced)

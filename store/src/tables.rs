@@ -147,7 +147,7 @@ impl Tables {
     /// # Errors
     /// If a folder cannot be made or no thread be started.
     pub fn open(paths: TablePaths, notifier: Notifier) -> io::Result<Self> {
-        let disk = Disk;
+        let disk = Disk::system();
         for dir in paths.paths.values().filter_map(|path| path.parent()) {
             disk.create_dir_all(dir)?;
         }
@@ -172,7 +172,7 @@ impl Tables {
         table: Table,
         parse: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<Option<(Identity, T)>, TableError> {
-        let (disk, path) = (self.shared.disk, self.shared.paths.path(table));
+        let (disk, path) = (&self.shared.disk, self.shared.paths.path(table));
         let read = |path: &Path| disk.read(path).map_err(|source| TableError::Io { path: path.to_owned(), source });
         let content = read(path)?;
         let mut damage = None;
@@ -286,7 +286,7 @@ fn run(shared: &Shared) {
         if let Some((table, Waiting { tickets, content })) = state.waiting.pop_first() {
             drop(state);
             let path = shared.paths.path(table);
-            let result = replace(shared.disk, path, &content).map_err(|error| format!("{}: {error}", path.display()));
+            let result = replace(&shared.disk, path, &content).map_err(|error| format!("{}: {error}", path.display()));
             if let Err(error) = &result {
                 tracing::error!(error, "a table could not be saved");
             }
@@ -307,10 +307,10 @@ fn run(shared: &Shared) {
 }
 
 /// Puts new content in the place of a file, durably; the old one becomes its `.bak`.
-fn replace(disk: Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+fn replace(disk: &Disk, path: &Path, content: &[u8]) -> io::Result<()> {
     let new = with_suffix(path, ".tmp");
     disk.write_synced(&new, content)?;
-    if path.exists() {
+    if disk.exists(path) {
         let bak = with_suffix(path, ".bak");
         let second_name = with_suffix(path, ".bak.tmp");
         disk.remove_file(&second_name)?;
@@ -322,7 +322,7 @@ fn replace(disk: Disk, path: &Path, content: &[u8]) -> io::Result<()> {
     }
     disk.rename(&new, path)?;
     match path.parent() {
-        Some(dir) => disk.sync_dir(dir),
+        Some(dir) => disk.sync_path(dir),
         None => Ok(()),
     }
 }

@@ -1,13 +1,10 @@
 //! Cuts off what follows the last whole record, durably, and keeps a copy.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::LogFiles;
 use crate::{
-    disk::{Disk, PAGE, file_path},
+    disk::{Access, File, PAGE, file_path},
     error::{OpenError, at},
 };
 
@@ -27,7 +24,7 @@ pub struct Cut {
 /// # Errors
 /// [`OpenError`]; nothing is erased that was not saved before.
 pub(super) fn cut(files: &mut LogFiles, end: i64) -> Result<Option<Cut>, OpenError> {
-    let (disk, size) = (files.disk, i64::from(files.file_size));
+    let (disk, size) = (files.disk.clone(), i64::from(files.file_size));
     let mut cut = Cut { at: end, bytes: 0, saved: Vec::new() };
     let kept = files.bases.partition_point(|base| *base < end);
 
@@ -35,7 +32,7 @@ pub(super) fn cut(files: &mut LogFiles, end: i64) -> Result<Option<Cut>, OpenErr
     while files.bases.len() > kept {
         let Some(base) = files.bases.pop() else { break };
         let path = file_path(&files.dir, base);
-        let used = last_byte(disk, &disk.open(&path).map_err(at(&path))?, 0, size as u64).map_err(at(&path))?;
+        let used = last_byte(&disk.open_file(&path, Access::Read).map_err(at(&path))?, 0, size as u64).map_err(at(&path))?;
         match used {
             None => disk.remove_file(&path).map_err(at(&path))?,
             Some(used) => {
@@ -44,19 +41,19 @@ pub(super) fn cut(files: &mut LogFiles, end: i64) -> Result<Option<Cut>, OpenErr
                 disk.remove_file(&path).map_err(at(&path))?;
             }
         }
-        disk.sync_dir(&files.dir).map_err(at(&files.dir))?;
+        disk.sync_path(&files.dir).map_err(at(&files.dir))?;
     }
     if let Some(&base) = files.bases.last()
         && base + size > end
     {
         let path = file_path(&files.dir, base);
-        let file = disk.open_writable(&path).map_err(at(&path))?;
+        let file = disk.open_file(&path, Access::Write).map_err(at(&path))?;
         let from = (end - base).unsigned_abs();
-        if let Some(used) = last_byte(disk, &file, from, size as u64).map_err(at(&path))? {
+        if let Some(used) = last_byte(&file, from, size as u64).map_err(at(&path))? {
             cut.bytes = cut.bytes.max(used - from);
             cut.saved.push(save(files, end, base, from, used, &path)?);
-            disk.erase(&file, from, size as u64).map_err(at(&path))?;
-            disk.sync(&file).map_err(at(&path))?;
+            file.erase(from..size as u64).map_err(at(&path))?;
+            file.sync().map_err(at(&path))?;
         }
     }
     if cut.saved.is_empty() {
@@ -73,14 +70,14 @@ pub(super) fn cut(files: &mut LogFiles, end: i64) -> Result<Option<Cut>, OpenErr
 }
 
 /// One past the last byte in `from..to` that is not zero.
-fn last_byte(disk: Disk, file: &File, from: u64, to: u64) -> std::io::Result<Option<u64>> {
+fn last_byte(file: &File, from: u64, to: u64) -> std::io::Result<Option<u64>> {
     let mut last = None;
     let mut at = from;
     let mut buffer = vec![0; 64 * PAGE as usize];
-    while let Some(data) = disk.next_data(file, at)?.filter(|data| *data < to) {
+    while let Some(data) = file.next_data(at)?.filter(|data| *data < to) {
         let len = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
         let chunk = &mut buffer[..len];
-        disk.read_at(file, chunk, data)?;
+        file.read_at(chunk, data)?;
         if let Some(place) = chunk.iter().rposition(|byte| *byte != 0) {
             last = Some(data + place as u64 + 1);
         }
@@ -91,7 +88,7 @@ fn last_byte(disk: Disk, file: &File, from: u64, to: u64) -> std::io::Result<Opt
 
 /// Copies `from..to` of a file of the log beside it, under a name that is free.
 fn save(files: &LogFiles, end: i64, base: i64, from: u64, to: u64, path: &Path) -> Result<PathBuf, OpenError> {
-    let disk = files.disk;
+    let disk = &files.disk;
     let dir = match (files.dir.parent(), files.dir.file_name()) {
         (Some(parent), Some(name)) => parent.join(format!("{}-cut", name.to_string_lossy())),
         _ => files.dir.join("cut"),
@@ -109,11 +106,11 @@ fn save(files: &LogFiles, end: i64, base: i64, from: u64, to: u64, path: &Path) 
         name = format!("{end:020}-{:020}.{attempt}", base + from.cast_signed());
     }
     let target = dir.join(name);
-    let source = disk.open(path).map_err(at(path))?;
+    let source = disk.open_file(path, Access::Read).map_err(at(path))?;
     disk.copy_synced(&source, from..to, &target).map_err(not_saved(&target))?;
-    disk.sync_dir(&dir).map_err(not_saved(&dir))?;
+    disk.sync_path(&dir).map_err(not_saved(&dir))?;
     if let Some(parent) = dir.parent() {
-        disk.sync_dir(parent).map_err(not_saved(&dir))?;
+        disk.sync_path(parent).map_err(not_saved(&dir))?;
     }
     Ok(target)
 }

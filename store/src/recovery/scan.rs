@@ -99,7 +99,7 @@ impl<'a> LogScan<'a> {
             return Ok(Arc::clone(mapping));
         }
         let path = file_path(&self.files.dir, base);
-        let mapping = Arc::new(self.files.disk.map_finished(&path, self.files.file_size as usize).map_err(at(&path))?);
+        let mapping = self.files.disk.map_finished(&path, self.files.file_size as usize).map_err(at(&path))?;
         self.mapping = Some((base, Arc::clone(&mapping)));
         Ok(mapping)
     }

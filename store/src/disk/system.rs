@@ -1,0 +1,196 @@
+//! The disk of the machine.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind, Read},
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{FallocateFlags, FlockOperation, SeekFrom, fcntl_lock, flock},
+    io::Errno,
+};
+
+use super::{Access, Entry, File, FileSystem, FolderLock, OpenFile};
+use crate::mapping::Mapping;
+
+/// The operating system's files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System;
+
+impl FileSystem for System {
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let read = match fs::read_dir(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read?,
+        };
+        let mut entries = Vec::new();
+        for entry in read {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Folders are told without a look at each of them: there may be very many.
+            let entry = if entry.file_type()?.is_dir() {
+                Entry { name, len: 0, is_dir: true }
+            } else {
+                let metadata = fs::metadata(entry.path()).or_else(|_| entry.metadata())?;
+                Entry { name, len: metadata.len(), is_dir: metadata.is_dir() }
+            };
+            entries.push(entry);
+        }
+        entries.sort_unstable();
+        Ok(entries)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn open_file(&self, path: &Path, access: Access) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match access {
+            Access::Read => &mut options,
+            Access::Write => options.write(true),
+            Access::Create => options.write(true).create(true).truncate(false),
+            Access::CreateNew => options.write(true).create_new(true),
+        };
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn sync_path(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(fs::File::open(dir)?)?)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>> {
+        // First the lock that this process can take only once: closing any handle of the lock file would give up the other one.
+        let inner = fs::File::open(dir)?;
+        if !taken(flock(&inner, FlockOperation::NonBlockingLockExclusive))? {
+            return Ok(None);
+        }
+        let outer = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(dir.join("lock"))?;
+        // Java locks the first byte of this file; a lock of the whole file and that one exclude each other.
+        if !taken(fcntl_lock(&outer, FlockOperation::NonBlockingLockExclusive))? {
+            return Ok(None);
+        }
+        outer.write_all_at(b"lock", 0)?;
+        Ok(Some(Box::new([inner, outer])))
+    }
+}
+
+fn taken(result: rustix::io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::AGAIN | Errno::ACCESS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl OpenFile for fs::File {
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        Self::set_len(self, len)
+    }
+
+    fn read_all(&self) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let mut file = self;
+        file.read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(buffer, offset)
+    }
+
+    fn write_at(&self, content: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(content, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn allocate(&self, range: Range<u64>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        loop {
+            return match rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, range.start, range.end - range.start) {
+                Ok(()) => Ok(()),
+                Err(Errno::INTR) => continue,
+                // A file system that cannot: writing zeros allocates too.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(self, range),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(self, SeekFrom::Data(from)) {
+            Ok(at) => Ok(Some(at)),
+            Err(Errno::NXIO) => Ok(None),
+            // A file system that does not know holes: anything may be data.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(from)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn erase(&self, range: Range<u64>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(self, hole, range.start, range.end - range.start) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(self, range),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn map(&self, len: usize, published: usize, allocated: usize) -> io::Result<Arc<Mapping>> {
+        Mapping::of_file(self, len, published, allocated).map(Arc::new)
+    }
+}
+
+fn write_zeros(file: &fs::File, range: Range<u64>) -> io::Result<()> {
+    static ZEROS: [u8; 65536] = [0; 65536];
+    let mut at = range.start;
+    while at < range.end {
+        let len = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..len], at)?;
+        at += len as u64;
+    }
+    Ok(())
+}
