@@ -43,6 +43,7 @@ mod admin;
 mod announce;
 mod found;
 mod pull;
+mod pull_filter;
 mod redeliver;
 mod send;
 mod tables;
@@ -51,6 +52,7 @@ use announce::Announced;
 use config::BrokerConfig;
 use consumers::ConsumerTable;
 use delay::DelaySchedule;
+use filters::FilterTable;
 use groups::GroupTable;
 use hold::HoldTable;
 use locks::QueueLocks;
@@ -77,6 +79,9 @@ const SPARE_RANGES: usize = 64;
 /// Time between two lines in the log about the same flood of requests.
 const FLOOD_NOTICE: Millis = Millis::from_secs(10);
 
+/// How often the filters of groups are saved if they have changed; Java has no key for it.
+const FILTER_SAVE_INTERVAL: Millis = Millis::from_secs(10);
+
 /// The broker machine over any [`Storage`].
 #[derive(Debug)]
 pub struct Broker<S: Storage> {
@@ -88,6 +93,7 @@ pub struct Broker<S: Storage> {
     groups: GroupTable,
     consumers: ConsumerTable,
     producers: ProducerTable,
+    filters: FilterTable,
     offsets: OffsetTable,
     locks: QueueLocks,
     delay_levels: DelayLevels,
@@ -103,6 +109,7 @@ pub struct Broker<S: Storage> {
     saves: TableSaves,
     save_offsets: Interval,
     save_delays: Interval,
+    save_filters: Interval,
     parked: ParkingLot,
     opaque: i32,
     random: Random,
@@ -143,6 +150,7 @@ impl<S: Storage> Broker<S> {
             groups: GroupTable::new(now.wall, config.auto_create_group, limits.groups),
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
+            filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span),
             offsets: OffsetTable::new(now.wall, limits.offsets),
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),
@@ -155,6 +163,7 @@ impl<S: Storage> Broker<S> {
             saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),
             save_delays: Interval::new(now, config.flush_delay_offset_interval, config.flush_delay_offset_interval),
+            save_filters: Interval::new(now, FILTER_SAVE_INTERVAL, FILTER_SAVE_INTERVAL),
             parked: ParkingLot::default(),
             opaque: 0,
             random: Random::new(config.seed),
@@ -304,7 +313,7 @@ impl<S: Storage> Broker<S> {
         self.locks.handle_timeout(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
         self.registration.handle_timeout(now, &announced);
-        self.save_due_offsets(now);
+        self.save_due_tables(now);
         self.deliver_due(now);
         while let Some(held) = self.holds.pop_overdue(now) {
             self.finish_held(&held);
@@ -327,6 +336,7 @@ impl<S: Storage> Broker<S> {
             self.parked.poll_timeout(),
             Some(self.save_offsets.next()),
             Some(self.save_delays.next()),
+            Some(self.save_filters.next()),
         ]
         .into_iter()
         .flatten()
@@ -362,13 +372,18 @@ impl<S: Storage> Broker<S> {
         let now = self.now;
         while let Some(arrival) = self.storage.poll_arrival() {
             self.delay.handle_arrival(now, arrival);
-            self.holds.handle_arrival(arrival, &mut self.woken);
+            let storage = &self.storage;
+            let record = || storage.units(arrival.queue, arrival.queue_offset).next().and_then(|unit| storage.record(unit.offset));
+            self.holds.handle_arrival(arrival, &record, &mut self.woken);
         }
         let mut woken = std::mem::take(&mut self.woken);
         for held in woken.drain(..) {
             self.finish_held(&held);
         }
         self.woken = woken;
+        while let Some(group) = self.consumers.poll_vanished() {
+            self.filters.unregister(now.wall, &group);
+        }
         self.announce_changed_topics(now);
         self.save_changed_tables();
         while let Some(output) = self.registration.poll_output() {

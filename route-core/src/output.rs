@@ -92,6 +92,8 @@ pub enum Table {
     ConsumerOffsets,
     /// `config/delayOffset.json`
     DelayOffsets,
+    /// `config/consumerFilter.json`
+    ConsumerFilters,
     /// The name server's `kvConfig.json`
     KvConfig,
 }

@@ -56,6 +56,7 @@ impl TablePaths {
             (Table::SubscriptionGroups, "subscriptionGroup.json"),
             (Table::ConsumerOffsets, "consumerOffset.json"),
             (Table::DelayOffsets, "delayOffset.json"),
+            (Table::ConsumerFilters, "consumerFilter.json"),
             (Table::KvConfig, "kvConfig.json"),
         ];
         Self { paths: names.into_iter().map(|(table, name)| (table, dir.join(name))).collect() }

@@ -58,7 +58,7 @@ impl<S: Storage> Broker<S> {
             RequestCode::ViewMessageById => self.view_message_by_id(command),
             RequestCode::HeartBeat => self.heartbeat(now, asked, command),
             RequestCode::UnregisterClient => self.unregister_client(asked, command),
-            RequestCode::CheckClientConfig => membership::check_client_config(command),
+            RequestCode::CheckClientConfig => self.check_client_config(command),
             RequestCode::GetConsumerListByGroup => self.consumer_list_by_group(command),
             RequestCode::ConsumerSendMsgBack => self.send_message_back(now, command),
             RequestCode::LockBatchMq => self.lock_queues(now, command),

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::read::ReadLimits;
+use proto_core::bloom::BloomFilter;
+
+use super::{filters::FilterLimits, read::ReadLimits};
 use crate::{registration::RegistrationConfig, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
@@ -71,6 +73,14 @@ pub struct BrokerConfig {
     pub channel_expired_timeout: Millis,
     /// `notifyConsumerIdsChangedEnable`
     pub notify_consumer_ids_changed: bool,
+    /// `enablePropertyFilter`: whether consumers may filter by SQL92.
+    pub property_filter: bool,
+    /// `filterSupportRetry`: whether retried messages are judged by the expression for the topic that they come from.
+    pub filter_support_retry: bool,
+    /// `filterDataCleanTimeSpan`: how long the filter of a group that has left is kept.
+    pub filter_clean_span: Millis,
+    /// `maxErrorRateOfBloomFilter` and `expectConsumerNumUseFilter`: the bits that stand for a filter in its file.
+    pub filter_bloom: BloomFilter,
     /// How much one pull may return.
     pub read_limits: ReadLimits,
     /// How large the tables may grow.
@@ -97,11 +107,21 @@ pub struct TableLimits {
     pub locks: usize,
     /// Pulls that wait; the next one is answered "nothing new" at once.
     pub held_pulls: usize,
+    /// Filters by expressions.
+    pub filters: FilterLimits,
 }
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { topics: 200_000, groups: 200_000, members: 1_000_000, offsets: 400_000, locks: 1_000_000, held_pulls: 1_000_000 }
+        Self {
+            topics: 200_000,
+            groups: 200_000,
+            members: 1_000_000,
+            offsets: 400_000,
+            locks: 1_000_000,
+            held_pulls: 1_000_000,
+            filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
+        }
     }
 }
 
@@ -153,6 +173,10 @@ impl Default for BrokerConfig {
             flush_delay_offset_interval: Millis::from_secs(10),
             channel_expired_timeout: Millis::from_secs(120),
             notify_consumer_ids_changed: true,
+            property_filter: false,
+            filter_support_retry: false,
+            filter_clean_span: Millis::from_secs(24 * 3600),
+            filter_bloom: BloomFilter::new(20, 32),
             read_limits: ReadLimits::default(),
             limits: TableLimits::default(),
             seed: 0,

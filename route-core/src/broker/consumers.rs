@@ -132,13 +132,21 @@ pub struct ConsumerTable {
     to_notify: IndexSet<Arc<str>, FixedState>,
     /// Members of the group whose turn it is.
     round: VecDeque<(PeerId, Arc<str>)>,
+    /// Groups whose last member has left.
+    vanished: IndexSet<Arc<str>, FixedState>,
 }
 
 impl ConsumerTable {
     /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
     #[must_use]
     pub fn new(limit: usize, expiry: Millis) -> Self {
-        Self { members: Members::new(limit, expiry), groups: IndexMap::default(), to_notify: IndexSet::default(), round: VecDeque::new() }
+        Self {
+            members: Members::new(limit, expiry),
+            groups: IndexMap::default(),
+            to_notify: IndexSet::default(),
+            round: VecDeque::new(),
+            vanished: IndexSet::default(),
+        }
     }
 
     /// One group of a heartbeat. The group's settings follow its latest heartbeat; what members have to be told of comes out of
@@ -244,6 +252,16 @@ impl ConsumerTable {
         }
     }
 
+    /// The next group that has lost its last member since the last call and has none yet.
+    pub fn poll_vanished(&mut self) -> Option<Arc<str>> {
+        while let Some(group) = self.vanished.pop() {
+            if !self.groups.contains_key(&group) {
+                return Some(group);
+            }
+        }
+        None
+    }
+
     /// A group with a consumer connected.
     #[must_use]
     pub fn group(&self, group: &str) -> Option<&ConsumerGroup> {
@@ -273,7 +291,9 @@ impl ConsumerTable {
     fn note_departure(&mut self, group: &str) {
         self.note_change(group);
         if self.members.group(group).is_none() {
-            self.groups.shift_remove(group);
+            if let Some((name, _)) = self.groups.shift_remove_entry(group) {
+                self.vanished.insert(name);
+            }
             self.to_notify.shift_remove(group);
         }
     }

@@ -19,8 +19,9 @@ pub trait Held {
     fn peer(&self) -> PeerId;
     /// The first queue offset that it has not seen.
     fn unseen_offset(&self) -> i64;
-    /// Whether a message with this tags code may be for it. A wrong yes costs a look, a wrong no loses a wake-up.
-    fn may_match(&self, tags_code: i64) -> bool;
+    /// Whether a message with this tags code, and with this record if it takes that to decide, may be for it. A wrong yes costs a look,
+    /// a wrong no loses a wake-up.
+    fn may_match<'r>(&self, tags_code: i64, record: &dyn Fn() -> Option<&'r [u8]>) -> bool;
 }
 
 /// Number of a waiting pull; grows with each.
@@ -69,9 +70,12 @@ impl<H: Held> HoldTable<H> {
         Ok(())
     }
 
-    /// A message became readable: moves the pulls that it may be for to `woken`, in the order in which they came.
-    pub fn handle_arrival(&mut self, arrival: Arrival, woken: &mut Vec<H>) {
-        self.release(arrival.queue, woken, |pull| arrival.queue_offset >= pull.unseen_offset() && pull.may_match(arrival.tags_code));
+    /// A message became readable, whose record can be asked for: moves the pulls that it may be for to `woken`, in the order in which
+    /// they came.
+    pub fn handle_arrival<'r>(&mut self, arrival: Arrival, record: &dyn Fn() -> Option<&'r [u8]>, woken: &mut Vec<H>) {
+        self.release(arrival.queue, woken, |pull| {
+            arrival.queue_offset >= pull.unseen_offset() && pull.may_match(arrival.tags_code, record)
+        });
     }
 
     /// A queue is gone with its topic: moves all pulls that wait for it to `woken`.
@@ -162,7 +166,7 @@ mod tests {
         fn unseen_offset(&self) -> i64 {
             self.from
         }
-        fn may_match(&self, tags_code: i64) -> bool {
+        fn may_match<'r>(&self, tags_code: i64, _: &dyn Fn() -> Option<&'r [u8]>) -> bool {
             self.tag.is_none_or(|tag| tag == tags_code)
         }
     }
@@ -179,7 +183,7 @@ mod tests {
 
     fn woken_by(table: &mut HoldTable<Pull>, queue_offset: i64, tags_code: i64) -> Vec<u64> {
         let mut woken = Vec::new();
-        table.handle_arrival(Arrival { queue: QUEUE, queue_offset, tags_code }, &mut woken);
+        table.handle_arrival(Arrival { queue: QUEUE, queue_offset, tags_code }, &|| None, &mut woken);
         woken.iter().map(|pull| pull.peer).collect()
     }
 

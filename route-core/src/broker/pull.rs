@@ -4,30 +4,28 @@
 
 use std::borrow::Cow;
 
-use proto_core::{
-    bodies::MessageModel, code::ResponseCode, headers::PullMessageRequest, names::FAQ_SUFFIX as FAQ, perm, sys_flag::pull as pull_flag,
-};
+use proto_core::{code::ResponseCode, headers::PullMessageRequest, names::FAQ_SUFFIX as FAQ, perm, sys_flag::pull as pull_flag};
 
 use super::{
     Asked, Broker,
     hold::Held,
+    pull_filter::PullFilter,
     read::{QueueRead, ReadStatus, Wanted, read_queue},
     refusal::Refusal,
 };
 use crate::{
-    filter::{MessageFilter, tags::TagFilter},
     output::{NoticeLevel, PeerId, PullReply, Reply, ReplyBody, ReplyHeader},
     storage::{QueueId, Storage},
     time::{Millis, Now},
 };
 
 /// Who forbade a pull, as clients are told.
-mod forbidden {
-    pub(super) const BROKER: i32 = 1;
-    pub(super) const GROUP: i32 = 2;
-    pub(super) const TOPIC: i32 = 3;
-    pub(super) const BROADCASTING: i32 = 4;
-    pub(super) const SUBSCRIPTION: i32 = 5;
+pub(super) mod forbidden {
+    pub(in crate::broker) const BROKER: i32 = 1;
+    pub(in crate::broker) const GROUP: i32 = 2;
+    pub(in crate::broker) const TOPIC: i32 = 3;
+    pub(in crate::broker) const BROADCASTING: i32 = 4;
+    pub(in crate::broker) const SUBSCRIPTION: i32 = 5;
 }
 
 /// A pull that has passed the checks: all that a look into its queue and the answer need.
@@ -36,8 +34,7 @@ struct AdmittedPull {
     queue: QueueId,
     from: i64,
     max: usize,
-    /// `None` passes every message.
-    filter: Option<TagFilter>,
+    filter: PullFilter,
     topic_sys_flag: i32,
     group_sys_flag: i32,
 }
@@ -61,19 +58,19 @@ impl Held for HeldPull {
         self.pull.from
     }
 
-    fn may_match(&self, tags_code: i64) -> bool {
-        self.pull.filter.as_ref().is_none_or(|filter| filter.passes(tags_code))
+    fn may_match<'r>(&self, tags_code: i64, record: &dyn Fn() -> Option<&'r [u8]>) -> bool {
+        self.pull.filter.may_match(tags_code, record)
     }
 }
 
 /// Why a pull is refused, and who forbade it if somebody did.
-struct PullRefusal {
+pub(super) struct PullRefusal {
     refusal: Refusal,
     forbidden_type: Option<i32>,
 }
 
 impl PullRefusal {
-    fn forbidden(by: i32, remark: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn forbidden(by: i32, remark: impl Into<Cow<'static, str>>) -> Self {
         Self { refusal: Refusal::new(ResponseCode::NoPermission, remark), forbidden_type: Some(by) }
     }
 }
@@ -142,8 +139,7 @@ impl<S: Storage> Broker<S> {
 
     /// Fills `self.found` with the places of what the pull gets.
     fn look(&mut self, pull: &AdmittedPull) -> QueueRead {
-        let filter = pull.filter.as_ref().map(|filter| filter as &dyn MessageFilter);
-        let wanted = Wanted { queue: pull.queue, from: pull.from, max: pull.max, filter };
+        let wanted = Wanted { queue: pull.queue, from: pull.from, max: pull.max, filter: pull.filter.as_filter() };
         self.found.clear();
         read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.read_scratch, &mut self.found)
     }
@@ -221,59 +217,14 @@ impl<S: Storage> Broker<S> {
             return Err(Refusal::new(ResponseCode::InvalidParameter, format!("queueId[{}] is illegal", request.queue_id)).into());
         };
         let filter = if pull_flag::has_subscription(request.sys_flag) {
-            own_filter(request)?
+            self.own_filter(request, topic)?
         } else {
             self.registered_filter(request, topic, group, broadcast_enable)?
         };
-        let filter = if pull_flag::has_class_filter(request.sys_flag) { None } else { filter };
+        let filter = if pull_flag::has_class_filter(request.sys_flag) { PullFilter::All } else { filter };
         let max = usize::try_from(request.max_msg_nums).unwrap_or(0);
         Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, topic_sys_flag, group_sys_flag })
     }
-
-    /// The filter of what the group's heartbeats have subscribed to. `None` passes every message.
-    fn registered_filter(
-        &self,
-        request: &PullMessageRequest<'_>,
-        topic: &str,
-        group: &str,
-        broadcast_enable: bool,
-    ) -> Result<Option<TagFilter>, PullRefusal> {
-        let Some(consumers) = self.consumers.group(group) else {
-            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's group info not exist{FAQ}")).into());
-        };
-        if !broadcast_enable && consumers.message_model() == MessageModel::Broadcasting {
-            let remark = format!("the consumer group[{group}] can not consume by broadcast way");
-            return Err(PullRefusal::forbidden(forbidden::BROADCASTING, remark));
-        }
-        if !self.groups.may_read(group, topic) {
-            let remark = format!("the consumer group[{group}] is forbidden for topic[{topic}]");
-            return Err(PullRefusal::forbidden(forbidden::SUBSCRIPTION, remark));
-        }
-        let Some(subscription) = consumers.subscription(topic) else {
-            return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's subscription not exist{FAQ}")).into());
-        };
-        if subscription.data().sub_version < request.sub_version {
-            return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, "the consumer's subscription not latest").into());
-        }
-        if !subscription.data().is_tag_type() {
-            return Err(sql_not_supported().into());
-        }
-        Ok(subscription.filter().cloned())
-    }
-}
-
-/// The filter that a pull carries in its own header.
-fn own_filter(request: &PullMessageRequest<'_>) -> Result<Option<TagFilter>, Refusal> {
-    let expression = request.subscription.map_or(Cow::Borrowed("*"), |text| text.to_cow());
-    if request.expression_type.is_some_and(|kind| !matches!(&*kind.to_cow(), "TAG" | "")) {
-        return Err(sql_not_supported());
-    }
-    TagFilter::parse(&expression)
-        .map_err(|_| Refusal::new(ResponseCode::SubscriptionParseFailed, "parse the consumer's subscription failed"))
-}
-
-fn sql_not_supported() -> Refusal {
-    Refusal::new(ResponseCode::SystemError, "The broker does not support consumer to filter message by SQL92")
 }
 
 /// The answer's code for the way a look ended.

@@ -26,6 +26,7 @@ impl<S: Storage> Broker<S> {
             Table::SubscriptionGroups => self.groups.load(content),
             Table::ConsumerOffsets => self.offsets.load(content),
             Table::DelayOffsets => self.delay.load(content),
+            Table::ConsumerFilters => self.filters.load(self.now.wall, content),
             Table::KvConfig => Ok(()),
         }
     }
@@ -45,8 +46,8 @@ impl<S: Storage> Broker<S> {
         self.start_saves();
     }
 
-    /// Saves the tables of offsets when their time has come, if anything has moved.
-    pub(super) fn save_due_offsets(&mut self, now: Now) {
+    /// Saves the tables that change all the time when their time has come, if they have changed.
+    pub(super) fn save_due_tables(&mut self, now: Now) {
         if self.save_offsets.is_due(now) {
             self.saves.handle_retry();
             if self.offsets.take_dirty() {
@@ -55,6 +56,10 @@ impl<S: Storage> Broker<S> {
         }
         if self.save_delays.is_due(now) && self.delay.take_dirty() {
             self.saves.delay_offsets.handle_changed(None);
+        }
+        if self.save_filters.is_due(now) {
+            self.filters.clean(now.wall);
+            self.note_changed_filters();
         }
         self.start_saves();
     }
@@ -75,6 +80,7 @@ impl<S: Storage> Broker<S> {
         if self.delay.take_dirty() {
             self.saves.delay_offsets.handle_changed(None);
         }
+        self.note_changed_filters();
         self.save_changed_tables();
     }
 
@@ -108,6 +114,12 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    fn note_changed_filters(&mut self) {
+        if self.filters.take_dirty() {
+            self.saves.consumer_filters.handle_changed(None);
+        }
+    }
+
     fn start_saves(&mut self) {
         for table in TableSaves::TABLES {
             let Some(ticket) = self.saves.poll_save(table) else { continue };
@@ -116,6 +128,7 @@ impl<S: Storage> Broker<S> {
                 Table::SubscriptionGroups => self.groups.to_file(),
                 Table::ConsumerOffsets => self.offsets.to_file(),
                 Table::DelayOffsets => self.delay.to_file(self.now.wall),
+                Table::ConsumerFilters => self.filters.to_file(),
                 Table::KvConfig => continue,
             };
             self.outputs.push_back(Output::Persist { ticket, table, content: Bytes::from(content) });
@@ -131,10 +144,12 @@ pub(super) struct TableSaves {
     groups: Saves,
     consumer_offsets: Saves,
     delay_offsets: Saves,
+    consumer_filters: Saves,
 }
 
 impl TableSaves {
-    const TABLES: [Table; 4] = [Table::Topics, Table::SubscriptionGroups, Table::ConsumerOffsets, Table::DelayOffsets];
+    const TABLES: [Table; 5] =
+        [Table::Topics, Table::SubscriptionGroups, Table::ConsumerOffsets, Table::DelayOffsets, Table::ConsumerFilters];
 
     fn of(&mut self, table: Table) -> Option<&mut Saves> {
         match table {
@@ -142,6 +157,7 @@ impl TableSaves {
             Table::SubscriptionGroups => Some(&mut self.groups),
             Table::ConsumerOffsets => Some(&mut self.consumer_offsets),
             Table::DelayOffsets => Some(&mut self.delay_offsets),
+            Table::ConsumerFilters => Some(&mut self.consumer_filters),
             Table::KvConfig => None,
         }
     }
@@ -173,6 +189,10 @@ impl TableSaves {
 
     /// Whether no save is under way or to be started.
     pub(super) const fn are_idle(&self) -> bool {
-        self.topics.is_idle() && self.groups.is_idle() && self.consumer_offsets.is_idle() && self.delay_offsets.is_idle()
+        self.topics.is_idle()
+            && self.groups.is_idle()
+            && self.consumer_offsets.is_idle()
+            && self.delay_offsets.is_idle()
+            && self.consumer_filters.is_idle()
     }
 }

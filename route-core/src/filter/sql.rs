@@ -15,7 +15,10 @@ use wanted::Found;
 
 mod compile;
 mod program;
+mod real_topic;
 mod wanted;
+
+pub use real_topic::RealTopicFilter;
 
 /// Delivers messages for which an expression is true. What is false, unknown for want of a property, or an error is withheld.
 #[derive(Clone, Debug)]

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use proto_core::{
     Command,
-    bodies::{ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, SubscriptionGroupWrapper, TopicConfigSerializeWrapper},
+    bodies::{
+        ConsumerFilterWrapper, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, SubscriptionGroupWrapper,
+        TopicConfigSerializeWrapper,
+    },
     json,
 };
 use route_core::{
@@ -52,12 +55,14 @@ impl BrokerMachine {
         let groups = store.load_table(Table::SubscriptionGroups, readable::<SubscriptionGroupWrapper>)?;
         let consumers = store.load_offsets(OffsetTableKind::Consumer, readable::<ConsumerOffsetSerializeWrapper>)?;
         let delays = store.load_offsets(OffsetTableKind::Delay, readable::<DelayOffsetSerializeWrapper>)?;
+        let filters = store.load_table(Table::ConsumerFilters, readable::<ConsumerFilterWrapper>)?;
         let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
         for (table, content) in [
             (Table::Topics, topics),
             (Table::SubscriptionGroups, groups),
             (Table::ConsumerOffsets, consumers.0),
             (Table::DelayOffsets, delays.0),
+            (Table::ConsumerFilters, filters),
         ] {
             if let Some(content) = content {
                 broker.load(table, &content).map_err(|error| BrokerStartError::Content(error.to_string()))?;

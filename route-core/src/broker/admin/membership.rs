@@ -6,6 +6,7 @@ use proto_core::{
         CheckClientRequestBody, ConsumeFromWhere, ConsumeType, ConsumerData, GetConsumerListByGroupResponseBody, HeartbeatData,
         MessageModel,
     },
+    code::ResponseCode,
     headers::{GetConsumerListByGroupRequest, UnregisterClientRequest},
     names, perm,
     sys_flag::topic as topic_flag,
@@ -13,7 +14,7 @@ use proto_core::{
 
 use super::{Answer, Handled, body, header};
 use crate::{
-    broker::{Asked, Broker, consumers::Registration, members::Client, refusal::Refusal, topics::NewTopic},
+    broker::{Asked, Broker, consumers::Registration, members::Client, pull_filter::not_supported, refusal::Refusal, topics::NewTopic},
     output::{Reply, ReplyBody, ReplyHeader},
     storage::Storage,
     time::Now,
@@ -63,6 +64,7 @@ impl<S: Storage> Broker<S> {
             let opened = self.topics.open(now.wall, &retry_topic, new);
             opened.map_err(|error| Refusal::system(error.to_string()))?;
         }
+        let filtered: Vec<_> = consumer.subscription_data_set.iter().filter(|data| !data.is_tag_type()).cloned().collect();
         let registration = Registration {
             group,
             consume_type: consumer.consume_type.unwrap_or(ConsumeType::ConsumePassively),
@@ -73,7 +75,13 @@ impl<S: Storage> Broker<S> {
             notify,
         };
         let registered = self.consumers.register(now, asked.peer, client, registration);
-        registered.map(|registered| registered.resend_subscriptions).map_err(|error| Refusal::system(error.to_string()))
+        let registered = registered.map_err(|error| Refusal::system(error.to_string()))?;
+        if !without_sub {
+            for (topic, error) in self.filters.register(now.wall, group, &filtered) {
+                self.notice_unusable_filter(group, &topic, &error);
+            }
+        }
+        Ok(registered.resend_subscriptions)
     }
 
     /// 35: the connection that asks leaves these groups.
@@ -99,16 +107,23 @@ impl<S: Storage> Broker<S> {
         let body = ReplyBody::Bytes(super::encode(&GetConsumerListByGroupResponseBody { consumer_id_list }));
         Ok(Answer::Now(Reply { header: ReplyHeader::Empty, body, ..Reply::ok() }))
     }
-}
 
-/// 46: may a consumer with this subscription start?
-pub(super) fn check_client_config(command: &Command<'_>) -> Handled {
-    if command.body.is_empty() {
-        return Answer::ok();
+    /// 46: may a consumer with this subscription start?
+    pub(super) fn check_client_config(&mut self, command: &Command<'_>) -> Handled {
+        if command.body.is_empty() {
+            return Answer::ok();
+        }
+        let request: CheckClientRequestBody = body(command)?;
+        let Some(data) = request.subscription_data.filter(|data| !data.is_tag_type()) else { return Answer::ok() };
+        let kind = data.expression_type.as_deref().unwrap_or_default();
+        if !self.config.property_filter {
+            return Err(not_supported(kind));
+        }
+        let (compiled, fresh) = self.filters.compile(kind, data.sub_string.as_deref().unwrap_or_default());
+        let Err(error) = compiled else { return Answer::ok() };
+        if fresh {
+            self.notice_unusable_filter(&request.group, &data.topic, &error);
+        }
+        Err(Refusal::new(ResponseCode::SubscriptionParseFailed, error.to_string()))
     }
-    let request: CheckClientRequestBody = body(command)?;
-    if request.subscription_data.is_none_or(|data| data.is_tag_type()) {
-        return Answer::ok();
-    }
-    Err(Refusal::system("The broker does not support consumer to filter message by SQL92"))
 }
