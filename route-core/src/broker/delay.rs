@@ -2,6 +2,9 @@
 //!
 //! Inside a level all messages wait equally long, so a queue is in the order of delivery and one cursor for each level is enough.
 //! The tags code of a unit is the delivery time.
+//!
+//! That time is told by the wall clock, the only one that goes on across restarts. So the rule for a clock that is set: forward, messages
+//! come as early as it says; back, they wait at most their level's length again, and never come at once.
 
 use std::ops::RangeInclusive;
 
@@ -18,8 +21,11 @@ use crate::{
 
 mod file;
 mod redelivery;
+mod set_back;
 
 pub use redelivery::{Redelivery, Undeliverable};
+
+use set_back::SetBacks;
 
 /// A level that waits looks at the clock this often: so a clock that is set forward is noticed, as deadlines do not move with it.
 const CLOCK_CHECK: Millis = Millis::from_secs(1);
@@ -46,6 +52,7 @@ struct Cursor {
     offset: i64,
     /// When to look next; `None` while the queue holds nothing more.
     look_at: Option<Millis>,
+    set_backs: SetBacks,
 }
 
 /// The cursors of all levels.
@@ -68,6 +75,7 @@ impl DelaySchedule {
             queue: storage.open_queue(SCHEDULE_TOPIC, delay::queue_id(level)),
             offset: 0,
             look_at: Some(now.mono),
+            set_backs: SetBacks::default(),
         };
         let cursors: Vec<_> = levels.iter().map(cursor).collect();
         let queues = || cursors.iter().map(|cursor| cursor.queue);
@@ -183,9 +191,12 @@ impl Cursor {
             self.offset = storage.next_file_offset(self.offset);
             return Look::Wait(Some(now.mono + PAUSE));
         };
-        let deliver_at = Timestamp(unit.tags_code);
-        // Later than a message of this level can be: the clock was set back since, or the level was longer then. It is due.
-        if deliver_at <= now.wall || deliver_at > now.wall.plus(self.delay) {
+        let due_at = |offset| storage.units(self.queue, offset).next().map(|unit| Timestamp(unit.tags_code));
+        let mut deliver_at = self.set_backs.corrected(self.offset, Timestamp(unit.tags_code));
+        if deliver_at > now.wall && self.set_backs.look(self.offset, bounds.max, now.wall.plus(self.delay), due_at) {
+            deliver_at = self.set_backs.corrected(self.offset, Timestamp(unit.tags_code));
+        }
+        if deliver_at <= now.wall {
             return Look::Due(unit);
         }
         Look::Wait(Some(now.deadline(deliver_at).min(now.mono + CLOCK_CHECK)))

@@ -122,11 +122,42 @@ fn a_clock_that_is_set_forward_makes_messages_due() {
     assert_eq!(scene.deliver(Now { mono: Millis(1_000), wall: Timestamp(60_000) }), [(2, 0)]);
 }
 
+/// 100 s after the steady clock began, the wall clock was set back to 1 s.
+fn set_back(mono: u64) -> Now {
+    Now { mono: Millis(mono), wall: Timestamp(i64::try_from(mono).unwrap() - 100_000) }
+}
+
 #[test]
-fn a_clock_that_is_set_back_holds_no_message_longer_than_its_level() {
+fn a_clock_that_is_set_back_makes_a_message_wait_its_level_once_more_and_no_longer() {
     let mut scene = Scene::new();
     scene.delay(at(100_000), 2);
-    assert_eq!(scene.deliver(Now { mono: Millis(101_000), wall: Timestamp(1_000) }), [(2, 0)]);
+    assert_eq!(scene.deliver(set_back(101_000)), []);
+    assert_eq!(scene.deliver(set_back(105_999)), []);
+    assert_eq!(scene.deliver(set_back(106_000)), [(2, 0)]);
+}
+
+#[test]
+fn messages_of_before_and_after_a_set_back_come_in_their_order_and_none_early() {
+    let mut scene = Scene::new();
+    scene.delay(at(100_000), 2);
+    scene.delay(at(100_600), 2);
+    scene.deliver(set_back(101_000));
+    scene.delay(set_back(101_200), 2);
+    assert_eq!(scene.deliver(set_back(105_399)), []);
+    assert_eq!(scene.deliver(set_back(105_400)), [(2, 0)]);
+    assert_eq!(scene.deliver(set_back(106_000)), [(2, 1)]);
+    assert_eq!(scene.deliver(set_back(106_199)), []);
+    assert_eq!(scene.deliver(set_back(106_200)), [(2, 2)]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_between_two_runs_makes_messages_wait_their_level_once_more() {
+    let mut scene = Scene::new();
+    scene.delay(at(100_000), 2);
+    let levels = DelayLevels::parse("1s 5s").unwrap();
+    let mut restarted = DelaySchedule::new(set_back(101_000), &levels, &mut scene.storage);
+    assert_eq!(restarted.next_due(set_back(105_999), &scene.storage), None);
+    assert_eq!(restarted.next_due(set_back(110_999), &scene.storage).map(|due| due.offset), Some(0));
 }
 
 #[test]
