@@ -42,7 +42,6 @@ pub mod topics;
 mod admin;
 mod announce;
 mod found;
-mod overrun;
 mod pull;
 mod pull_filter;
 mod redeliver;
@@ -199,13 +198,9 @@ impl<S: Storage> Broker<S> {
         self.storage
     }
 
-    /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again, and offsets that ran ahead
-    /// of a log which a crash has cut go back to its end.
+    /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again.
     pub fn handle_start(&mut self, now: Now) {
         self.begin(now);
-        if self.storage.may_lack_its_end() {
-            self.clamp_offsets();
-        }
         self.recover_topics(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
         self.registration.handle_start(now, &announced);

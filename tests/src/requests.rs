@@ -99,8 +99,10 @@ pub struct Pull<'a> {
     pub from: i64,
     /// At most so many messages.
     pub max: i32,
-    /// The tag expression; `None` means the one in the group's heartbeat.
+    /// The expression; `None` means the one in the group's heartbeat.
     pub tags: Option<&'a str>,
+    /// Its language, `TAG` or `SQL92`.
+    pub language: &'a str,
     /// How many milliseconds the broker may hold the pull; 0 is not at all.
     pub suspend: i64,
     /// An offset to commit along the way.
@@ -113,13 +115,25 @@ impl<'a> Pull<'a> {
     /// Everything from an offset on, now.
     #[must_use]
     pub const fn new(group: &'a str, topic: &'a str, from: i64) -> Self {
-        Self { group, topic, queue: 0, from, max: 32, tags: Some("*"), suspend: 0, commit: None, sub_version: 0 }
+        Self { group, topic, queue: 0, from, max: 32, tags: Some("*"), language: "TAG", suspend: 0, commit: None, sub_version: 0 }
     }
 
     /// The same with other tags.
     #[must_use]
     pub const fn tagged(self, tags: &'a str) -> Self {
         Self { tags: Some(tags), ..self }
+    }
+
+    /// The same with an expression of SQL92.
+    #[must_use]
+    pub const fn matching(self, expression: &'a str) -> Self {
+        Self { tags: Some(expression), language: "SQL92", ..self }
+    }
+
+    /// The same by what the group's heartbeat of this version wants.
+    #[must_use]
+    pub const fn as_subscribed(self, sub_version: i64) -> Self {
+        Self { tags: None, sub_version, ..self }
     }
 
     /// The same, but it may be held.
@@ -154,7 +168,7 @@ impl Pull<'_> {
         ];
         fields.extend(self.tags.map(|tags| ("subscription", tags.to_owned().into())));
         fields.push(("subVersion", self.sub_version.to_string().into()));
-        fields.push(("expressionType", "TAG".into()));
+        fields.push(("expressionType", self.language.to_owned().into()));
         fields.push(("maxMsgBytes", "262144".into()));
         fields
     }
@@ -173,8 +187,10 @@ pub struct Heartbeat<'a> {
     pub client: &'a str,
     /// The group it consumes in.
     pub group: &'a str,
-    /// Topic and tag expression of each subscription.
+    /// Topic and expression of each subscription.
     pub subscriptions: &'a [(&'a str, &'a str)],
+    /// The language of the expressions, `TAG` or `SQL92`.
+    pub language: &'a str,
     /// Version of the subscriptions.
     pub version: i64,
     /// `CLUSTERING` or `BROADCASTING`.
@@ -185,7 +201,13 @@ impl<'a> Heartbeat<'a> {
     /// A clustering consumer.
     #[must_use]
     pub const fn consumer(client: &'a str, group: &'a str, subscriptions: &'a [(&'a str, &'a str)]) -> Self {
-        Self { client, group, subscriptions, version: 1, model: "CLUSTERING" }
+        Self { client, group, subscriptions, language: "TAG", version: 1, model: "CLUSTERING" }
+    }
+
+    /// The same with expressions of SQL92, in this version.
+    #[must_use]
+    pub const fn in_sql(self, version: i64) -> Self {
+        Self { language: "SQL92", version, ..self }
     }
 
     /// Its body.
@@ -194,7 +216,7 @@ impl<'a> Heartbeat<'a> {
         let subscription = |(topic, expression): &(&str, &str)| {
             let tags: Vec<&str> = expression.split("||").map(str::trim).filter(|tag| *tag != "*").collect();
             serde_json::json!({
-                "classFilterMode": false, "codeSet": [], "expressionType": "TAG",
+                "classFilterMode": false, "codeSet": [], "expressionType": self.language,
                 "subString": expression, "subVersion": self.version, "tagsSet": tags, "topic": topic,
             })
         };

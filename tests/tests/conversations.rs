@@ -47,6 +47,15 @@ fn a_push_consumer_hears_what_java_says() {
 }
 
 #[test]
+fn a_consumer_that_filters_by_sql_hears_what_java_says() {
+    let pair = Pair::with(|config| {
+        config.address = recorded_broker();
+        config.property_filter = true;
+    });
+    replay("push-consumer-sql92", pair);
+}
+
+#[test]
 fn a_pull_consumer_hears_what_java_says() {
     replay("pull-consumer", recorded_pair());
 }

@@ -25,6 +25,8 @@ pub(super) fn assemble(role: &Role, surroundings: Surroundings) -> Result<(Confi
         if matches!(config.surroundings().host_name.as_deref(), None | Some("localhost")) {
             config.set("brokerName", NAMELESS, Origin::Standalone)?;
         }
+        // RocketMQ's own default refuses a consumer that filters by SQL92 at its start.
+        config.set("enablePropertyFilter", "true", Origin::Standalone)?;
         set_data(&mut config, Path::new(DATA), &Origin::Standalone)?;
     }
     if let Some(file) = &role.args().config {

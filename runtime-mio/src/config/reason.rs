@@ -1,6 +1,7 @@
 //! Why a key has no effect, or for what it would be needed.
 
 pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
+pub(super) const BIT_MAPS: &str = "expressions are judged on the messages themselves: no bit map stands in a queue";
 pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
 pub(super) const ONE_LOOP: &str = "one loop serves all requests as they come: there are no thread pools and no queues between them";
 pub(super) const ONE_WRITER: &str = "the log has one writer: there is no lock to choose";
@@ -24,10 +25,10 @@ pub(super) const METRICS: &str = "metrics for Prometheus and OpenTelemetry";
 pub(super) const OPTION: &str = "any value but RocketMQ's default";
 pub(super) const PLUG_INS: &str = "the store's plug-ins";
 pub(super) const POP: &str = "POP consumption";
+pub(super) const QUEUE_EXTENSIONS: &str = "extension files of consume queues";
 pub(super) const READ_ONLY_PATHS: &str = "a log in several folders";
 pub(super) const REPLICATION: &str = "replication";
 pub(super) const ROCKSDB: &str = "storage in RocksDB";
-pub(super) const SQL: &str = "SQL92 filters";
 pub(super) const TIERED: &str = "tiered storage";
 pub(super) const TIMER: &str = "messages timed to the second";
 pub(super) const TRANSACTIONS: &str = "transactions";

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process, time::Duration};
 
-use proto_core::delay::DelayLevels;
+use proto_core::{bloom::BloomFilter, delay::DelayLevels};
 use route_core::{
     broker::{
         config::{BrokerConfig, FlushMode},
@@ -78,6 +78,10 @@ impl BrokerSettings {
             flush_delay_offset_interval: millis("flushDelayOffsetInterval"),
             channel_expired_timeout: millis("channelExpiredTimeout"),
             notify_consumer_ids_changed: config.switch("notifyConsumerIdsChangedEnable"),
+            property_filter: config.switch("enablePropertyFilter"),
+            filter_support_retry: config.switch("filterSupportRetry"),
+            filter_clean_span: millis("filterDataCleanTimeSpan"),
+            filter_bloom: BloomFilter::new(config.number("maxErrorRateOfBloomFilter"), config.number("expectConsumerNumUseFilter")),
             read_limits: read_limits(config),
             // Which queue a careless sender gets need not be foretold, but should differ from start to start.
             seed: u64::from(process::id()),

@@ -46,6 +46,14 @@ fn standalone_serves_both_and_keeps_all_in_one_folder() {
 }
 
 #[test]
+fn standalone_filters_by_sql_unless_it_is_told_not_to_and_a_broker_does_if_it_is_told_to() {
+    let filters = |plan: Plan| plan.broker.expect("a broker").machine.property_filter;
+    assert!(filters(standalone("", |_| {})));
+    assert!(!filters(standalone("enablePropertyFilter=false\n", |_| {})));
+    assert!(!filters(assemble(&Role::Broker(BrokerArgs::default()), machine()).expect("settings").1));
+}
+
+#[test]
 fn a_machine_without_a_name_gives_the_broker_ours() {
     let nameless = Surroundings { host_name: None, ..machine() };
     let plan = assemble(&Role::Standalone(StandaloneArgs::default()), nameless).expect("settings").1;

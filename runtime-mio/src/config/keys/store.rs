@@ -7,8 +7,8 @@ use crate::config::{
         choice, flag, number, of, text,
     },
     reason::{
-        BATCH_QUEUES, COLD, COMPACTION, CONTROLLER, EXPIRY, INDEX, LIGHT_QUEUES, MAPPING, ONE_LOOP, ONE_WRITER, OPTION, READ_ONLY_PATHS,
-        RECOVERY, REPLICATION, ROCKSDB, SQL, STATISTICS, TIMER, TRANSACTIONS,
+        BATCH_QUEUES, COLD, COMPACTION, CONTROLLER, EXPIRY, INDEX, LIGHT_QUEUES, MAPPING, ONE_LOOP, ONE_WRITER, OPTION, QUEUE_EXTENSIONS,
+        READ_ONLY_PATHS, RECOVERY, REPLICATION, ROCKSDB, STATISTICS, TIMER, TRANSACTIONS,
     },
 };
 
@@ -50,10 +50,10 @@ pub(super) const STORE: &[Key] = &[
     number("timerProgressLogIntervalMs", 10000, ANY, NotYet(TIMER)),
     choice("storeType", &["default", "defaultRocksDB"], OnlyDefault(ROCKSDB)),
     of("mappedFileSizeConsumeQueue", Kind::Multiple(20, 20..=1 << 30), Standard::Is("6000000"), Used),
-    flag("enableConsumeQueueExt", false, NotYet(SQL)),
-    number("mappedFileSizeConsumeQueueExt", 50331648, ANY, NotYet(SQL)),
+    flag("enableConsumeQueueExt", false, NotYet(QUEUE_EXTENSIONS)),
+    number("mappedFileSizeConsumeQueueExt", 50331648, ANY, NotYet(QUEUE_EXTENSIONS)),
     number("mapperFileSizeBatchConsumeQueue", 13800000, ANY, NotYet(BATCH_QUEUES)),
-    number("bitMapLengthConsumeQueueExt", 64, ANY, NotYet(SQL)),
+    number("bitMapLengthConsumeQueueExt", 64, ANY, NotYet(QUEUE_EXTENSIONS)),
     number("flushIntervalCommitLog", 500, POSITIVE, Used),
     number("commitIntervalCommitLog", 200, ANY, NoEffect(MAPPING)),
     number("maxRecoveryCommitlogFiles", 30, ANY, NoEffect(RECOVERY)),

@@ -51,6 +51,11 @@ fn each_used_key_reaches_the_machine() {
         ("flushDelayOffsetInterval", "80"),
         ("channelExpiredTimeout", "81"),
         ("notifyConsumerIdsChangedEnable", "false"),
+        ("enablePropertyFilter", "true"),
+        ("filterSupportRetry", "true"),
+        ("filterDataCleanTimeSpan", "82"),
+        ("maxErrorRateOfBloomFilter", "10"),
+        ("expectConsumerNumUseFilter", "20"),
     ];
     let machine = BrokerSettings::new(&config(Place::Broker, &set)).expect("settings").machine;
     assert_eq!((&*machine.name, &*machine.cluster, &*machine.region, &*machine.delay_levels), ("b1", "c1", "r1", "1s 2s"));
@@ -72,6 +77,8 @@ fn each_used_key_reaches_the_machine() {
         machine.notify_consumer_ids_changed,
     ];
     assert_eq!(switches, [false; 8]);
+    assert_eq!((machine.property_filter, machine.filter_support_retry), (true, true));
+    assert_eq!((machine.filter_clean_span, machine.filter_bloom.bits()), (Millis(82), 96));
 }
 
 #[test]
