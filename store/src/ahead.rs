@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     disk::{Disk, file_path},
+    event::Background,
     mapping::{MappedWriter, Mapping},
 };
 
@@ -36,7 +37,10 @@ const TELL_STEP: usize = 2 << 20;
 #[derive(Debug)]
 pub(crate) struct Ahead {
     shared: Arc<Shared>,
+    /// `None` if it has ended, or if steps are taken by hand.
     thread: Option<JoinHandle<()>>,
+    /// What steps taken by hand have made ready.
+    ready: Ready,
 }
 
 #[derive(Debug)]
@@ -95,7 +99,7 @@ impl Ahead {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, large_pages: bool) -> io::Result<Self> {
+    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, large_pages: bool, background: Background) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             disk,
             dir: dir.to_owned(),
@@ -106,8 +110,18 @@ impl Ahead {
             made: Condvar::new(),
         });
         let work = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let thread = match background {
+            Background::Threads => Some(thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?),
+            Background::Stepped => None,
+        };
+        Ok(Self { shared, thread, ready: Ready::default() })
+    }
+
+    /// Makes ready what is due, if no thread does.
+    pub(crate) fn step(&mut self) {
+        if self.thread.is_none() {
+            step(&self.shared, &mut self.ready);
+        }
     }
 
     /// The file that begins at `base`, ready for writing. The thread looks after it from now on.
@@ -192,10 +206,22 @@ struct Populated {
     to: usize,
 }
 
+/// What is ready.
+#[derive(Debug)]
+struct Ready {
+    done: [Populated; 2],
+    can_populate: bool,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self { done: [Populated::default(), Populated::default()], can_populate: true }
+    }
+}
+
 fn run(shared: &Shared) {
     yield_to_the_loop();
-    let mut done = [Populated::default(), Populated::default()];
-    let mut can_populate = true;
+    let mut ready = Ready::default();
     loop {
         let mut state = shared.lock();
         while !state.told && !state.stop {
@@ -204,42 +230,51 @@ fn run(shared: &Shared) {
         if state.stop {
             return;
         }
-        state.told = false;
-        let Some(current) = state.current.clone() else { continue };
-        let position = state.position;
-        let window = state.written.clamp(FIRST_WINDOW, WINDOW);
-        let wanted = position + window;
-        // A busy writer finds more than the window allocated.
-        let allocated = if window == WINDOW { position + ALLOCATE_AHEAD } else { wanted };
-        if allocated + FIRST_STEP > shared.file_size && state.next.is_none() {
-            let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
-            state.making = Some(base);
-            drop(state);
-            // Without the lock: the writer goes on telling where it is.
-            let made = shared.create(base);
-            state = shared.lock();
-            state.making = None;
-            shared.made.notify_one();
-            match made {
-                Ok(writer) => state.next = Some((base, writer)),
-                // The writer tries again when it gets there, and answers for it.
-                Err(error) => tracing::warn!(base, %error, "could not make the next file of the log ready"),
-            }
-        }
-        let next = state.next.as_ref().map(|(base, writer)| Target { base: *base, mapping: Arc::clone(writer.mapping()) });
         drop(state);
+        step(shared, &mut ready);
+    }
+}
 
-        let targets = [(Some(current), 0), (next, shared.file_size)];
-        let targets = || targets.iter().filter_map(|(target, start)| target.as_ref().map(|target| (target, *start)));
-        for (target, start) in targets() {
-            let (from, to) = (position.saturating_sub(start), wanted.saturating_sub(start).min(shared.file_size));
-            prepare(shared, target, from, to, &mut done, &mut can_populate);
+/// Makes ready what the writer's place asks for, if it has told of one.
+fn step(shared: &Shared, ready: &mut Ready) {
+    let mut state = shared.lock();
+    if !std::mem::take(&mut state.told) {
+        return;
+    }
+    let Some(current) = state.current.clone() else { return };
+    let position = state.position;
+    let window = state.written.clamp(FIRST_WINDOW, WINDOW);
+    let wanted = position + window;
+    // A busy writer finds more than the window allocated.
+    let allocated = if window == WINDOW { position + ALLOCATE_AHEAD } else { wanted };
+    if allocated + FIRST_STEP > shared.file_size && state.next.is_none() {
+        let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
+        state.making = Some(base);
+        drop(state);
+        // Without the lock: the writer goes on telling where it is.
+        let made = shared.create(base);
+        state = shared.lock();
+        state.making = None;
+        shared.made.notify_one();
+        match made {
+            Ok(writer) => state.next = Some((base, writer)),
+            // The writer tries again when it gets there, and answers for it.
+            Err(error) => tracing::warn!(base, %error, "could not make the next file of the log ready"),
         }
-        for (target, start) in targets() {
-            let to = allocated.saturating_sub(start).min(shared.file_size);
-            if target.mapping.allocated() < to {
-                allocate(shared, target, to.next_multiple_of(ALLOCATE_STEP));
-            }
+    }
+    let next = state.next.as_ref().map(|(base, writer)| Target { base: *base, mapping: Arc::clone(writer.mapping()) });
+    drop(state);
+
+    let targets = [(Some(current), 0), (next, shared.file_size)];
+    let targets = || targets.iter().filter_map(|(target, start)| target.as_ref().map(|target| (target, *start)));
+    for (target, start) in targets() {
+        let (from, to) = (position.saturating_sub(start), wanted.saturating_sub(start).min(shared.file_size));
+        prepare(shared, target, from, to, ready);
+    }
+    for (target, start) in targets() {
+        let to = allocated.saturating_sub(start).min(shared.file_size);
+        if target.mapping.allocated() < to {
+            allocate(shared, target, to.next_multiple_of(ALLOCATE_STEP));
         }
     }
 }
@@ -252,7 +287,8 @@ fn allocate(shared: &Shared, target: &Target, to: usize) {
 }
 
 /// Allocates and pre-faults one file up to `to`; the writer stands at `from` or behind it.
-fn prepare(shared: &Shared, target: &Target, from: usize, to: usize, done: &mut [Populated; 2], can_populate: &mut bool) {
+fn prepare(shared: &Shared, target: &Target, from: usize, to: usize, ready: &mut Ready) {
+    let Ready { done, can_populate } = ready;
     let mapping = &target.mapping;
     if mapping.allocated() < to {
         allocate(shared, target, to);

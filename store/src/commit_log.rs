@@ -14,6 +14,7 @@ use route_core::storage::AppendError;
 use crate::{
     ahead::{Ahead, FIRST_STEP},
     disk::{Disk, file_path},
+    event::Background,
     mapping::{LogSlice, MappedWriter, Mapping},
 };
 
@@ -45,6 +46,15 @@ pub(crate) struct OpenedFile {
     pub(crate) mapping: Arc<Mapping>,
 }
 
+/// How the log's files are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writing {
+    /// See [`Mapping::prefer_large_pages`].
+    pub(crate) large_pages: bool,
+    /// Who makes the next bytes ready.
+    pub(crate) background: Background,
+}
+
 #[derive(Debug)]
 struct LogFile {
     base: i64,
@@ -53,14 +63,13 @@ struct LogFile {
 }
 
 impl CommitLog {
-    /// The log whose recovered files begin at `bases`, without a gap, and whose last byte is before `end`. `large_pages`: see
-    /// [`Mapping::prefer_large_pages`].
+    /// The log whose recovered files begin at `bases`, without a gap, and whose last byte is before `end`.
     ///
     /// # Errors
     /// Those of the operating system. A lack of space is none: appends will say so.
-    pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, large_pages: bool) -> io::Result<Self> {
+    pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, how: Writing) -> io::Result<Self> {
         let file_size = file_size as usize;
-        let ahead = Ahead::start(disk.clone(), dir, file_size, large_pages)?;
+        let ahead = Ahead::start(disk.clone(), dir, file_size, how.large_pages, how.background)?;
         let files = bases.iter().map(|&base| LogFile { base, mapping: OnceCell::new() }).collect();
         let mut log = Self { disk, dir: dir.to_owned(), file_size, files, writer: None, end, tell_at: 0, opened: Vec::new(), ahead };
         match log.open_writer() {
@@ -222,6 +231,11 @@ impl CommitLog {
     /// When the record at `offset` was stored.
     pub(crate) fn store_timestamp(&self, offset: i64) -> Option<i64> {
         self.record(offset).map(peek::store_timestamp)
+    }
+
+    /// Makes the next bytes ready, if no thread does.
+    pub(crate) fn step(&mut self) {
+        self.ahead.step();
     }
 
     /// Ends the thread ahead and removes the file that it made in vain.

@@ -110,9 +110,14 @@ impl Deref for Disk {
 }
 
 impl Disk {
+    /// Any disk.
+    pub(crate) fn new(files: impl FileSystem + 'static) -> Self {
+        Self(Arc::new(files))
+    }
+
     /// That of the machine.
     pub(crate) fn system() -> Self {
-        Self(Arc::new(System))
+        Self::new(System)
     }
 
     /// Makes files and folders durable, each whole. Those that are gone meanwhile need it no more.

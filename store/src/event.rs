@@ -1,4 +1,4 @@
-//! What the store's threads have to say to the loop.
+//! The store's work beside the loop, and what it has to say to it.
 
 use std::sync::Arc;
 
@@ -13,6 +13,15 @@ pub enum StoreEvent {
     FlushFailed(String),
     /// The save of a table is done, or why it failed.
     Persisted(Ticket, Result<(), String>),
+}
+
+/// Who does the work that waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Background {
+    /// Threads of the store.
+    Threads,
+    /// Whoever holds the store, step by step: a simulation, whose time is a value.
+    Stepped,
 }
 
 /// Called by the store's threads when there is an event to [poll](crate::Store::poll_event); wakes the loop. It must not block.

@@ -1,4 +1,4 @@
-//! Brings log and queues to disk, in this order, on a thread of its own.
+//! Brings log and queues to disk, in this order, beside the loop.
 //!
 //! The log goes first, then the queues, then the checkpoint that says so: what is said to be on disk always is. A watermark moves
 //! only after success. The first failure ends it all: the system marks pages clean although they did not reach the disk, and a
@@ -21,7 +21,7 @@ use crate::{
     commit_log::OpenedFile,
     config::FlushDiskType,
     disk::{Access, Disk, PAGE},
-    event::Notifier,
+    event::{Background, Notifier},
     mapping::Mapping,
     progress::{Position, Progress},
 };
@@ -134,19 +134,24 @@ impl FlushShared {
     }
 }
 
-/// The thread.
+/// The one who flushes: a thread, or whoever calls [`Flusher::step`].
 pub(crate) struct Flusher {
     shared: Arc<FlushShared>,
-    thread: Option<JoinHandle<()>>,
-    waker: Thread,
+    runs: Runs,
+}
+
+enum Runs {
+    Thread(JoinHandle<()>, Thread),
+    Stepped(Box<Work>),
+    Ended,
 }
 
 impl Flusher {
-    /// Starts the thread.
+    /// Starts it.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(mut start: FlushStart, notify: Notifier) -> io::Result<Self> {
+    pub(crate) fn start(mut start: FlushStart, notify: Notifier, background: Background) -> io::Result<Self> {
         let shared = Arc::new(FlushShared {
             progress: Progress::default(),
             durable: AtomicI64::new(start.flushed),
@@ -159,10 +164,25 @@ impl Flusher {
             notify,
         });
         let first = std::mem::take(&mut start.first);
-        let work = Work::new(start, Arc::clone(&shared));
-        let thread = thread::Builder::new().name("petrel-flush".into()).spawn(move || work.run(&first))?;
-        let waker = thread.thread().clone();
-        Ok(Self { shared, thread: Some(thread), waker })
+        let work = Work::new(start, first, Arc::clone(&shared));
+        let runs = match background {
+            Background::Threads => {
+                let thread = thread::Builder::new().name("petrel-flush".into()).spawn(move || work.run())?;
+                let waker = thread.thread().clone();
+                Runs::Thread(thread, waker)
+            }
+            Background::Stepped => Runs::Stepped(Box::new(work)),
+        };
+        Ok(Self { shared, runs })
+    }
+
+    /// Does what is due `now`, counted from the start, if no thread does.
+    pub(crate) fn step(&mut self, now: Duration) {
+        if let Runs::Stepped(work) = &mut self.runs
+            && !self.shared.is_poisoned()
+        {
+            work.step(now);
+        }
     }
 
     /// What is shared with the thread.
@@ -170,21 +190,35 @@ impl Flusher {
         &self.shared
     }
 
+    /// Does what is due at the moment, if no thread does. Answers whether that is so.
+    pub(crate) fn step_at_once(&mut self) -> bool {
+        let stepped = matches!(self.runs, Runs::Stepped(_));
+        self.step(Duration::ZERO);
+        stepped
+    }
+
     /// Asks for all that is in the log now to be brought to disk, soon.
     pub(crate) fn request(&self) {
-        if !self.shared.requested.swap(true, Ordering::AcqRel) {
-            self.waker.unpark();
+        if !self.shared.requested.swap(true, Ordering::AcqRel)
+            && let Runs::Thread(_, waker) = &self.runs
+        {
+            waker.unpark();
         }
     }
 
-    /// Ends the thread; if `clean`, after all is on disk and the checkpoint says that the store was closed in order.
+    /// Ends it; if `clean`, after all is on disk and the checkpoint says that the store was closed in order.
     pub(crate) fn stop(&mut self, clean: bool) {
-        self.shared.stop.store(if clean { STOP_CLEAN } else { STOP_AS_IT_IS }, Ordering::Release);
-        self.waker.unpark();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            self.shared.poison("the log", &io::Error::other("the flushing thread has panicked"));
+        let stop = if clean { STOP_CLEAN } else { STOP_AS_IT_IS };
+        self.shared.stop.store(stop, Ordering::Release);
+        match std::mem::replace(&mut self.runs, Runs::Ended) {
+            Runs::Thread(thread, waker) => {
+                waker.unpark();
+                if thread.join().is_err() {
+                    self.shared.poison("the log", &io::Error::other("the flushing thread has panicked"));
+                }
+            }
+            Runs::Stepped(work) => work.finish(stop),
+            Runs::Ended => {}
         }
     }
 }
@@ -218,10 +252,21 @@ struct Work {
     unsynced: Vec<PathBuf>,
     /// What was told about the log when it was flushed last.
     at_flush: Position,
+    /// To be synced before anything else is; empty once it is.
+    first: Vec<PathBuf>,
+    due: Due,
+}
+
+/// When the next rounds begin, counted from the start.
+#[derive(Debug)]
+struct Due {
+    log: Duration,
+    log_thorough: Duration,
+    queues: Duration,
 }
 
 impl Work {
-    fn new(start: FlushStart, shared: Arc<FlushShared>) -> Self {
+    fn new(start: FlushStart, first: Vec<PathBuf>, shared: Arc<FlushShared>) -> Self {
         let FlushStart {
             disk,
             commit_log_dir,
@@ -234,6 +279,7 @@ impl Work {
             unsynced,
             policy,
         } = start;
+        let due = Due { log: policy.log_interval, log_thorough: policy.log_thorough_interval, queues: policy.queue_interval };
         Self {
             disk,
             policy,
@@ -250,38 +296,49 @@ impl Work {
             unsynced_log,
             unsynced,
             at_flush: Position::default(),
+            first,
+            due,
         }
     }
 
-    fn run(mut self, first: &[PathBuf]) {
-        if let Err(error) = self.disk.sync_paths(first) {
-            self.shared.poison("the abort file", &error);
-        }
+    fn run(mut self) {
         let started = Instant::now();
-        let (mut log_at, mut log_thorough_at) = (started + self.policy.log_interval, started + self.policy.log_thorough_interval);
-        let mut queues_at = started + self.policy.queue_interval;
         loop {
             let stop = self.shared.stop.load(Ordering::Acquire);
-            if stop != RUN || self.shared.is_poisoned() {
+            if stop != RUN {
                 return self.finish(stop);
             }
-            let requested = self.shared.requested.swap(false, Ordering::AcqRel);
-            let now = Instant::now();
-            if requested || now >= log_at {
-                let thorough = requested || now >= log_thorough_at || self.policy.flush_disk_type == FlushDiskType::SyncFlush;
-                self.flush_log(if thorough { 0 } else { self.policy.log_least_pages });
-                log_at = now + self.policy.log_interval;
-                if thorough {
-                    log_thorough_at = now + self.policy.log_thorough_interval;
-                }
+            if self.shared.is_poisoned() {
+                // Nothing more to do but to wait for the end.
+                thread::park();
+                continue;
             }
-            if now >= queues_at {
-                self.flush_queues(false);
-                queues_at = now + self.policy.queue_interval;
-            }
-            let deadline = log_at.min(queues_at);
-            thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+            let deadline = self.step(started.elapsed());
+            thread::park_timeout(deadline.saturating_sub(started.elapsed()));
         }
+    }
+
+    /// Does what is due `now`. Answers when something will be due next.
+    fn step(&mut self, now: Duration) -> Duration {
+        if let Err(error) = self.disk.sync_paths(&self.first) {
+            self.shared.poison("the abort file", &error);
+            return Duration::MAX;
+        }
+        self.first.clear();
+        let requested = self.shared.requested.swap(false, Ordering::AcqRel);
+        if requested || now >= self.due.log {
+            let thorough = requested || now >= self.due.log_thorough || self.policy.flush_disk_type == FlushDiskType::SyncFlush;
+            self.flush_log(if thorough { 0 } else { self.policy.log_least_pages });
+            self.due.log = now + self.policy.log_interval;
+            if thorough {
+                self.due.log_thorough = now + self.policy.log_thorough_interval;
+            }
+        }
+        if now >= self.due.queues {
+            self.flush_queues(false);
+            self.due.queues = now + self.policy.queue_interval;
+        }
+        self.due.log.min(self.due.queues)
     }
 
     fn finish(mut self, stop: u8) {
@@ -290,10 +347,6 @@ impl Work {
             if !self.shared.is_poisoned() {
                 self.flush_queues(true);
             }
-        }
-        while self.shared.stop.load(Ordering::Acquire) == RUN {
-            // Poisoned: nothing more to do but to wait for the end.
-            thread::park();
         }
     }
 

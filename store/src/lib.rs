@@ -61,6 +61,7 @@ mod open;
 mod progress;
 mod queues;
 mod recovery;
+pub mod simulation;
 mod store;
 mod tables;
 

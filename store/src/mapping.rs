@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
 /// A mapped file. Shared by the writer, by readers and by the thread that syncs it.
 pub(crate) struct Mapping {
@@ -30,6 +30,16 @@ pub(crate) struct Mapping {
     allocated: AtomicUsize,
     /// It has or had a writer.
     written_by_one: AtomicBool,
+    /// The file, if it is none of the operating system's.
+    backing: Option<Arc<dyn Backing>>,
+}
+
+/// A file whose mapping is memory of its own, and which has to be told what becomes of it.
+pub(crate) trait Backing: fmt::Debug + Send + Sync {
+    /// Makes a range durable.
+    fn sync(&self, range: Range<usize>) -> io::Result<()>;
+    /// The mapping ends with these final bytes.
+    fn unmapped(&self, bytes: &[u8]);
 }
 
 impl Mapping {
@@ -44,7 +54,27 @@ impl Mapping {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let raw = MmapOptions::new().len(len).no_probe_handle().map_raw(file)?;
-        Ok(Self { raw, published: published.into(), allocated: allocated.into(), written_by_one: AtomicBool::new(false) })
+        Ok(Self { raw, published: published.into(), allocated: allocated.into(), written_by_one: AtomicBool::new(false), backing: None })
+    }
+
+    /// Memory that begins with `content`, as the mapping of `backing`, whose first `len` bytes that is.
+    ///
+    /// # Errors
+    /// If there is no memory; `InvalidInput` if more is published or allocated than there is.
+    pub(crate) fn in_memory(content: &[u8], published: usize, allocated: usize, backing: Arc<dyn Backing>) -> io::Result<Self> {
+        let len = content.len();
+        if published > len || allocated > len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut memory = MmapMut::map_anon(len)?;
+        memory.copy_from_slice(content);
+        Ok(Self {
+            raw: memory.into(),
+            published: published.into(),
+            allocated: allocated.into(),
+            written_by_one: AtomicBool::new(false),
+            backing: Some(backing),
+        })
     }
 
     /// Length of the file in bytes.
@@ -85,7 +115,10 @@ impl Mapping {
     /// # Errors
     /// Those of the operating system. After one the range may be marked clean without being on disk: never try again.
     pub(crate) fn sync(&self, range: Range<usize>) -> io::Result<()> {
-        self.raw.flush_range(range.start, range.len())
+        match &self.backing {
+            None => self.raw.flush_range(range.start, range.len()),
+            Some(backing) => backing.sync(range),
+        }
     }
 
     /// Asks for large pages: fewer faults for a writer that goes through the whole file. A page is written back whole, so this is
@@ -114,9 +147,17 @@ impl Mapping {
     }
 }
 
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if let Some(backing) = &self.backing {
+            backing.unmapped(self.bytes());
+        }
+    }
+}
+
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { raw, published, allocated, written_by_one: _ } = self;
+        let Self { raw, published, allocated, written_by_one: _, backing: _ } = self;
         f.debug_struct("Mapping").field("len", &raw.len()).field("published", published).field("allocated", allocated).finish()
     }
 }

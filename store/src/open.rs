@@ -7,12 +7,12 @@ use route_core::storage::{LogOffset, QueueUnit, Storage};
 use crate::{
     StoreConfig,
     checkpoint::{self, Checkpoint},
-    commit_log::CommitLog,
+    commit_log::{CommitLog, Writing},
     config::FlushDiskType,
     disk::Disk,
     dispatch::PendingUnits,
     error::{OpenError, at},
-    event::Notifier,
+    event::{Background, Notifier},
     flusher::{FlushPolicy, FlushStart, Flusher},
     folder::DataFolder,
     offset_journal::OffsetJournal,
@@ -33,8 +33,17 @@ impl Store {
     /// # Errors
     /// [`OpenError`] names the path and what to do about it.
     pub fn open(config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
+        Self::open_on(Disk::system(), config, notifier, Background::Threads)
+    }
+
+    /// [`Store::open`] on any disk.
+    pub(crate) fn open_on(
+        disk: Disk,
+        config: StoreConfig,
+        notifier: Notifier,
+        background: Background,
+    ) -> Result<(Self, Recovered), OpenError> {
         check(&config)?;
-        let disk = Disk::system();
         let root = &config.store_path_root_dir;
         let folder = DataFolder::take(disk.clone(), root)?;
         for dir in [root.clone(), config.commit_log_dir(), config.consume_queue_dir(), config.config_dir()] {
@@ -62,8 +71,8 @@ impl Store {
             flushed = position.written;
         }
 
-        let large_pages = config.flush_disk_type == FlushDiskType::AsyncFlush;
-        let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, large_pages);
+        let how = Writing { large_pages: config.flush_disk_type == FlushDiskType::AsyncFlush, background };
+        let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy {
             flush_disk_type: config.flush_disk_type,
@@ -84,8 +93,9 @@ impl Store {
             unsynced,
             policy,
         };
-        let flusher = Flusher::start(start, Arc::clone(&notifier)).map_err(at(root))?;
-        let tables = Tables::open(TablePaths::in_dir(&config.config_dir()), notifier).map_err(at(config.config_dir()))?;
+        let flusher = Flusher::start(start, Arc::clone(&notifier), background).map_err(at(root))?;
+        let tables = Tables::open_on(disk.clone(), TablePaths::in_dir(&config.config_dir()), notifier, background)
+            .map_err(at(config.config_dir()))?;
         for rubbish in folder.left_aside().map_err(at(root))? {
             tables.remove_dir(rubbish);
         }
@@ -130,7 +140,9 @@ impl Store {
             // Units follow their records: wait for the records first.
             while self.shared.durable() < self.position.written && !self.shared.is_poisoned() {
                 self.flusher.request();
-                std::thread::sleep(CLOSE_POLL);
+                if !self.flusher.step_at_once() {
+                    std::thread::sleep(CLOSE_POLL);
+                }
             }
             self.set_durable(LogOffset(self.shared.durable()));
         }

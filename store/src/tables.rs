@@ -15,7 +15,10 @@ use bytes::Bytes;
 use route_core::output::{Table, Ticket};
 use thiserror::Error;
 
-use crate::{disk::Disk, event::Notifier};
+use crate::{
+    disk::Disk,
+    event::{Background, Notifier},
+};
 
 /// How many saves of one table may wait for the disk; there is work for one, as the newest content replaces the others.
 const MAX_WAITING: usize = 4096;
@@ -101,6 +104,7 @@ pub(crate) struct Saved {
 /// The thread that saves, and what it is told. For a name server alone; a [`Store`](crate::Store) brings its own.
 pub struct Tables {
     shared: Arc<Shared>,
+    /// `None` if it has ended, or if steps are taken by hand.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -148,14 +152,26 @@ impl Tables {
     /// # Errors
     /// If a folder cannot be made or no thread be started.
     pub fn open(paths: TablePaths, notifier: Notifier) -> io::Result<Self> {
-        let disk = Disk::system();
+        Self::open_on(Disk::system(), paths, notifier, Background::Threads)
+    }
+
+    /// [`Tables::open`] on any disk.
+    pub(crate) fn open_on(disk: Disk, paths: TablePaths, notifier: Notifier, background: Background) -> io::Result<Self> {
         for dir in paths.paths.values().filter_map(|path| path.parent()) {
             disk.create_dir_all(dir)?;
         }
         let shared = Arc::new(Shared { disk, paths, notify: notifier, state: Mutex::default(), wake: Condvar::new() });
         let work = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("petrel-tables".into()).spawn(move || run(&work))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let thread = match background {
+            Background::Threads => Some(thread::Builder::new().name("petrel-tables".into()).spawn(move || run(&work))?),
+            Background::Stepped => None,
+        };
+        Ok(Self { shared, thread })
+    }
+
+    /// Does one piece of work, if no thread does. Answers whether there was one.
+    pub(crate) fn step(&mut self) -> bool {
+        self.thread.is_none() && step(&self.shared)
     }
 
     /// Reads a table with `parse`: from its file, or from `.bak` if the file is missing, empty or does not parse. `None` if there
@@ -263,6 +279,8 @@ impl Tables {
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so.
             let _ = thread.join();
+        } else if stop == Stop::AfterWork {
+            while step(&self.shared) {}
         }
     }
 }
@@ -284,27 +302,37 @@ fn run(shared: &Shared) {
         if state.stop == Stop::AtOnce {
             return;
         }
-        if let Some((table, Waiting { tickets, content })) = state.waiting.pop_first() {
-            drop(state);
-            let path = shared.paths.path(table);
-            let result = replace(&shared.disk, path, &content).map_err(|error| format!("{}: {error}", path.display()));
-            if let Err(error) = &result {
-                tracing::error!(error, "a table could not be saved");
-            }
-            let identity = Identity::of(&content);
-            let mut state = shared.lock();
-            state.done.extend(tickets.into_iter().map(|ticket| Saved { ticket, table, identity, result: result.clone() }));
-            drop(state);
-            (shared.notify)();
-        } else if let Some(dir) = state.rubbish.pop_front() {
-            drop(state);
-            if let Err(error) = shared.disk.remove_dir_all(&dir) {
-                tracing::warn!(path = %dir.display(), %error, "a folder could not be removed");
-            }
-        } else {
+        drop(state);
+        if !step(shared) {
             return;
         }
     }
+}
+
+/// Saves a table or removes a folder. Answers whether there was anything to do.
+fn step(shared: &Shared) -> bool {
+    let mut state = shared.lock();
+    if let Some((table, Waiting { tickets, content })) = state.waiting.pop_first() {
+        drop(state);
+        let path = shared.paths.path(table);
+        let result = replace(&shared.disk, path, &content).map_err(|error| format!("{}: {error}", path.display()));
+        if let Err(error) = &result {
+            tracing::error!(error, "a table could not be saved");
+        }
+        let identity = Identity::of(&content);
+        let mut state = shared.lock();
+        state.done.extend(tickets.into_iter().map(|ticket| Saved { ticket, table, identity, result: result.clone() }));
+        drop(state);
+        (shared.notify)();
+    } else if let Some(dir) = state.rubbish.pop_front() {
+        drop(state);
+        if let Err(error) = shared.disk.remove_dir_all(&dir) {
+            tracing::warn!(path = %dir.display(), %error, "a folder could not be removed");
+        }
+    } else {
+        return false;
+    }
+    true
 }
 
 /// Puts new content in the place of a file, durably; the old one becomes its `.bak`.

@@ -1,0 +1,188 @@
+//! A disk that loses what a disk may lose: for proving what a store keeps.
+//!
+//! [`SimulatedDisk`] is a file system in memory. What was written to it and not synced is there until a [`Crash`]: then each page of
+//! 4 KiB that no sync brought to it is lost, kept or torn between sectors, and names that no sync made durable are forgotten. It can
+//! run full, fail syncs (and then, as Linux does, take the pages for clean), lose power at any operation, and its files can be damaged.
+//! All chance comes from a seed.
+//!
+//! A [`Store`] on it has no threads: its work beside the loop is done by [`Store::step`], in any order, at any time.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use store::{Store, StoreConfig, simulation::{Crash, SimulatedDisk, Work}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let disk = SimulatedDisk::new(7);
+//! let config = || StoreConfig { mapped_file_size_commit_log: 64 << 10, ..StoreConfig::new("/data") };
+//! let (mut store, _) = Store::open_simulated(&disk, config(), Arc::new(|| {}))?;
+//! store.step(Work::Flush(Duration::from_secs(1)));
+//! let after = disk.after(Crash::PowerLoss, 8);
+//! let (_, recovered) = Store::open_simulated(&after, config(), Arc::new(|| {}))?;
+//! assert!(!recovered.clean);
+//! # Ok(())
+//! # }
+//! ```
+
+mod file;
+mod names;
+mod world;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    OpenError, Recovered, Store, StoreConfig,
+    disk::Disk,
+    event::{Background, Notifier},
+};
+
+use world::World;
+
+/// How a machine stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The process is killed: everything that was written is there.
+    Kill,
+    /// The power is lost: what was not synced may or may not be there, page by page and name by name.
+    PowerLoss,
+}
+
+/// A piece of a store's work beside the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// What is due at this time since the store was opened: the log, the queues and the checkpoint go to disk.
+    Flush(Duration),
+    /// One table is saved, or one folder removed.
+    Tables,
+    /// The next bytes of the log are made ready.
+    Ahead,
+}
+
+/// The disk as it was right before one of its operations.
+#[derive(Debug)]
+pub struct Moment {
+    /// Which operation came next, for people.
+    pub operation: String,
+    world: World,
+}
+
+impl Moment {
+    /// The disk that a crash at this moment leaves.
+    #[must_use]
+    pub fn after(&self, crash: Crash, seed: u64) -> SimulatedDisk {
+        SimulatedDisk::of(self.world.after(crash, seed))
+    }
+}
+
+/// A disk in memory. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct SimulatedDisk {
+    world: Arc<Mutex<World>>,
+}
+
+impl SimulatedDisk {
+    /// An empty disk whose chance comes from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::of(World::new(seed))
+    }
+
+    fn of(world: World) -> Self {
+        Self { world: Arc::new(Mutex::new(world)) }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        // A test that panicked under the lock is over; others may still look.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk that a crash right now leaves. This one goes on as it is.
+    #[must_use]
+    pub fn after(&self, crash: Crash, seed: u64) -> Self {
+        Self::of(self.world().snapshot().after(crash, seed))
+    }
+
+    /// Keeps a [`Moment`] before each operation with a chance of one in `one_in`; 0 keeps none.
+    pub fn watch(&self, one_in: u32) {
+        self.world().watch(one_in);
+    }
+
+    /// The moments that were kept since the last call.
+    #[must_use]
+    pub fn take_moments(&self) -> Vec<Moment> {
+        self.world().take_moments()
+    }
+
+    /// How many operations that change something there have been.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.world().operations()
+    }
+
+    /// Bytes that files may have in all; more space is not to be had.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.world().set_capacity(bytes);
+    }
+
+    /// The sync after this many more of them fails, and its pages are taken for clean.
+    pub fn fail_sync_after(&self, syncs: u64) {
+        self.world().fail_sync_after(syncs);
+    }
+
+    /// Syncs of paths that `which` holds for do nothing but say that they did: for proving that a check notices.
+    pub fn ignore_syncs(&self, which: impl Fn(&Path) -> bool + Send + 'static) {
+        self.world().ignore_syncs(Box::new(which));
+    }
+
+    /// Turns one bit of a file's content, if the file is that long.
+    pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) {
+        self.world().flip_bit(path, byte, bit);
+    }
+
+    /// Makes a file shorter, durably.
+    pub fn truncate(&self, path: &Path, len: u64) {
+        self.world().truncate(path, len);
+    }
+
+    /// Removes a file or a folder with all in it, durably.
+    pub fn remove(&self, path: &Path) {
+        self.world().remove(path);
+    }
+
+    /// The content of a file, if it is there.
+    #[must_use]
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        self.world().content(path)
+    }
+
+    /// All files with their lengths, ordered by name.
+    #[must_use]
+    pub fn files(&self) -> Vec<(std::path::PathBuf, u64)> {
+        self.world().files()
+    }
+}
+
+impl Store {
+    /// [`Store::open`] on a simulated disk; [`Store::step`] does the work that threads do otherwise.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_simulated(disk: &SimulatedDisk, config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
+        Self::open_on(Disk::new(disk.clone()), config, notifier, Background::Stepped)
+    }
+
+    /// Does a piece of work beside the loop. Nothing happens in a store that has threads for it.
+    pub fn step(&mut self, work: Work) {
+        match work {
+            Work::Flush(now) => self.flusher.step(now),
+            Work::Tables => {
+                self.tables.step();
+            }
+            Work::Ahead => self.log.step(),
+        }
+    }
+}
