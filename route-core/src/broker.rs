@@ -14,7 +14,7 @@ use proto_core::{
 
 use crate::{
     interval::Interval,
-    output::{NoticeLevel, Output, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
+    output::{NoticeLevel, Output, ParkedReply, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
     random::Random,
     registration::Registration,
     seldom::Seldom,
@@ -57,7 +57,7 @@ use groups::GroupTable;
 use hold::HoldTable;
 use locks::QueueLocks;
 use offsets::{Commit, OffsetTable};
-use park::{ParkedReply, ParkingLot};
+use park::ParkingLot;
 use producers::ProducerTable;
 use pull::HeldPull;
 use read::ReadScratch;
@@ -206,11 +206,14 @@ impl<S: Storage> Broker<S> {
         self.registration.handle_start(now, &announced);
     }
 
-    /// A dial has come to its end. Whether it was one of ours.
-    pub fn handle_dialed(&mut self, now: Now, address: &str, outcome: Result<PeerId, &str>) -> bool {
+    /// A dial has come to its end. A connection that nobody here wants is closed.
+    pub fn handle_dialed(&mut self, now: Now, address: &str, outcome: Result<PeerId, &str>) {
         self.begin(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
-        self.registration.handle_dialed(now, address, outcome, &announced)
+        let wanted = self.registration.handle_dialed(now, address, outcome, &announced);
+        if let (false, Ok(peer)) = (wanted, outcome) {
+            self.outputs.push_back(Output::unwanted(peer));
+        }
     }
 
     /// A response to a request of ours came in.
@@ -263,8 +266,8 @@ impl<S: Storage> Broker<S> {
     pub fn handle_durable(&mut self, now: Now, up_to: LogOffset) {
         self.begin(now);
         self.storage.set_durable(up_to);
-        while let Some(ParkedReply { to, opaque, reply }) = self.parked.pop_durable(up_to) {
-            self.outputs.push_back(Output::Reply { to, opaque, reply });
+        while let Some(parked) = self.parked.pop_durable(up_to) {
+            self.outputs.push_back(parked.into());
         }
     }
 
@@ -278,13 +281,10 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// A table is on disk, or could not be put there.
+    /// A table is on disk, or could not be put there; the operator has read of that from whoever tried.
     pub fn handle_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), String>) {
         self.begin(now);
         self.finish_save(ticket, &result);
-        if let Err(why) = result {
-            self.notice(NoticeLevel::Error, format!("a table could not be saved: {why}"));
-        }
     }
 
     /// A connection is gone.
@@ -412,9 +412,8 @@ impl<S: Storage> Broker<S> {
     }
 
     fn answer_unflushed(&mut self, parked: ParkedReply) {
-        let ParkedReply { to, opaque, mut reply } = parked;
-        reply.code = ResponseCode::FlushDiskTimeout;
-        self.outputs.push_back(Output::Reply { to, opaque, reply });
+        let reply = Reply { code: ResponseCode::FlushDiskTimeout, ..parked.reply };
+        self.outputs.push_back(ParkedReply { reply, ..parked }.into());
     }
 
     /// Answers when the log is durable up to `until`.

@@ -11,9 +11,9 @@ use std::{borrow::Cow, collections::VecDeque};
 
 use proto_core::{Command, code::RequestCode};
 
-use crate::saves::{Parked, Saves, Tickets};
 use crate::{
-    output::{NoticeLevel, Output, Peer, PeerId, Reply, Ticket},
+    output::{NoticeLevel, Output, ParkedReply, Peer, PeerId, Reply, Table, Ticket},
+    saves::{Saves, Tickets, Waiting},
     time::{Millis, Now},
 };
 use kv::KvConfig;
@@ -92,7 +92,7 @@ impl NameServer {
             Answer::Now(_) if oneway => {}
             Answer::Now(reply) => self.outputs.push_back(Output::Reply { to, opaque, reply }),
             Answer::WhenSaved(reply) => {
-                self.saves.handle_changed((!oneway).then_some(Parked { to, opaque, reply }));
+                self.saves.handle_changed((!oneway).then_some(Waiting { parked: ParkedReply { to, opaque, reply }, then: &[] }));
                 self.start_save();
             }
         }
@@ -130,16 +130,22 @@ impl NameServer {
 
     /// A save of the KV configuration is durable, or has failed; what waited for it is answered.
     pub fn handle_persisted(&mut self, _now: Now, ticket: Ticket, result: Result<(), String>) {
-        let settled = self.saves.handle_persisted(ticket, result.is_ok()).into_iter().map(|parked| parked.settle(&result));
-        self.outputs.extend(settled);
+        for answer in self.saves.handle_persisted(ticket, result.is_ok()) {
+            self.outputs.push_back(match &result {
+                Ok(()) => answer.parked.into(),
+                Err(why) => answer.fail(why),
+            });
+        }
         self.start_save();
     }
 
-    /// A dial has come to its end: a broker that is to hear of a new lowest id. Whether it was one of ours.
-    pub fn handle_dialed(&mut self, _now: Now, address: &str, outcome: Result<PeerId, &str>) -> bool {
-        let ours = self.notifier.handle_dialed(address, outcome.ok());
+    /// A dial has come to its end: a broker that is to hear of a new lowest id. A connection that nobody here wants is closed.
+    pub fn handle_dialed(&mut self, _now: Now, address: &str, outcome: Result<PeerId, &str>) {
+        let wanted = self.notifier.handle_dialed(address, outcome.ok());
         self.outputs.extend(std::iter::from_fn(|| self.notifier.poll_output()));
-        ours
+        if let (false, Ok(peer)) = (wanted, outcome) {
+            self.outputs.push_back(Output::unwanted(peer));
+        }
     }
 
     /// What the world should do, until it is empty.
@@ -165,7 +171,7 @@ impl NameServer {
 
     fn start_save(&mut self) {
         if let Some(ticket) = self.saves.poll_save(&mut self.tickets) {
-            self.outputs.push_back(Output::Persist { ticket, table: crate::output::Table::KvConfig, content: self.kv.to_file() });
+            self.outputs.push_back(Output::Persist { ticket, table: Table::KvConfig, content: self.kv.to_file() });
         }
     }
 

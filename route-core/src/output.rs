@@ -26,6 +26,31 @@ pub struct Peer {
     pub addr: SocketAddr,
 }
 
+/// An answer that waits for something, and whom it is for.
+#[derive(Debug)]
+pub struct ParkedReply {
+    /// Whom it goes to.
+    pub to: PeerId,
+    /// The number of the request.
+    pub opaque: i32,
+    /// What to say when the wait is over.
+    pub reply: Reply,
+}
+
+impl From<ParkedReply> for Output {
+    fn from(ParkedReply { to, opaque, reply }: ParkedReply) -> Self {
+        Self::Reply { to, opaque, reply }
+    }
+}
+
+impl Output {
+    /// Closes a connection that was dialled and is not needed any more.
+    #[must_use]
+    pub const fn unwanted(peer: PeerId) -> Self {
+        Self::Close { peer, reason: Cow::Borrowed("it was dialled, and by now nobody needs it") }
+    }
+}
+
 /// One thing to do. Drained with `poll_output` until it is empty, in this order.
 #[derive(Debug)]
 pub enum Output {

@@ -139,7 +139,7 @@ impl Registration {
         self.take_steps(now, topics);
     }
 
-    /// A dial has come to its end. Whether it was one of ours.
+    /// A dial has come to its end. Whether a link waits for it: one that has ended meanwhile does not.
     pub fn handle_dialed(&mut self, now: Now, address: &str, outcome: Result<PeerId, &str>, topics: &dyn TopicSource) -> bool {
         let Some((_, link)) = self.links.iter_mut().find(|(known, link)| **known == *address && link.is_dialing()) else {
             return false;

@@ -5,18 +5,7 @@
 
 use proto_core::code::ResponseCode;
 
-use crate::output::{Output, PeerId, Reply, Ticket};
-
-/// An answer and whom it is for.
-#[derive(Debug)]
-pub struct Parked {
-    /// Whom.
-    pub to: PeerId,
-    /// The number of the request.
-    pub opaque: i32,
-    /// What to say once the change is durable.
-    pub reply: Reply,
-}
+use crate::output::{Output, ParkedReply, PeerId, Reply, Table, Ticket};
 
 /// Numbers the saves of one machine.
 #[derive(Debug, Default)]
@@ -29,51 +18,60 @@ impl Tickets {
     }
 }
 
-impl Parked {
-    /// The answer after its save has ended: as it was, or that the change could not be saved.
+/// An answer that waits for a save.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The answer.
+    pub parked: ParkedReply,
+    /// The tables whose saves it waits for after this one.
+    pub then: &'static [Table],
+}
+
+impl Waiting {
+    /// The answer after a save that has failed: the change is made, and nobody can promise that it stays.
     #[must_use]
-    pub fn settle(self, saved: &Result<(), String>) -> Output {
-        let reply = match saved {
-            Ok(()) => self.reply,
-            Err(why) => Reply::error(ResponseCode::SystemError, format!("the change could not be saved: {why}")),
-        };
-        Output::Reply { to: self.to, opaque: self.opaque, reply }
+    pub fn fail(self, why: &str) -> Output {
+        let reply = Reply::error(ResponseCode::SystemError, format!("the change could not be saved: {why}"));
+        ParkedReply { reply, ..self.parked }.into()
     }
 }
 
 /// The save of one table that is under way, and who waits for it and for the next.
 #[derive(Debug, Default)]
 pub struct Saves {
-    under_way: Option<(Ticket, Vec<Parked>)>,
+    /// The save that was started last and who waits for it.
+    under_way: Option<(Ticket, Vec<Waiting>)>,
+    /// The table has changed since.
     dirty: bool,
     /// The last save failed: what it held is to be tried again.
     failed: bool,
-    waiting: Vec<Parked>,
+    /// Who waits for the next save.
+    waiting: Vec<Waiting>,
 }
 
 impl Saves {
-    /// Answers that wait at most; a change beyond it is refused before it is made.
-    pub const MAX_PARKED: usize = 4096;
+    /// Answers that may wait.
+    pub const MAX_WAITING: usize = 4096;
 
-    /// Whether a change may be made now, so that its answer has a place to wait.
+    /// Whether one more answer has a place to wait. Who finds none should refuse the change before it is made.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let sent = self.under_way.as_ref().map_or(0, |(_, parked)| parked.len());
-        sent + self.waiting.len() < Self::MAX_PARKED
+        let under_way = self.under_way.as_ref().map_or(0, |(_, waiting)| waiting.len());
+        under_way + self.waiting.len() < Self::MAX_WAITING
     }
 
-    /// The table has changed; `parked` is answered once that is durable.
-    pub fn handle_changed(&mut self, parked: Option<Parked>) {
+    /// The table has changed; what is given leaves once that is durable.
+    pub fn handle_changed(&mut self, answer: Option<Waiting>) {
         self.dirty = true;
-        self.waiting.extend(parked);
+        self.waiting.extend(answer);
     }
 
     /// Lets an answer wait for what has changed so far, of which there may be nothing: then it is given back.
-    pub fn wait(&mut self, parked: Parked) -> Option<Parked> {
+    pub fn wait(&mut self, answer: Waiting) -> Option<Waiting> {
         match &mut self.under_way {
-            _ if self.dirty => self.waiting.push(parked),
-            Some((_, waiting)) => waiting.push(parked),
-            None => return Some(parked),
+            _ if self.dirty => self.waiting.push(answer),
+            Some((_, waiting)) => waiting.push(answer),
+            None => return Some(answer),
         }
         None
     }
@@ -93,11 +91,11 @@ impl Saves {
     /// A save has ended: those who waited for it may be answered. A number that is not awaited releases nobody. After a failure the table
     /// waits for its next change or for [`Self::handle_retry`], so that a full disk is not asked in a circle.
     #[must_use]
-    pub fn handle_persisted(&mut self, ticket: Ticket, saved: bool) -> Vec<Parked> {
+    pub fn handle_persisted(&mut self, ticket: Ticket, saved: bool) -> Vec<Waiting> {
         match self.under_way.take() {
-            Some((awaited, parked)) if awaited == ticket => {
+            Some((awaited, waiting)) if awaited == ticket => {
                 self.failed = !saved;
-                parked
+                waiting
             }
             other => {
                 self.under_way = other;
@@ -119,9 +117,9 @@ impl Saves {
 
     /// A connection is gone: nobody there waits any more.
     pub fn handle_disconnected(&mut self, peer: PeerId) {
-        let sent = self.under_way.iter_mut().map(|(_, parked)| parked);
-        for parked in sent.chain([&mut self.waiting]) {
-            parked.retain(|parked| parked.to != peer);
+        let under_way = self.under_way.iter_mut().map(|(_, waiting)| waiting);
+        for waiting in under_way.chain([&mut self.waiting]) {
+            waiting.retain(|answer| answer.parked.to != peer);
         }
     }
 }
@@ -130,18 +128,18 @@ impl Saves {
 mod tests {
     use super::*;
 
-    fn parked(peer: u64) -> Option<Parked> {
-        Some(Parked { to: PeerId(peer), opaque: 1, reply: Reply::ok() })
+    fn answer(peer: u64) -> Option<Waiting> {
+        Some(Waiting { parked: ParkedReply { to: PeerId(peer), opaque: 1, reply: Reply::ok() }, then: &[] })
     }
 
-    fn peers(parked: &[Parked]) -> Vec<u64> {
-        parked.iter().map(|parked| parked.to.0).collect()
+    fn peers(waiting: &[Waiting]) -> Vec<u64> {
+        waiting.iter().map(|answer| answer.parked.to.0).collect()
     }
 
     #[test]
     fn an_answer_waits_until_its_save_is_durable() {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
-        saves.handle_changed(parked(1));
+        saves.handle_changed(answer(1));
         let ticket = saves.poll_save(&mut tickets).unwrap();
         assert_eq!(peers(&saves.handle_persisted(ticket, true)), [1]);
         assert_eq!(saves.poll_save(&mut tickets), None);
@@ -150,10 +148,10 @@ mod tests {
     #[test]
     fn changes_during_a_save_share_the_next_one() {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
-        saves.handle_changed(parked(1));
+        saves.handle_changed(answer(1));
         let first = saves.poll_save(&mut tickets).unwrap();
-        saves.handle_changed(parked(2));
-        saves.handle_changed(parked(3));
+        saves.handle_changed(answer(2));
+        saves.handle_changed(answer(3));
         assert_eq!(saves.poll_save(&mut tickets), None);
         assert_eq!(peers(&saves.handle_persisted(first, true)), [1]);
         let second = saves.poll_save(&mut tickets).unwrap();
@@ -163,10 +161,10 @@ mod tests {
     #[test]
     fn an_answer_without_a_change_waits_for_no_save() {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
-        assert!(parked(1).is_some_and(|parked| saves.wait(parked).is_some()));
+        assert!(answer(1).is_some_and(|answer| saves.wait(answer).is_some()));
         saves.handle_changed(None);
         let ticket = saves.poll_save(&mut tickets).unwrap();
-        assert!(parked(2).is_some_and(|parked| saves.wait(parked).is_none()));
+        assert!(answer(2).is_some_and(|answer| saves.wait(answer).is_none()));
         assert_eq!(peers(&saves.handle_persisted(ticket, true)), [2]);
     }
 
@@ -187,7 +185,7 @@ mod tests {
     #[test]
     fn a_number_that_nobody_awaits_releases_nobody() {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
-        saves.handle_changed(parked(1));
+        saves.handle_changed(answer(1));
         let ticket = saves.poll_save(&mut tickets).unwrap();
         assert!(saves.handle_persisted(Ticket(ticket.0 + 1), true).is_empty());
         assert_eq!(peers(&saves.handle_persisted(ticket, true)), [1]);
@@ -196,8 +194,8 @@ mod tests {
     #[test]
     fn who_has_left_is_not_answered() {
         let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
-        saves.handle_changed(parked(1));
-        saves.handle_changed(parked(2));
+        saves.handle_changed(answer(1));
+        saves.handle_changed(answer(2));
         let ticket = saves.poll_save(&mut tickets).unwrap();
         saves.handle_disconnected(PeerId(1));
         assert_eq!(peers(&saves.handle_persisted(ticket, true)), [2]);
@@ -206,9 +204,9 @@ mod tests {
     #[test]
     fn places_to_wait_are_limited() {
         let mut saves = Saves::default();
-        for peer in 0..Saves::MAX_PARKED as u64 {
+        for peer in 0..Saves::MAX_WAITING as u64 {
             assert!(saves.has_room());
-            saves.handle_changed(parked(peer));
+            saves.handle_changed(answer(peer));
         }
         assert!(!saves.has_room());
     }

@@ -83,6 +83,15 @@ fn properties_above_the_formats_limit_are_refused_and_nothing_is_stored() {
 }
 
 #[test]
+fn a_retry_makes_its_group_where_groups_are_made_by_using_them() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("%RETRY%newcomers", "x")).expect(ResponseCode::Success);
+    let groups = client.ask(&mut pair.cluster, pair.broker, RequestCode::GetAllSubscriptiongroupConfig, &[]);
+    assert!(groups.expect(ResponseCode::Success).text().contains("newcomers"));
+}
+
+#[test]
 fn a_retry_for_a_group_that_is_not_there_is_refused_without_automatic_groups() {
     let mut pair = Pair::with(|config| config.auto_create_group = false);
     let client = pair.client();

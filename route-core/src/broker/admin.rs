@@ -37,8 +37,8 @@ mod topic_configs;
 enum Answer {
     /// It may leave at once.
     Now(Reply),
-    /// It promises that this table is on disk.
-    AfterSave(Table, Reply),
+    /// It promises that these tables are on disk.
+    AfterSaves(&'static [Table], Reply),
     /// It promises what the broker promises of every message, for one that ends here in the log.
     AfterAppend(LogOffset, Reply),
 }
@@ -85,7 +85,7 @@ impl<S: Storage> Broker<S> {
         };
         match handled {
             Ok(Answer::Now(reply)) => self.reply(asked, reply),
-            Ok(Answer::AfterSave(table, reply)) => self.reply_after_save(asked, table, reply),
+            Ok(Answer::AfterSaves(tables, reply)) => self.reply_after_saves(asked, tables, reply),
             Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Err(refusal) => self.reply(asked, refusal.into()),
@@ -99,9 +99,9 @@ impl Answer {
         Ok(Self::Now(Reply::ok()))
     }
 
-    /// A bare success that promises a change of a table, if there was one.
-    fn saved_if(changed: bool, table: Table) -> Handled {
-        Ok(if changed { Self::AfterSave(table, Reply::ok()) } else { Self::Now(Reply::ok()) })
+    /// A bare success that promises a change of these tables, if there was one.
+    fn saved_if(changed: bool, tables: &'static [Table]) -> Handled {
+        Ok(if changed { Self::AfterSaves(tables, Reply::ok()) } else { Self::Now(Reply::ok()) })
     }
 
     /// A success with a body.

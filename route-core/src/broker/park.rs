@@ -3,21 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::{
-    output::{PeerId, Reply},
+    output::ParkedReply,
     storage::LogOffset,
     time::{Millis, Now},
 };
-
-/// A reply that may leave once the log is durable up to `until`.
-#[derive(Debug)]
-pub struct ParkedReply {
-    /// Whom it goes to.
-    pub to: PeerId,
-    /// The request that it answers.
-    pub opaque: i32,
-    /// What to say when the log is durable.
-    pub reply: Reply,
-}
 
 /// Replies in the order of their appends, each with the end of its record and the moment at which waiting ends.
 ///
@@ -77,6 +66,7 @@ impl ParkingLot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::{PeerId, Reply};
 
     fn parked(opaque: i32) -> ParkedReply {
         ParkedReply { to: PeerId(1), opaque, reply: Reply::ok() }

@@ -274,7 +274,7 @@ impl<S: Storage> Broker<S> {
         reconsume_times: i32,
         limit: Option<i32>,
     ) -> Result<Option<String>, Refusal> {
-        let Some(config) = self.groups.get(group) else { return Err(Refusal::group_missing(group)) };
+        let Some(config) = self.groups.find_or_create(now.wall, group) else { return Err(Refusal::group_missing(group)) };
         let policy = RetryPolicy::for_request(config.retry_max_times, version, limit);
         if !policy.is_dead_on_send(reconsume_times, self.locks.holds_any(now, group)) {
             return Ok(None);

@@ -1,12 +1,12 @@
 //! The broker's tables on disk: read at the start, saved whole when they have changed.
 
 use bytes::Bytes;
-use proto_core::json::JsonError;
+use proto_core::{code::ResponseCode, json::JsonError};
 
 use super::{Asked, Broker};
 use crate::{
-    output::{Output, PeerId, Reply, Table, Ticket},
-    saves::{Parked, Saves, Tickets},
+    output::{Output, ParkedReply, PeerId, Reply, Table, Ticket},
+    saves::{Saves, Tickets, Waiting},
     storage::{OffsetTableKind, Storage},
     time::{Now, Timestamp},
 };
@@ -84,23 +84,42 @@ impl<S: Storage> Broker<S> {
         self.save_changed_tables();
     }
 
-    /// Answers when the table, with what this request changed in it, is on disk.
-    pub(super) fn reply_after_save(&mut self, asked: Asked, table: Table, reply: Reply) {
+    /// Answers when the tables, with what this request changed in them, are on disk.
+    pub(super) fn reply_after_saves(&mut self, asked: Asked, tables: &'static [Table], reply: Reply) {
         self.note_changes();
         if asked.oneway {
             return;
         }
-        let parked = Parked { to: asked.peer.id, opaque: asked.opaque, reply };
-        if let Some(Parked { reply, .. }) = self.saves.of(table).and_then(|saves| saves.wait(parked)) {
-            self.reply(asked, reply);
+        if !tables.iter().all(|table| self.saves.of(*table).is_none_or(|saves| saves.has_room())) {
+            let why = "it is made and will be saved, but too many wait for the disk to be told when";
+            return self.reply(asked, Reply::error(ResponseCode::SystemError, why));
         }
+        self.wait_for_saves(tables, ParkedReply { to: asked.peer.id, opaque: asked.opaque, reply });
+    }
+
+    /// Lets an answer wait for the first of these tables that has something to save, and for the others after it.
+    fn wait_for_saves(&mut self, tables: &'static [Table], mut parked: ParkedReply) {
+        let mut then = tables;
+        while let Some((table, rest)) = then.split_first() {
+            then = rest;
+            match self.saves.of(*table).map(|saves| saves.wait(Waiting { parked, then })) {
+                Some(Some(answer)) => parked = answer.parked,
+                _ => return,
+            }
+        }
+        self.outputs.push_back(parked.into());
     }
 
     /// A save has ended: answers that waited for it leave, and what has changed since is saved next.
     pub(super) fn finish_save(&mut self, ticket: Ticket, result: &Result<(), String>) {
         for table in TableSaves::TABLES {
-            let parked = self.saves.of(table).map(|saves| saves.handle_persisted(ticket, result.is_ok())).unwrap_or_default();
-            self.outputs.extend(parked.into_iter().map(|parked| parked.settle(result)));
+            let released = self.saves.of(table).map(|saves| saves.handle_persisted(ticket, result.is_ok())).unwrap_or_default();
+            for answer in released {
+                match result {
+                    Ok(()) => self.wait_for_saves(answer.then, answer.parked),
+                    Err(why) => self.outputs.push_back(answer.fail(why)),
+                }
+            }
         }
         self.start_saves();
     }

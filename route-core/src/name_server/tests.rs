@@ -461,13 +461,22 @@ fn members_hear_of_a_new_lowest_id_if_the_operator_wants_it() {
         }
         let dialed = drain(&mut server).iter().any(|output| matches!(output, Output::Dial { address } if **address == *"h:6"));
         assert_eq!(dialed, wanted);
-        assert_eq!(server.handle_dialed(now(1), "h:6", Ok(PeerId(30))), wanted);
+        server.handle_dialed(now(1), "h:6", Ok(PeerId(30)));
         let told = drain(&mut server).into_iter().find_map(|output| match output {
             Output::Request { to: PeerId(30), request, .. } => Some((request.code, request.oneway)),
             _ => None,
         });
         assert_eq!(told, wanted.then_some((RequestCode::NotifyMinBrokerIdChange, true)));
     }
+}
+
+#[test]
+fn a_connection_that_nobody_wants_is_closed() {
+    let mut server = server(NameServerConfig::default());
+    server.handle_dialed(now(1), "h:6", Ok(PeerId(30)));
+    assert!(matches!(&drain(&mut server)[..], [Output::Close { peer: PeerId(30), .. }]));
+    server.handle_dialed(now(1), "h:6", Err("refused"));
+    assert!(drain(&mut server).is_empty());
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl<S: Storage> Broker<S> {
             return Answer::ok();
         }
         let config: SubscriptionGroupConfig = body(command)?;
-        Answer::saved_if(self.groups.create_or_update(now.wall, config)?, Table::SubscriptionGroups)
+        Answer::saved_if(self.groups.create_or_update(now.wall, config)?, &[Table::SubscriptionGroups])
     }
 
     /// 225: the same for several groups, up to the first that is refused.
@@ -43,20 +43,21 @@ impl<S: Storage> Broker<S> {
         for config in request.group_config_list {
             changed |= self.groups.create_or_update(now.wall, config)?;
         }
-        Answer::saved_if(changed, Table::SubscriptionGroups)
+        Answer::saved_if(changed, &[Table::SubscriptionGroups])
     }
 
     /// 207: deletes a group, and its offsets if asked to.
     pub(super) fn delete_group(&mut self, now: Now, command: &Command<'_>) -> Handled {
         let request: DeleteSubscriptionGroupRequest<'_> = header(command)?;
         let group = request.group_name.to_cow();
-        let changed = self.groups.delete(now.wall, &group);
+        self.groups.delete(now.wall, &group);
         self.locks.remove_group(&group);
-        if request.clean_offset {
-            self.offsets.remove_group(&group);
-            self.save_offsets_now();
+        if !request.clean_offset {
+            return Ok(Answer::AfterSaves(&[Table::SubscriptionGroups], Reply::ok()));
         }
-        Answer::saved_if(changed, Table::SubscriptionGroups)
+        self.offsets.remove_group(&group);
+        self.save_offsets_now();
+        Ok(Answer::AfterSaves(&[Table::SubscriptionGroups, Table::ConsumerOffsets], Reply::ok()))
     }
 
     /// 201: all groups, or a page of them.
@@ -92,6 +93,6 @@ impl<S: Storage> Broker<S> {
         let readable = self.groups.may_read(&group, &topic);
         let body = ReplyBody::Bytes(encode(&GroupForbidden { group: &group, readable, topic: &topic }));
         let reply = Reply { body, ..Reply::ok() };
-        Ok(if request.readable.is_some() { Answer::AfterSave(Table::SubscriptionGroups, reply) } else { Answer::Now(reply) })
+        Ok(if request.readable.is_some() { Answer::AfterSaves(&[Table::SubscriptionGroups], reply) } else { Answer::Now(reply) })
     }
 }

@@ -63,7 +63,7 @@ impl<S: Storage> Broker<S> {
         request: &ConsumerSendMsgBackRequest<'a>,
     ) -> Result<Option<Return<'a>>, Refusal> {
         let group = request.group.to_cow();
-        let Some(config) = self.groups.get(&group) else { return Err(Refusal::group_missing(&group)) };
+        let Some(config) = self.groups.find_or_create(now.wall, &group) else { return Err(Refusal::group_missing(&group)) };
         if !perm::is_writeable(self.config.permission) {
             return Err(self.sending_forbidden());
         }

@@ -46,8 +46,12 @@ impl Answered {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(BrokerConfig::default())
+    }
+
+    fn with(config: BrokerConfig) -> Self {
         let now = Now { mono: Millis(0), wall: Timestamp(1_000) };
-        let broker = Broker::new(now, BrokerConfig::default(), MemoryStorage::default()).unwrap();
+        let broker = Broker::new(now, config, MemoryStorage::default()).unwrap();
         Self { broker, now, pushed: Vec::new() }
     }
 
@@ -56,8 +60,8 @@ impl Scene {
         self.ask_as(1, code, fields, body)
     }
 
-    /// What a connection is answered; saves that the answer waits for succeed.
-    fn ask_as(&mut self, peer: u64, code: RequestCode, fields: &[(&str, &str)], body: &str) -> Answered {
+    /// A request of a connection; what follows from it is still to come.
+    fn post_as(&mut self, peer: u64, code: RequestCode, fields: &[(&str, &str)], body: &str) {
         let mut ext = ExtFields::present();
         assert!(fields.iter().all(|(name, value)| ext.push(Text::plain(name), Some(Text::plain(value)))));
         let command = Command {
@@ -73,6 +77,11 @@ impl Scene {
         };
         let addr = SocketAddr::from(([10, 0, 0, 1], 40_000));
         self.broker.handle_request(self.now, Peer { id: PeerId(peer), addr }, &command);
+    }
+
+    /// What a connection is answered; saves that the answer waits for succeed.
+    fn ask_as(&mut self, peer: u64, code: RequestCode, fields: &[(&str, &str)], body: &str) -> Answered {
+        self.post_as(peer, code, fields, body);
         let mut answer = None;
         while let Some(output) = self.broker.poll_output() {
             match output {
@@ -146,6 +155,14 @@ fn a_body_that_is_no_json_is_an_error_of_the_request_alone() {
     let mut scene = Scene::new();
     assert_eq!(scene.ask(RequestCode::HeartBeat, &[], "{\"clientID").code, ResponseCode::SystemError);
     assert_eq!(scene.ask(RequestCode::LockBatchMq, &[], "").code, ResponseCode::SystemError);
+}
+
+#[test]
+fn a_connection_that_was_dialled_for_nothing_is_closed() {
+    let mut scene = Scene::new();
+    scene.broker.handle_dialed(scene.now, "10.0.0.9:9876", Ok(PeerId(5)));
+    let outputs: Vec<_> = std::iter::from_fn(|| scene.broker.poll_output()).collect();
+    assert!(matches!(&outputs[..], [Output::Close { peer: PeerId(5), .. }]), "{outputs:?}");
 }
 
 #[test]

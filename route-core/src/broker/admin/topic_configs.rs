@@ -10,7 +10,7 @@ use proto_core::{
 use super::{Answer, Handled, body, header, page};
 use crate::{
     broker::{Broker, attributes, refusal::Refusal},
-    output::Table,
+    output::{Reply, Table},
     storage::Storage,
     time::Now,
 };
@@ -33,7 +33,7 @@ impl<S: Storage> Broker<S> {
             topic_sys_flag: request.topic_sys_flag.unwrap_or(0),
             write_queue_nums: request.write_queue_nums,
         };
-        Answer::saved_if(self.topics.create_or_update(now.wall, config)?, Table::Topics)
+        Answer::saved_if(self.topics.create_or_update(now.wall, config)?, &[Table::Topics])
     }
 
     /// 18: the same for several topics, up to the first that is refused. Java does nothing at all if one of them is as it is asked to
@@ -44,7 +44,7 @@ impl<S: Storage> Broker<S> {
         for config in request.topic_config_list {
             changed |= self.topics.create_or_update(now.wall, config)?;
         }
-        Answer::saved_if(changed, Table::Topics)
+        Answer::saved_if(changed, &[Table::Topics])
     }
 
     /// 215: deletes a topic, its queues and the offsets in it. Its messages stay in the log until their file expires.
@@ -58,7 +58,7 @@ impl<S: Storage> Broker<S> {
         if let Some(entry) = &deleted {
             self.end_held(&topic, entry.open_queues());
         }
-        Answer::saved_if(deleted.is_some(), Table::Topics)
+        Ok(Answer::AfterSaves(&[Table::Topics, Table::ConsumerOffsets], Reply::ok()))
     }
 
     /// 21: all topics, or a page of them.

@@ -133,9 +133,19 @@ fn what_cannot_be_handed_back_is_refused() {
     assert_eq!(answer.outcome(), (ResponseCode::SystemError, "look message by offset failed, 999999"));
     let answer = scene.ask(RequestCode::ConsumerSendMsgBack, &[("group", "G"), ("delayLevel", "0")], "");
     assert_eq!(answer.outcome(), (ResponseCode::SystemError, "the offset of the message is missing"));
+    let mut scene = Scene::with(BrokerConfig { auto_create_group: false, ..BrokerConfig::default() });
     let answer = scene.ask(RequestCode::ConsumerSendMsgBack, &[("group", "H"), ("offset", "0"), ("delayLevel", "0")], "");
     assert_eq!(answer.code, ResponseCode::SubscriptionGroupNotExist);
     assert!(answer.remark.starts_with("subscription group not exist, H \nSee "));
+}
+
+#[test]
+fn a_group_is_made_by_handing_a_message_back() {
+    let mut scene = scene();
+    let offset = scene.place_of_last("T", 2);
+    let fields = [("group", "H"), ("offset", offset.as_str()), ("delayLevel", "0")];
+    assert_eq!(scene.ask(RequestCode::ConsumerSendMsgBack, &fields, "").outcome(), (ResponseCode::Success, ""));
+    assert_eq!(scene.last("SCHEDULE_TOPIC_XXXX", 2).property("REAL_TOPIC"), "%RETRY%H");
 }
 
 #[test]

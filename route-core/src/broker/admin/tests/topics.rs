@@ -75,6 +75,29 @@ fn a_deleted_topic_takes_its_queues_and_offsets_along() {
 }
 
 #[test]
+fn a_deletion_is_acknowledged_when_neither_the_topic_nor_its_offsets_can_come_back() {
+    for [first, second] in [[Table::Topics, Table::ConsumerOffsets], [Table::ConsumerOffsets, Table::Topics]] {
+        let mut scene = Scene::new();
+        scene.make_topic("T", "4");
+        scene.make_group("G");
+        let fields = [("consumerGroup", "G"), ("topic", "T"), ("queueId", "0"), ("commitOffset", "1")];
+        scene.ask(RequestCode::UpdateConsumerOffset, &fields, "");
+        scene.post_as(1, RequestCode::DeleteTopicInBroker, &[("topic", "T")], "");
+        let outputs: Vec<_> = std::iter::from_fn(|| scene.broker.poll_output()).collect();
+        let mut save = |wanted: Table| {
+            let ticket = outputs.iter().find_map(|output| match output {
+                Output::Persist { ticket, table, .. } if *table == wanted => Some(*ticket),
+                _ => None,
+            });
+            scene.broker.handle_persisted(scene.now, ticket.expect("both tables are saved"), Ok(()));
+            std::iter::from_fn(|| scene.broker.poll_output()).filter(|output| matches!(output, Output::Reply { .. })).count()
+        };
+        assert!(!outputs.iter().any(|output| matches!(output, Output::Reply { .. })));
+        assert_eq!((save(first), save(second)), (0, 1), "{first:?} was saved first");
+    }
+}
+
+#[test]
 fn topics_of_the_broker_itself_are_not_deleted() {
     let answer = Scene::new().ask(RequestCode::DeleteTopicInBroker, &[("topic", "TBW102")], "");
     assert_eq!(answer.outcome(), (ResponseCode::InvalidParameter, "The topic[TBW102] is conflict with system topic."));
