@@ -42,6 +42,7 @@ pub mod topics;
 mod admin;
 mod announce;
 mod found;
+mod overrun;
 mod pull;
 mod pull_filter;
 mod redeliver;
@@ -198,9 +199,13 @@ impl<S: Storage> Broker<S> {
         self.storage
     }
 
-    /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again.
+    /// The broker begins to serve; tables have been loaded. Topics that only the log knows of are made again, and offsets that ran ahead
+    /// of a log which a crash has cut go back to its end.
     pub fn handle_start(&mut self, now: Now) {
         self.begin(now);
+        if self.storage.may_lack_its_end() {
+            self.clamp_offsets();
+        }
         self.recover_topics(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
         self.registration.handle_start(now, &announced);

@@ -252,6 +252,12 @@ pub trait Storage {
     /// First and one-past-last byte of the log.
     fn log_bounds(&self) -> (LogOffset, LogOffset);
 
+    /// Whether the end of the log may be missing: the last process did not close it, so a crash may have taken away what was not on
+    /// disk, and offsets that were saved elsewhere may lie behind its end.
+    fn may_lack_its_end(&self) -> bool {
+        false
+    }
+
     /// Everything before this offset is on disk.
     fn durable(&self) -> LogOffset;
 

@@ -125,6 +125,7 @@ impl Store {
             consumer_offsets: OffsetJournal::open(disk.clone(), config.config_dir().join("consumerOffset.journal")),
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
             removed: 0,
+            was_closed: closed,
             folder,
         };
         Ok((store, report))

@@ -58,6 +58,8 @@ pub struct Store {
     pub(crate) delay_offsets: OffsetJournal,
     /// Numbers the folders of removed topics.
     pub(crate) removed: u64,
+    /// The last process closed the store in order.
+    pub(crate) was_closed: bool,
     pub(crate) folder: DataFolder,
 }
 
@@ -349,6 +351,10 @@ impl Storage for Store {
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
         (LogOffset(self.log.start()), LogOffset(self.log.end()))
+    }
+
+    fn may_lack_its_end(&self) -> bool {
+        !self.was_closed
     }
 
     fn durable(&self) -> LogOffset {

@@ -92,6 +92,21 @@ impl DelaySchedule {
         }
     }
 
+    /// Brings cursors back that lie behind the end of their queue. Answers their levels, each with its offset before and now; note the
+    /// latter with [`Storage::note_offset`].
+    pub fn clamp(&mut self, storage: &impl Storage) -> Vec<(i32, i64, i64)> {
+        let mut clamped = Vec::new();
+        for (level, cursor) in (1..).zip(&mut self.cursors) {
+            let end = storage.bounds(cursor.queue).max;
+            if cursor.offset > end {
+                clamped.push((level, cursor.offset, end));
+                cursor.offset = end;
+            }
+        }
+        self.dirty |= !clamped.is_empty();
+        clamped
+    }
+
     /// Something became readable. A level that had nothing to wait for now waits for it; other queues are none of ours.
     pub fn handle_arrival(&mut self, now: Now, arrival: Arrival) {
         if !self.queues.contains(&arrival.queue) {

@@ -40,6 +40,9 @@ impl<S: Storage> Broker<S> {
 }
 
 #[cfg(test)]
+pub(super) use tests::log_with_a_message_stored_at;
+
+#[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
@@ -62,7 +65,7 @@ mod tests {
         Now { mono: Millis::ZERO, wall: Timestamp(wall) }
     }
 
-    fn log_with_a_message_stored_at(wall: i64) -> MemoryStorage {
+    pub(in crate::broker) fn log_with_a_message_stored_at(wall: i64) -> MemoryStorage {
         let mut storage = MemoryStorage::new(Visibility::OnAppend);
         let host = SocketAddr::from(([127, 0, 0, 1], 10911));
         let message = NewMessage {

@@ -90,6 +90,19 @@ pub enum Commit<'a> {
     Full,
 }
 
+/// An offset that was brought back to the end of its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clamped {
+    /// `topic@group`
+    pub key: Box<str>,
+    /// The queue's number.
+    pub queue_id: i32,
+    /// What was committed.
+    pub before: i64,
+    /// The end of the queue, which counts now.
+    pub after: i64,
+}
+
 /// All offsets of all groups.
 #[derive(Debug)]
 pub struct OffsetTable {
@@ -188,6 +201,24 @@ impl OffsetTable {
             queues.entry(queue_id).or_default().committed = Some(offset);
             self.dirty = true;
         }
+    }
+
+    /// Brings committed offsets back that lie behind the end of their queue. `end` tells the end of a queue by topic and number, `None`
+    /// if nothing is known of the topic here: then its offsets stay. Answers what was changed.
+    pub fn clamp(&mut self, mut end: impl FnMut(&str, i32) -> Option<i64>) -> Vec<Clamped> {
+        let mut clamped = Vec::new();
+        for (key, queues) in &mut self.entries {
+            for (&queue_id, progress) in queues {
+                if let (Some(before), Some(after)) = (progress.committed, end(key.topic(), queue_id))
+                    && before > after
+                {
+                    progress.committed = Some(after);
+                    clamped.push(Clamped { key: key.text.clone(), queue_id, before, after });
+                }
+            }
+        }
+        self.dirty |= !clamped.is_empty();
+        clamped
     }
 
     /// Forgets a deleted topic.

@@ -34,6 +34,7 @@ pub struct MemoryStorage {
     pending: std::collections::VecDeque<(QueueId, QueueUnit)>,
     arrivals: std::collections::VecDeque<Arrival>,
     noted: Vec<(OffsetTableKind, String, i32, i64)>,
+    lacks_its_end: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +50,12 @@ impl MemoryStorage {
     #[must_use]
     pub fn new(visibility: Visibility) -> Self {
         Self { visibility, ..Self::default() }
+    }
+
+    /// The same log as a crash leaves it: what followed may be lost.
+    #[must_use]
+    pub fn after_a_crash(self) -> Self {
+        Self { lacks_its_end: true, ..self }
     }
 
     /// Offsets noted so far, oldest first.
@@ -204,6 +211,10 @@ impl Storage for MemoryStorage {
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
         (LogOffset(0), LogOffset(self.log.len() as i64))
+    }
+
+    fn may_lack_its_end(&self) -> bool {
+        self.lacks_its_end
     }
 
     fn durable(&self) -> LogOffset {

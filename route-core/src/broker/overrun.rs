@@ -1,0 +1,95 @@
+//! Offsets that ran ahead of the log.
+//!
+//! A machine that dies may take messages with it which consumers have had already: their offsets were saved, the end of the log was not.
+//! The places that those messages had are given to new ones. A group whose offset stayed ahead would never see them, so offsets go back
+//! to the end of their queue before the first new message comes (RocketMQ #8239, #4771).
+
+use proto_core::names::SCHEDULE_TOPIC;
+
+use super::Broker;
+use crate::{
+    output::NoticeLevel,
+    storage::{OffsetTableKind, Storage},
+};
+
+/// Of more offsets than this only the number is told.
+const NOTICES: usize = 64;
+
+impl<S: Storage> Broker<S> {
+    pub(super) fn clamp_offsets(&mut self) {
+        let (storage, topics) = (&self.storage, &self.topics);
+        let clamped = self.offsets.clamp(|topic, queue_id| match storage.find_queue(topic, queue_id) {
+            Some(queue) => Some(storage.bounds(queue).max),
+            None => topics.get(topic).map(|_| 0),
+        });
+        for it in &clamped {
+            self.storage.note_offset(OffsetTableKind::Consumer, &it.key, it.queue_id, it.after);
+        }
+        for it in clamped.iter().take(NOTICES) {
+            let (key, queue_id, before, after) = (&it.key, it.queue_id, it.before, it.after);
+            self.notice(
+                NoticeLevel::Warn,
+                format!("{key} had committed offset {before} of queue {queue_id}, which ends at {after} since the crash: set to {after}"),
+            );
+        }
+        if clamped.len() > NOTICES {
+            let more = clamped.len() - NOTICES;
+            self.notice(NoticeLevel::Warn, format!("{more} more committed offsets were behind the end of their queue and set to it"));
+        }
+        for (level, before, after) in self.delay.clamp(&self.storage) {
+            self.storage.note_offset(OffsetTableKind::Delay, SCHEDULE_TOPIC, level, after);
+            self.notice(
+                NoticeLevel::Warn,
+                format!("delay level {level} had come to offset {before}, its queue ends at {after} since the crash: set to {after}"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        broker::{config::BrokerConfig, found::log_with_a_message_stored_at},
+        output::Output,
+        storage::memory::MemoryStorage,
+        time::{Millis, Now, Timestamp},
+    };
+
+    const NOW: Now = Now { mono: Millis::ZERO, wall: Timestamp(2_000) };
+
+    /// A broker that starts over a log with one message in queue 3 of `Lost`, after these offsets were committed.
+    fn started(storage: MemoryStorage, committed: &[(&str, i32, i64)]) -> Broker<MemoryStorage> {
+        let mut broker = Broker::new(NOW, BrokerConfig::default(), storage).unwrap();
+        for &(key, queue_id, offset) in committed {
+            broker.restore_offset(OffsetTableKind::Consumer, key, queue_id, offset);
+        }
+        broker.restore_offset(OffsetTableKind::Delay, SCHEDULE_TOPIC, 2, 7);
+        broker.handle_start(NOW);
+        broker
+    }
+
+    #[test]
+    fn after_a_crash_offsets_go_back_to_the_end_of_their_queue_and_a_second_crash_does_not_undo_it() {
+        let storage = log_with_a_message_stored_at(1_000).after_a_crash();
+        let mut broker = started(storage, &[("Lost@G", 3, 50), ("Lost@H", 3, 1), ("Elsewhere@G", 0, 50), ("TBW102@G", 0, 50)]);
+        let committed = |topic, group, queue_id| broker.offsets.query(topic, group, queue_id);
+        assert_eq!(committed("Lost", "G", 3), Some(1));
+        assert_eq!(committed("Lost", "H", 3), Some(1), "the end itself is no overrun");
+        assert_eq!(committed("Elsewhere", "G", 0), Some(50), "nothing is known of that topic here");
+        assert_eq!(committed("TBW102", "G", 0), Some(0), "a topic without that queue begins at 0");
+        assert_eq!(broker.delay.offset(2), Some(0));
+        let noted: Vec<_> = broker.storage().noted().iter().map(|(_, key, queue_id, offset)| (key.as_str(), *queue_id, *offset)).collect();
+        assert_eq!(noted, [("Lost@G", 3, 1), ("TBW102@G", 0, 0), (SCHEDULE_TOPIC, 2, 0)]);
+        let told = std::iter::from_fn(|| broker.poll_output())
+            .filter(|output| matches!(output, Output::Notice { level: NoticeLevel::Warn, text } if text.contains("since the crash")));
+        assert_eq!(told.count(), 3);
+    }
+
+    #[test]
+    fn a_log_that_was_closed_in_order_is_believed_by_the_offsets() {
+        let broker = started(log_with_a_message_stored_at(1_000), &[("Lost@G", 3, 50)]);
+        assert_eq!(broker.offsets.query("Lost", "G", 3), Some(50));
+        assert_eq!(broker.storage().noted(), []);
+    }
+}
