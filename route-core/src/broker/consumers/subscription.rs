@@ -4,7 +4,8 @@ use proto_core::bodies::SubscriptionData;
 
 use crate::filter::tags::TagFilter;
 
-/// A subscription by tags. Expressions of other types are stored, but nothing passes them: whoever serves them brings a filter.
+/// A subscription by tags. Expressions of other languages are stored, but nothing passes them here: what they say is in the
+/// [table of filters](crate::broker::filters).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     data: SubscriptionData,
