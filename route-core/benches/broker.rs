@@ -9,6 +9,7 @@ use route_core::{
     broker::{Broker, config::BrokerConfig},
     storage::{
         AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit, Units,
+        keys::{Found, KeyQuery, Search},
     },
 };
 
@@ -69,6 +70,9 @@ impl Storage for Nowhere {
     }
     fn search_by_time(&self, _: QueueId, _: Timestamp, _: Boundary) -> i64 {
         0
+    }
+    fn search_by_key(&mut self, _query: KeyQuery) -> Search {
+        Search::Done(Found::default())
     }
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
         (LogOffset(0), LogOffset(BACKLOG * 4096))

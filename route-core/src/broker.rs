@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use proto_core::{
     Command,
     code::{RequestCode, ResponseCode},
@@ -18,7 +20,7 @@ use crate::{
     random::Random,
     registration::Registration,
     seldom::Seldom,
-    storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage},
+    storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage, keys::QueryTicket},
     time::{Millis, Now, Timestamp},
 };
 
@@ -112,6 +114,8 @@ pub struct Broker<S: Storage> {
     save_delays: Interval,
     save_filters: Interval,
     parked: ParkingLot,
+    /// Who waits for what storage finds. Storage takes up no more than it can work on.
+    searches: IndexMap<QueryTicket, Asked, FixedState>,
     opaque: i32,
     random: Random,
     unique_ids: UniqueIdGenerator,
@@ -166,6 +170,7 @@ impl<S: Storage> Broker<S> {
             save_delays: Interval::new(now, config.flush_delay_offset_interval, config.flush_delay_offset_interval),
             save_filters: Interval::new(now, FILTER_SAVE_INTERVAL, FILTER_SAVE_INTERVAL),
             parked: ParkingLot::default(),
+            searches: IndexMap::default(),
             opaque: 0,
             random: Random::new(config.seed),
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
+use self::keys::{KeyQuery, Search};
 use crate::time::Timestamp;
 
+pub mod keys;
 pub mod memory;
 
 /// A byte position in the commit log.
@@ -248,6 +250,9 @@ pub trait Storage {
 
     /// Logical offset for a store time; clamped to the queue's bounds, 0 for an empty queue.
     fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64;
+
+    /// Looks messages up by their keys, among all that is readable now.
+    fn search_by_key(&mut self, query: KeyQuery) -> Search;
 
     /// First and one-past-last byte of the log.
     fn log_bounds(&self) -> (LogOffset, LogOffset);

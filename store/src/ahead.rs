@@ -28,7 +28,7 @@ const ALLOCATE_AHEAD: usize = 192 << 20;
 pub(crate) const FIRST_STEP: usize = 1 << 20;
 /// Pages are made ready in such steps, so that no single call holds up the writer's faults for long.
 const POPULATE_STEP: usize = 1 << 20;
-/// Of the thread, on the scale from 0 to 19.
+/// Of such threads, on the scale from 0 to 19.
 const NICENESS: i32 = 5;
 /// How far the writer goes before it tells again where it is.
 const TELL_STEP: usize = 2 << 20;
@@ -192,10 +192,10 @@ impl Drop for Ahead {
     }
 }
 
-/// Lets the loop go first where there are fewer processors than threads: zeroing pages takes milliseconds at a stretch.
-fn yield_to_the_loop() {
+/// Lets the loop go first where there are fewer processors than threads: for threads that work for milliseconds at a stretch.
+pub(crate) fn yield_to_the_loop() {
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "the thread ahead of the log keeps its priority");
+        tracing::debug!(%error, "a thread beside the loop keeps its priority");
     }
 }
 

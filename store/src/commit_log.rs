@@ -38,7 +38,7 @@ pub(crate) struct CommitLog {
 }
 
 /// A file of the log that is written to from now on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenedFile {
     /// Offset of its first byte.
     pub(crate) base: i64,

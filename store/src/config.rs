@@ -39,6 +39,12 @@ pub struct StoreConfig {
     pub flush_interval_consume_queue: Duration,
     /// The delays of levels: queues of delayed messages carry delivery times, which recovery computes.
     pub message_delay_level: DelayLevels,
+    /// Whether messages can be looked up by their keys.
+    pub message_index_enable: bool,
+    /// Slots of an index file.
+    pub max_hash_slot_num: u32,
+    /// Keys of an index file.
+    pub max_index_num: u32,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
     pub max_unflushed: u32,
 }
@@ -59,6 +65,9 @@ impl StoreConfig {
             flush_commit_log_thorough_interval: Duration::from_secs(10),
             flush_interval_consume_queue: Duration::from_secs(1),
             message_delay_level: DelayLevels::default(),
+            message_index_enable: true,
+            max_hash_slot_num: 5_000_000,
+            max_index_num: 20_000_000,
             max_unflushed: 256 << 20,
         }
     }
@@ -73,6 +82,12 @@ impl StoreConfig {
     #[must_use]
     pub fn consume_queue_dir(&self) -> PathBuf {
         self.store_path_root_dir.join("consumequeue")
+    }
+
+    /// The index's folder.
+    #[must_use]
+    pub fn index_dir(&self) -> PathBuf {
+        self.store_path_root_dir.join("index")
     }
 
     /// The tables' folder.

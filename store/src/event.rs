@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use route_core::{output::Ticket, storage::LogOffset};
+use route_core::{
+    output::Ticket,
+    storage::{
+        LogOffset,
+        keys::{Found, QueryTicket},
+    },
+};
 
 /// Something became durable, or cannot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +19,8 @@ pub enum StoreEvent {
     FlushFailed(String),
     /// The save of a table is done, or why it failed.
     Persisted(Ticket, Result<(), String>),
+    /// A look-up is done, or why it failed.
+    Found(QueryTicket, Result<Found, String>),
 }
 
 /// Who does the work that waits for the disk.

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    io,
+    fmt, io,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -78,8 +78,18 @@ pub(crate) struct FlushShared {
     stop: AtomicU8,
     /// How many queues have files; for the checkpoint of a clean stop.
     pub(crate) queues: AtomicU32,
+    /// Store time of the last message whose place in the index is on disk …
+    index_time: AtomicI64,
+    /// … and the one of which the checkpoint says so.
+    index_checkpointed: AtomicI64,
     opened: Mutex<Opened>,
     notify: Notifier,
+}
+
+impl fmt::Debug for FlushShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlushShared").field("durable", &self.durable).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +134,16 @@ impl FlushShared {
         self.failed.get().map(String::as_str)
     }
 
+    /// Messages stored at this time or before are in the index, and that is on disk. The next checkpoint says so.
+    pub(crate) fn index_told(&self, store_timestamp: i64) {
+        self.index_time.store(store_timestamp, Ordering::Release);
+    }
+
+    /// What the checkpoint on disk says about that.
+    pub(crate) fn index_checkpointed(&self) -> i64 {
+        self.index_checkpointed.load(Ordering::Acquire)
+    }
+
     fn poison(&self, what: &str, error: &io::Error) {
         let text = format!("{what} could not be brought to disk: {error}");
         tracing::error!("{text}; no more writes are taken, reads go on");
@@ -160,6 +180,8 @@ impl Flusher {
             requested: AtomicBool::new(false),
             stop: AtomicU8::new(RUN),
             queues: AtomicU32::new(0),
+            index_time: AtomicI64::new(0),
+            index_checkpointed: AtomicI64::new(start.checkpoint.java.index_msg_timestamp),
             opened: Mutex::default(),
             notify,
         });
@@ -414,6 +436,7 @@ impl Work {
         let before = (*java, self.checkpoint.mark);
         java.physic_msg_timestamp = newer(java.physic_msg_timestamp, self.at_flush.written_time);
         java.logics_msg_timestamp = newer(java.logics_msg_timestamp, reached.dispatched_time);
+        java.index_msg_timestamp = newer(java.index_msg_timestamp, self.shared.index_time.load(Ordering::Acquire));
         let queues = self.shared.queues.load(Ordering::Acquire);
         self.checkpoint.mark = Some(Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean });
         if (self.checkpoint.java, self.checkpoint.mark) != before {
@@ -455,8 +478,9 @@ impl Work {
             file.write_at(&bytes, 0)?;
             file.sync()
         });
-        if let Err(error) = written {
-            tracing::error!(path = %self.checkpoint_path.display(), %error, "could not write the checkpoint");
+        match written {
+            Ok(()) => self.shared.index_checkpointed.store(self.checkpoint.java.index_msg_timestamp, Ordering::Release),
+            Err(error) => tracing::error!(path = %self.checkpoint_path.display(), %error, "could not write the checkpoint"),
         }
     }
 }

@@ -55,6 +55,7 @@ mod error;
 mod event;
 mod flusher;
 mod folder;
+mod index;
 mod mapping;
 mod offset_journal;
 mod open;

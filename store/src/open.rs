@@ -15,6 +15,7 @@ use crate::{
     event::{Background, Notifier},
     flusher::{FlushPolicy, FlushStart, Flusher},
     folder::DataFolder,
+    index::{Geometry, Index, IndexStart, OpenedIndex, Trust},
     offset_journal::OffsetJournal,
     queues::QueueTable,
     recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
@@ -46,7 +47,7 @@ impl Store {
         check(&config)?;
         let root = &config.store_path_root_dir;
         let folder = DataFolder::take(disk.clone(), root)?;
-        for dir in [root.clone(), config.commit_log_dir(), config.consume_queue_dir(), config.config_dir()] {
+        for dir in [root.clone(), config.commit_log_dir(), config.consume_queue_dir(), config.index_dir(), config.config_dir()] {
             disk.create_dir_all(&dir).map_err(|source| OpenError::NotWritable { path: dir, source })?;
         }
         let checkpoint_path = root.join("checkpoint");
@@ -71,6 +72,23 @@ impl Store {
             flushed = position.written;
         }
 
+        let mut index = if config.message_index_enable {
+            // Java says of its files only that they were on disk up to some time; a mark that still holds says that they are ours.
+            let trust = if closed || checkpoint.mark.is_some() { Trust::All } else { Trust::Until(checkpoint.java.index_msg_timestamp) };
+            let start = IndexStart {
+                disk: disk.clone(),
+                dir: config.index_dir(),
+                geometry: geometry(&config),
+                commit_log_dir: config.commit_log_dir(),
+                commit_log_file_size: config.mapped_file_size_commit_log,
+                trust,
+                log: (report.log_start, position.written),
+            };
+            Some(OpenedIndex::open(start).map_err(at(config.index_dir()))?)
+        } else {
+            None
+        };
+
         let how = Writing { large_pages: config.flush_disk_type == FlushDiskType::AsyncFlush, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
@@ -94,19 +112,24 @@ impl Store {
             policy,
         };
         let flusher = Flusher::start(start, Arc::clone(&notifier), background).map_err(at(root))?;
-        let tables = Tables::open_on(disk.clone(), TablePaths::in_dir(&config.config_dir()), notifier, background)
+        let tables = Tables::open_on(disk.clone(), TablePaths::in_dir(&config.config_dir()), Arc::clone(&notifier), background)
             .map_err(at(config.config_dir()))?;
         for rubbish in folder.left_aside().map_err(at(root))? {
             tables.remove_dir(rubbish);
         }
         let shared = Arc::clone(flusher.shared());
         while let Some(file) = log.take_opened() {
+            if let Some(index) = &mut index {
+                index.log_opened(file.clone());
+            }
             shared.log_opened(file);
         }
         for file in queues.take_opened() {
             shared.queue_opened(file);
         }
         shared.progress.tell(&position);
+        let start_index = |opened| Index::start(opened, Arc::clone(&shared), notifier, background).map_err(at(root));
+        let index = index.map(start_index).transpose()?;
         let store = Self {
             log,
             queues,
@@ -121,6 +144,7 @@ impl Store {
             flush_disk_type: config.flush_disk_type,
             shared,
             flusher,
+            index,
             tables,
             consumer_offsets: OffsetJournal::open(disk.clone(), config.config_dir().join("consumerOffset.journal")),
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
@@ -148,6 +172,9 @@ impl Store {
             self.set_durable(LogOffset(self.shared.durable()));
         }
         self.shared.queues.store(u32::try_from(self.queues.count_with_files()).unwrap_or(u32::MAX), Ordering::Release);
+        if let Some(index) = &mut self.index {
+            index.stop(true);
+        }
         self.flusher.stop(true);
         self.tables.finish();
         while self.poll_event().is_some() {}
@@ -163,8 +190,16 @@ impl Store {
 impl Drop for Store {
     /// Lets go of everything as a killed process does: nothing more is brought to disk.
     fn drop(&mut self) {
+        if let Some(index) = &mut self.index {
+            index.stop(false);
+        }
         self.flusher.stop(false);
     }
+}
+
+fn geometry(config: &StoreConfig) -> Geometry {
+    let clamp = |number: u32, least| i32::try_from(number).unwrap_or(i32::MAX).max(least);
+    Geometry { slots: clamp(config.max_hash_slot_num, 1), entries: clamp(config.max_index_num, 2) }
 }
 
 /// Settings that no store can work with.
@@ -178,6 +213,14 @@ fn check(config: &StoreConfig) -> Result<(), OpenError> {
     let size = config.mapped_file_size_commit_log;
     if !(4096..=i32::MAX.cast_unsigned()).contains(&size) {
         return Err(OpenError::Setting { key: "mappedFileSizeCommitLog", what: format!("{size} is not between 4096 and 2147483647") });
+    }
+    let len = geometry(config).file_len();
+    if len > u64::from(i32::MAX.cast_unsigned()) {
+        let what = format!(
+            "{} of them and {} slots make files of {len} bytes; 2147483647 are possible",
+            config.max_index_num, config.max_hash_slot_num
+        );
+        return Err(OpenError::Setting { key: "maxIndexNum", what });
     }
     Ok(())
 }

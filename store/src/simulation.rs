@@ -60,6 +60,9 @@ pub enum Work {
     Tables,
     /// The next bytes of the log are made ready.
     Ahead,
+    /// A bit of what is due at this time since the store was opened: messages are put into the index, look-ups are answered, index files
+    /// go to disk.
+    Index(Duration),
 }
 
 /// The disk as it was right before one of its operations.
@@ -183,6 +186,11 @@ impl Store {
                 self.tables.step();
             }
             Work::Ahead => self.log.step(),
+            Work::Index(now) => {
+                if let Some(index) = &mut self.index {
+                    index.step(now);
+                }
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use route_core::{
     storage::{
         AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
         Storage, TagsCode, Units,
+        keys::{Found, KeyQuery, Search},
     },
     time::Timestamp,
 };
@@ -25,6 +26,7 @@ use crate::{
     event::StoreEvent,
     flusher::{FlushShared, Flusher},
     folder::DataFolder,
+    index::Index,
     mapping::LogSlice,
     offset_journal::{NotedOffset, OffsetJournal},
     progress::Position,
@@ -53,6 +55,8 @@ pub struct Store {
     pub(crate) flush_disk_type: FlushDiskType,
     pub(crate) shared: Arc<FlushShared>,
     pub(crate) flusher: Flusher,
+    /// `None` if it is switched off.
+    pub(crate) index: Option<Index>,
     pub(crate) tables: Tables,
     pub(crate) consumer_offsets: OffsetJournal,
     pub(crate) delay_offsets: OffsetJournal,
@@ -80,6 +84,9 @@ impl Store {
         if self.shared.is_poisoned() && !self.failure_reported {
             self.failure_reported = true;
             return Some(StoreEvent::FlushFailed(self.shared.failure().unwrap_or_default().to_owned()));
+        }
+        if let Some((ticket, found)) = self.index.as_mut().and_then(Index::poll_answer) {
+            return Some(StoreEvent::Found(ticket, found));
         }
         let saved = self.tables.poll_done()?;
         if saved.result.is_ok()
@@ -174,6 +181,9 @@ impl Store {
         }
         self.log.reserve(len)?;
         while let Some(file) = self.log.take_opened() {
+            if let Some(index) = &self.index {
+                index.log_opened(file.clone());
+            }
             self.shared.log_opened(file);
         }
         Ok(first)
@@ -346,6 +356,13 @@ impl Storage for Store {
                 let after = queue.partition_point(min, max, |unit| stored(unit).is_none_or(|at| at <= time.0));
                 (after - 1).max(min)
             }
+        }
+    }
+
+    fn search_by_key(&mut self, query: KeyQuery) -> Search {
+        match &mut self.index {
+            Some(index) => index.search(query),
+            None => Search::Done(Found::default()),
         }
     }
 

@@ -33,6 +33,8 @@ fn config(root: &Path) -> StoreConfig {
     StoreConfig {
         mapped_file_size_commit_log: 131_072,
         mapped_file_size_consume_queue: 600,
+        max_hash_slot_num: 100,
+        max_index_num: 400,
         message_delay_level: DelayLevels::parse("1s 2s 2s 3s 4s 5s 6s 7s 8s 9s 10s 20s 30s 40s 50s 1m 1h 2h").unwrap(),
         ..StoreConfig::new(root)
     }
@@ -43,7 +45,8 @@ fn int(value: &Value, name: &str) -> i64 {
 }
 
 /// Holds a store against what the Java broker reported.
-fn check(opened: &Opened, name: &str) {
+fn check(opened: &mut Opened, name: &str) {
+    check_keys(opened, name);
     let store = &opened.store;
     let expected = expected(name);
     let of = |kind: &'static str| expected.iter().filter(move |line| line["type"] == kind);
@@ -90,22 +93,65 @@ fn check(opened: &Opened, name: &str) {
     }
 }
 
+/// Looks every key up that the Java broker was asked for.
+fn check_keys(opened: &mut Opened, name: &str) {
+    for line in expected(name).iter().filter(|line| line["type"] == "query_message") {
+        let found = opened.find(line["topic"].as_str().unwrap(), line["key"].as_str().unwrap());
+        let told: Vec<_> = line["commitLogOffsets"].as_array().unwrap().iter().map(|offset| offset.as_i64().unwrap()).collect();
+        assert_eq!(kit::places(&found), told, "{line}");
+    }
+}
+
+/// The files of an index, the oldest first.
+fn index_files(root: &Path) -> Vec<Vec<u8>> {
+    let mut paths: Vec<_> = std::fs::read_dir(root.join("index")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn an_index_that_was_removed_is_built_anew_byte_for_byte_as_java_builds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("clean", dir.path());
+    let java = index_files(dir.path());
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let mut opened = kit::open(config(dir.path()));
+    check_keys(&mut opened, "clean");
+    opened.store.close().unwrap();
+    let ours = index_files(dir.path());
+    assert_eq!(ours.len(), java.len());
+    for (number, (ours, java)) in ours.iter().zip(&java).enumerate() {
+        assert!(ours == java, "file {number} differs");
+    }
+}
+
+#[test]
+fn an_index_that_java_wrote_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("clean", dir.path());
+    let before = index_files(dir.path());
+    let mut opened = kit::open(config(dir.path()));
+    check_keys(&mut opened, "clean");
+    opened.store.close().unwrap();
+    assert!(index_files(dir.path()) == before);
+}
+
 #[test]
 fn a_closed_store_holds_what_java_says() {
     let dir = tempfile::tempdir().unwrap();
     unpack("clean", dir.path());
-    let opened = kit::open(config(dir.path()));
+    let mut opened = kit::open(config(dir.path()));
     assert!(opened.recovered.clean && opened.recovered.cut.is_none(), "{:?}", opened.recovered);
-    check(&opened, "clean");
+    check(&mut opened, "clean");
 }
 
 #[test]
 fn a_killed_store_holds_what_java_says() {
     let dir = tempfile::tempdir().unwrap();
     unpack("crashed", dir.path());
-    let opened = kit::open(config(dir.path()));
+    let mut opened = kit::open(config(dir.path()));
     assert!(!opened.recovered.clean && opened.recovered.cut.is_none(), "{:?}", opened.recovered);
-    check(&opened, "crashed");
+    check(&mut opened, "crashed");
 }
 
 #[test]
@@ -113,8 +159,8 @@ fn a_damaged_store_is_cut_where_java_cuts_it_and_what_is_cut_off_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     unpack("torn", dir.path());
     let before = std::fs::read(dir.path().join("commitlog/00000000000000131072")).unwrap();
-    let opened = kit::open(config(dir.path()));
-    check(&opened, "torn");
+    let mut opened = kit::open(config(dir.path()));
+    check(&mut opened, "torn");
     let cut = opened.recovered.cut.clone().unwrap();
     assert_eq!((cut.at, cut.bytes, cut.saved.len()), (190_854, 191_977 - 190_854, 1));
     let saved = std::fs::read(&cut.saved[0]).unwrap();
@@ -129,13 +175,13 @@ fn opening_again_after_either_stop_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         unpack(name, dir.path());
         drop(kit::open(config(dir.path())));
-        let opened = kit::open(config(dir.path()));
+        let mut opened = kit::open(config(dir.path()));
         assert_eq!(opened.recovered.cut, None, "{name}");
-        check(&opened, name);
+        check(&mut opened, name);
         opened.store.close().unwrap();
-        let opened = kit::open(config(dir.path()));
+        let mut opened = kit::open(config(dir.path()));
         assert!(opened.recovered.clean && opened.recovered.scanned_records == 0, "{:?}", opened.recovered);
-        check(&opened, name);
+        check(&mut opened, name);
     }
 }
 
@@ -145,7 +191,7 @@ fn queues_that_were_removed_are_built_anew_from_the_log() {
         let dir = tempfile::tempdir().unwrap();
         unpack(name, dir.path());
         std::fs::remove_dir_all(dir.path().join("consumequeue")).unwrap();
-        check(&kit::open(config(dir.path())), name);
+        check(&mut kit::open(config(dir.path())), name);
     }
 }
 

@@ -8,10 +8,11 @@ use route_core::{
     random::Random,
     storage::{
         Boundary, NewMessage, TagsCode,
+        keys::{Found, KeyKind, KeyQuery, Search},
         memory::{MemoryStorage, Visibility},
     },
 };
-use store::{Store, StoreConfig};
+use store::{Store, StoreConfig, StoreEvent};
 
 const TOPICS: &[&str] = &["Orders", "Payments", "%RETRY%readers"];
 
@@ -41,6 +42,7 @@ enum Step {
         queue: i32,
         at: i64,
     },
+    Find(KeyQuery),
     Remove {
         topic: &'static str,
     },
@@ -68,7 +70,8 @@ fn steps(seed: u64, count: usize) -> Vec<Step> {
         steps.push(match random.below(40) {
             0..=21 => Step::Append { topic, queue, body: body(&mut random), tag: random.below(3) as usize, at: clock },
             22..=25 => Step::Batch { topic, queue, bodies: (0..1 + random.below(9)).map(|_| body(&mut random)).collect(), at: clock },
-            26..=31 => Step::Read { topic, queue, from: i64::from(random.below(60)) },
+            26..=30 => Step::Read { topic, queue, from: i64::from(random.below(60)) },
+            31 => Step::Find(query(&mut random, topic, clock)),
             32..=35 => Step::Search { topic, queue, at: clock - i64::from(random.below(200)) },
             36..=37 => Step::Arrivals,
             38 => match random.below(8) {
@@ -83,8 +86,50 @@ fn steps(seed: u64, count: usize) -> Vec<Step> {
     steps
 }
 
+/// A look-up, mostly of something that is there.
+fn query(random: &mut Random, topic: &str, clock: i64) -> KeyQuery {
+    let begin = if random.below(2) == 0 { 0 } else { clock - i64::from(random.below(500)) };
+    let end = if random.below(2) == 0 { i64::MAX } else { clock - i64::from(random.below(300)) };
+    KeyQuery {
+        topic: topic.into(),
+        key: ["k", "A", "BB", "Aa", "second", "7F00"][random.below(6) as usize].into(),
+        kind: if random.below(3) == 0 { KeyKind::Tag } else { KeyKind::Key },
+        max: 1 + random.below(64) as usize,
+        begin: Timestamp(begin),
+        end: Timestamp(end),
+    }
+}
+
+/// What a store answers to a look-up, when its thread has looked.
+trait Finds: Storage {
+    fn find(&mut self, query: KeyQuery) -> Found;
+}
+
+impl Finds for MemoryStorage {
+    fn find(&mut self, query: KeyQuery) -> Found {
+        match self.search_by_key(query) {
+            Search::Done(found) => found,
+            search => panic!("memory needs no time: {search:?}"),
+        }
+    }
+}
+
+impl Finds for Store {
+    fn find(&mut self, query: KeyQuery) -> Found {
+        let Search::Later(ticket) = self.search_by_key(query) else { panic!("the disk is asked") };
+        loop {
+            match self.poll_event() {
+                Some(StoreEvent::Found(answered, found)) if answered == ticket => return found.expect("the index can be read"),
+                Some(_) => {}
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
 /// Properties, and the hash that the queue's unit carries: a store that was killed makes units anew from the records.
-const TAGS: &[(&[u8], &str)] = &[(b"KEYS\x01k\x02", ""), (b"KEYS\x01k\x02TAGS\x01A\x02", "A"), (b"TAGS\x01BB\x02", "BB")];
+const TAGS: &[(&[u8], &str)] =
+    &[(b"KEYS\x01k\x02", ""), (b"KEYS\x01k  second\x02TAGS\x01A\x02UNIQ_KEY\x017F00\x02", "A"), (b"TAGS\x01BB\x02", "BB")];
 
 fn message<'a>(topic: &'a str, queue: i32, body: &'a [u8], tag: usize) -> NewMessage<'a> {
     let (properties, tag) = TAGS[tag];
@@ -105,7 +150,7 @@ fn message<'a>(topic: &'a str, queue: i32, body: &'a [u8], tag: usize) -> NewMes
 }
 
 /// What a step shows, places in the log left out: where files end they differ.
-fn show<S: Storage>(storage: &mut S, step: &Step) -> String {
+fn show<S: Finds>(storage: &mut S, step: &Step) -> String {
     match step {
         Step::Append { topic, queue, body, tag, at } => {
             let id = storage.open_queue(topic, *queue);
@@ -124,6 +169,14 @@ fn show<S: Storage>(storage: &mut S, step: &Step) -> String {
             let Some(id) = storage.find_queue(topic, *queue) else { return "no queue".into() };
             let lower = storage.search_by_time(id, Timestamp(*at), Boundary::Lower);
             format!("{lower} {}", storage.search_by_time(id, Timestamp(*at), Boundary::Upper))
+        }
+        Step::Find(query) => {
+            let found = storage.find(query.clone());
+            let shown = found.ranges.iter().map(|range| {
+                let record = RecordView::parse(storage.record(range.offset).expect("it was found there")).expect("a record");
+                format!("\n{} {} {} {}", record.topic(), record.queue_id(), record.queue_offset(), range.len)
+            });
+            format!("{:?}{}", found.last_timestamp, shown.collect::<String>())
         }
         Step::Remove { topic } => {
             storage.remove_topic(topic);
@@ -184,6 +237,8 @@ fn what_the_disk_does_memory_does_too() {
         let config = StoreConfig {
             mapped_file_size_commit_log: 32 * 1024,
             mapped_file_size_consume_queue: 20 * 50,
+            max_hash_slot_num: 7,
+            max_index_num: 100,
             ..StoreConfig::new(folder.path())
         };
         let mut memory = MemoryStorage::new(Visibility::OnAppend);

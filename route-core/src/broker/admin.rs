@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Asked, Broker, config::FlushMode, refusal::Refusal};
 use crate::{
     output::{Reply, ReplyBody, ReplyHeader, Table},
-    storage::{LogOffset, Storage},
+    storage::{LogOffset, Storage, keys::QueryTicket},
     time::Now,
 };
 
@@ -28,6 +28,7 @@ mod lookup;
 mod membership;
 mod queue_locks;
 mod queue_offsets;
+mod reset_offset;
 mod send_back;
 mod statistics;
 mod topic_configs;
@@ -41,6 +42,8 @@ enum Answer {
     AfterSaves(&'static [Table], Reply),
     /// It promises what the broker promises of every message, for one that ends here in the log.
     AfterAppend(LogOffset, Reply),
+    /// It is what storage finds.
+    AfterSearch(QueryTicket),
 }
 
 type Handled = Result<Answer, Refusal>;
@@ -56,6 +59,8 @@ impl<S: Storage> Broker<S> {
             RequestCode::GetMinOffset => self.min_offset(command),
             RequestCode::GetEarliestMsgStoretime => self.earliest_store_time(command),
             RequestCode::ViewMessageById => self.view_message_by_id(command),
+            RequestCode::QueryMessage => self.query_message(command),
+            RequestCode::InvokeBrokerToResetOffset => self.reset_offset(command),
             RequestCode::HeartBeat => self.heartbeat(now, asked, command),
             RequestCode::UnregisterClient => self.unregister_client(asked, command),
             RequestCode::CheckClientConfig => self.check_client_config(command),
@@ -88,6 +93,7 @@ impl<S: Storage> Broker<S> {
             Ok(Answer::AfterSaves(tables, reply)) => self.reply_after_saves(asked, tables, reply),
             Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
+            Ok(Answer::AfterSearch(ticket)) => drop(self.searches.insert(ticket, asked)),
             Err(refusal) => self.reply(asked, refusal.into()),
         }
     }

@@ -81,6 +81,12 @@ pub struct BrokerConfig {
     pub filter_clean_span: Millis,
     /// `maxErrorRateOfBloomFilter` and `expectConsumerNumUseFilter`: the bits that stand for a filter in its file.
     pub filter_bloom: BloomFilter,
+    /// `defaultQueryMaxNum`: messages that a look-up by unique key returns at most.
+    pub default_query_max_num: usize,
+    /// `maxMsgsNumBatch`: messages that any look-up by key returns at most.
+    pub max_msgs_num_batch: usize,
+    /// `useServerSideResetOffset`: whether a group is set back by its next pulls, not by a request to each member.
+    pub use_server_side_reset_offset: bool,
     /// How much one pull may return.
     pub read_limits: ReadLimits,
     /// How large the tables may grow.
@@ -177,6 +183,9 @@ impl Default for BrokerConfig {
             filter_support_retry: false,
             filter_clean_span: Millis::from_secs(24 * 3600),
             filter_bloom: BloomFilter::new(20, 32),
+            default_query_max_num: 32,
+            max_msgs_num_batch: 64,
+            use_server_side_reset_offset: true,
             read_limits: ReadLimits::default(),
             limits: TableLimits::default(),
             seed: 0,

@@ -83,6 +83,12 @@ impl<H: Held> HoldTable<H> {
         self.release(queue, woken, |_| true);
     }
 
+    /// A group was set to another place of a queue: moves those of its pulls that wait for the queue, which `concerned` names, to
+    /// `woken`.
+    pub fn handle_reset(&mut self, queue: QueueId, concerned: impl Fn(&H) -> bool, woken: &mut Vec<H>) {
+        self.release(queue, woken, concerned);
+    }
+
     /// The next pull whose time is over.
     pub fn pop_overdue(&mut self, now: Now) -> Option<H> {
         let (&(deadline, id), &queue) = self.deadlines.first_key_value()?;

@@ -90,9 +90,7 @@ impl<S: Storage> Broker<S> {
             Ok(pull) => pull,
             Err(refusal) => return self.refuse_pull(asked, refusal),
         };
-        if let Some(target) = self.offsets.take_reset(&topic, &group, queue_number) {
-            let bounds = self.storage.bounds(pull.queue);
-            let read = QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0 };
+        if let Some(read) = self.reset_read(&topic, &group, queue_number, pull.queue) {
             return self.answer_pull(asked, &pull, read);
         }
         if pull_flag::has_commit_offset(request.sys_flag) {
@@ -122,9 +120,30 @@ impl<S: Storage> Broker<S> {
 
     /// A waiting pull gets its final answer: its messages, or that there is nothing new.
     pub(super) fn finish_held(&mut self, held: &HeldPull) {
+        if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_number, held.pull.queue) {
+            return self.answer_pull(held.asked, &held.pull, read);
+        }
         let read = self.look(&held.pull);
         self.offsets.note_held_pull(&held.topic, &held.group, held.queue_number, read.next_begin_offset);
         self.answer_pull(held.asked, &held.pull, read);
+    }
+
+    /// A group was set to another place of a queue: one of its pulls that waits there is sent on its way.
+    pub(super) fn send_held_to_reset(&mut self, topic: &str, group: &str, queue_number: i32) {
+        let Some(queue) = self.storage.find_queue(topic, queue_number) else { return };
+        let mut woken = std::mem::take(&mut self.woken);
+        self.holds.handle_reset(queue, |held| *held.group == *group, &mut woken);
+        for held in woken.drain(..) {
+            self.finish_held(&held);
+        }
+        self.woken = woken;
+    }
+
+    /// What a pull is answered if its group has been set to another place and no pull has heard of it.
+    fn reset_read(&mut self, topic: &str, group: &str, queue_number: i32, queue: QueueId) -> Option<QueueRead> {
+        let target = self.offsets.take_reset(topic, group, queue_number)?;
+        let bounds = self.storage.bounds(queue);
+        Some(QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0 })
     }
 
     /// The queues of a topic that was deleted are gone: who waits for them is told so.

@@ -9,6 +9,7 @@ use proto_core::record::{RecordFields, RecordView};
 use super::{
     AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit, Storage,
     TagsCode, Units,
+    keys::{self, Found, KeyQuery, Search},
 };
 use crate::time::Timestamp;
 
@@ -207,6 +208,26 @@ impl Storage for MemoryStorage {
             Boundary::Lower => stored.find(|(_, at)| *at >= time).map_or(max, |(offset, _)| offset),
             Boundary::Upper => stored.rev().find(|(_, at)| *at <= time).map_or(min, |(offset, _)| offset),
         }
+    }
+
+    fn search_by_key(&mut self, query: KeyQuery) -> Search {
+        let readable = self.pending.front().map_or(self.log.len() as i64, |(_, unit)| unit.offset.0);
+        let (mut at, mut found) = (0, Found::default());
+        while at < readable
+            && let Some(Ok(record)) = self.record(LogOffset(at)).map(RecordView::parse)
+        {
+            let range = LogRange { offset: LogOffset(at), len: u32::try_from(record.total_size()).unwrap_or(u32::MAX) };
+            at += i64::from(range.len);
+            if query.matches(&record) {
+                found.ranges.insert(0, range);
+            }
+            if keys::has_names(&record) {
+                (found.last_timestamp, found.last_offset) = (Timestamp(record.store_timestamp()), range.offset);
+            }
+        }
+        found.ranges.truncate(query.max);
+        found.finish();
+        Search::Done(found)
     }
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {

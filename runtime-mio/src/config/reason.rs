@@ -3,6 +3,7 @@
 pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
 pub(super) const BIT_MAPS: &str = "expressions are judged on the messages themselves: no bit map stands in a queue";
 pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
+pub(super) const INDEX: &str = "the index is built behind the log, never holds it up and says itself how far it is";
 pub(super) const ONE_LOOP: &str = "one loop serves all requests as they come: there are no thread pools and no queues between them";
 pub(super) const ONE_WRITER: &str = "the log has one writer: there is no lock to choose";
 pub(super) const RECOVERY: &str = "recovery reads as far back as the checkpoint says and checks what it reads";
@@ -19,7 +20,6 @@ pub(super) const CONTAINER: &str = "several brokers in one process";
 pub(super) const CONTROLLER: &str = "controllers and DLedger";
 pub(super) const ENCRYPTION: &str = "encrypted connections";
 pub(super) const EXPIRY: &str = "deletion of old files";
-pub(super) const INDEX: &str = "the index of message keys";
 pub(super) const LIGHT_QUEUES: &str = "light queues and lite topics";
 pub(super) const METRICS: &str = "metrics for Prometheus and OpenTelemetry";
 pub(super) const OPTION: &str = "any value but RocketMQ's default";

@@ -82,6 +82,9 @@ impl BrokerSettings {
             filter_support_retry: config.switch("filterSupportRetry"),
             filter_clean_span: millis("filterDataCleanTimeSpan"),
             filter_bloom: BloomFilter::new(config.number("maxErrorRateOfBloomFilter"), config.number("expectConsumerNumUseFilter")),
+            default_query_max_num: config.number("defaultQueryMaxNum"),
+            max_msgs_num_batch: config.number("maxMsgsNumBatch"),
+            use_server_side_reset_offset: config.switch("useServerSideResetOffset"),
             read_limits: read_limits(config),
             // Which queue a careless sender gets need not be foretold, but should differ from start to start.
             seed: u64::from(process::id()),
@@ -169,6 +172,9 @@ fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
         flush_commit_log_least_pages: config.number("flushCommitLogLeastPages"),
         flush_commit_log_thorough_interval: span("flushCommitLogThoroughInterval"),
         flush_interval_consume_queue: span("flushIntervalConsumeQueue"),
+        message_index_enable: ["messageIndexEnable", "indexFileReadEnable", "indexFileWriteEnable"].iter().all(|name| config.switch(name)),
+        max_hash_slot_num: config.number("maxHashSlotNum"),
+        max_index_num: config.number("maxIndexNum"),
         message_delay_level: DelayLevels::parse(levels).map_err(|why| config.wrong("messageDelayLevel", why.to_string()))?,
         ..StoreConfig::new(config.path("storePathRootDir"))
     })

@@ -108,6 +108,7 @@ impl Machine for BrokerMachine {
             match event {
                 StoreEvent::Durable(up_to) => self.broker.handle_durable(now, up_to),
                 StoreEvent::FlushFailed(why) => self.broker.handle_flush_failed(now, &why),
+                StoreEvent::Found(ticket, found) => self.broker.handle_found(now, ticket, found),
                 StoreEvent::Persisted(ticket, result) => self.broker.handle_persisted(now, ticket, result),
             }
         }

@@ -11,7 +11,10 @@ use std::{
 use proto_core::record::RecordView;
 use route_core::{
     Storage, Timestamp,
-    storage::{Appended, NewMessage, QueueId, TagsCode},
+    storage::{
+        Appended, NewMessage, QueueId, TagsCode,
+        keys::{Found, KeyKind, KeyQuery, Search},
+    },
 };
 use store::{FlushDiskType, Recovered, Store, StoreConfig, StoreEvent};
 
@@ -45,7 +48,13 @@ pub(crate) struct Opened {
 
 /// Small files, so that tests see many.
 pub(crate) fn config(root: &Path) -> StoreConfig {
-    StoreConfig { mapped_file_size_commit_log: 16 << 10, mapped_file_size_consume_queue: 30 * 20, ..StoreConfig::new(root) }
+    StoreConfig {
+        mapped_file_size_commit_log: 16 << 10,
+        mapped_file_size_consume_queue: 30 * 20,
+        max_hash_slot_num: 50,
+        max_index_num: 100,
+        ..StoreConfig::new(root)
+    }
 }
 
 pub(crate) fn sync_config(root: &Path) -> StoreConfig {
@@ -83,14 +92,47 @@ impl Opened {
             match self.event() {
                 StoreEvent::Durable(up_to) => self.store.set_durable(up_to),
                 StoreEvent::FlushFailed(why) => panic!("{why}"),
-                StoreEvent::Persisted(..) => {}
+                StoreEvent::Persisted(..) | StoreEvent::Found(..) => {}
             }
+        }
+    }
+
+    /// Looks messages up by a key.
+    pub(crate) fn find(&mut self, topic: &str, key: &str) -> Found {
+        self.search(query(topic, KeyKind::Key, key))
+    }
+
+    /// Looks messages up and waits for the answer.
+    pub(crate) fn search(&mut self, query: KeyQuery) -> Found {
+        match self.store.search_by_key(query) {
+            Search::Done(found) => found,
+            Search::Later(ticket) => loop {
+                match self.event() {
+                    StoreEvent::Found(answered, found) => {
+                        assert_eq!(answered, ticket);
+                        return found.unwrap();
+                    }
+                    StoreEvent::Durable(up_to) => self.store.set_durable(up_to),
+                    _ => {}
+                }
+            },
+            Search::Busy => panic!("too many look-ups"),
         }
     }
 
     pub(crate) fn bodies(&self, topic: &str, queue_id: i32) -> Vec<String> {
         self.store.find_queue(topic, queue_id).map(|queue| bodies(&self.store, queue)).unwrap_or_default()
     }
+}
+
+/// A look-up among all messages of a topic.
+pub(crate) fn query(topic: &str, kind: KeyKind, key: &str) -> KeyQuery {
+    KeyQuery { topic: topic.into(), key: key.into(), kind, max: 64, begin: Timestamp(0), end: Timestamp(i64::MAX) }
+}
+
+/// Where the messages lie that were found.
+pub(crate) fn places(found: &Found) -> Vec<i64> {
+    found.ranges.iter().map(|range| range.offset.0).collect()
 }
 
 /// The bodies of all that can be read of a queue, with every offset checked on the way.

@@ -1,12 +1,21 @@
-//! Single messages by the place in their id.
+//! Stored messages by the place in their id, by their keys and by their tag.
 
-use proto_core::{Command, headers::ViewMessageRequest, record::RecordView};
+use proto_core::{
+    Command,
+    code::ResponseCode,
+    headers::{QueryMessageRequest, ViewMessageRequest},
+    record::RecordView,
+};
 
 use super::{Answer, Handled, header};
 use crate::{
     broker::{Broker, refusal::Refusal},
-    output::{Reply, ReplyBody},
-    storage::{LogOffset, LogRange, Storage},
+    output::{Reply, ReplyBody, ReplyHeader},
+    storage::{
+        LogOffset, LogRange, Storage,
+        keys::{Found, KeyKind, KeyQuery, QueryTicket, Search},
+    },
+    time::{Now, Timestamp},
 };
 
 impl<S: Storage> Broker<S> {
@@ -25,4 +34,52 @@ impl<S: Storage> Broker<S> {
         ranges.push(LogRange { offset, len });
         Ok(Answer::Now(Reply { body: ReplyBody::Records(ranges), ..Reply::ok() }))
     }
+
+    /// 12: the newest messages of a key, in the order in which they were stored.
+    pub(super) fn query_message(&mut self, command: &Command<'_>) -> Handled {
+        let request: QueryMessageRequest<'_> = header(command)?;
+        let wanted =
+            if request.unique_key_query { self.config.default_query_max_num } else { usize::try_from(request.max_num).unwrap_or(0) };
+        let by_tag = request.index_type.is_some_and(|text| &*text.to_cow() == INDEX_OF_TAGS);
+        let query = KeyQuery {
+            topic: request.topic.to_cow().into(),
+            key: request.key.to_cow().into(),
+            kind: if by_tag { KeyKind::Tag } else { KeyKind::Key },
+            max: wanted.min(self.config.max_msgs_num_batch),
+            begin: Timestamp(request.begin_timestamp),
+            end: Timestamp(request.end_timestamp),
+        };
+        match self.storage.search_by_key(query) {
+            Search::Done(found) => Ok(Answer::Now(reply_of(found))),
+            Search::Later(ticket) => Ok(Answer::AfterSearch(ticket)),
+            Search::Busy => Err(Refusal::new(ResponseCode::SystemBusy, "too many queries are under way, ask again later")),
+        }
+    }
+
+    /// A look-up that storage took up has come to its end, or could not be done.
+    pub fn handle_found(&mut self, now: Now, ticket: QueryTicket, found: Result<Found, String>) {
+        self.begin(now);
+        let Some(asked) = self.searches.shift_remove(&ticket) else { return };
+        let reply = match found {
+            Ok(found) => reply_of(found),
+            Err(why) => Refusal::system(why).into(),
+        };
+        self.reply(asked, reply);
+    }
+}
+
+/// `indexType` of a look-up by tag; any other is by key.
+const INDEX_OF_TAGS: &str = "T";
+
+fn reply_of(found: Found) -> Reply {
+    let Found { ranges, last_timestamp, last_offset } = found;
+    let header = ReplyHeader::Fields(vec![
+        ("indexLastUpdateTimestamp", last_timestamp.0.to_string().into()),
+        ("indexLastUpdatePhyoffset", last_offset.0.to_string().into()),
+    ]);
+    if ranges.is_empty() {
+        let reply = Reply::error(ResponseCode::QueryNotFound, "can not find message, maybe time range not correct");
+        return Reply { header, ..reply };
+    }
+    Reply { header, body: ReplyBody::Records(ranges), ..Reply::ok() }
 }

@@ -61,7 +61,7 @@ impl<S: Storage> Broker<S> {
         Answer::body(&stats)
     }
 
-    fn message_queue(&self, topic: &str, queue_id: i32) -> MessageQueue {
+    pub(super) fn message_queue(&self, topic: &str, queue_id: i32) -> MessageQueue {
         MessageQueue { broker_name: self.config.name.to_string(), queue_id, topic: topic.to_owned() }
     }
 

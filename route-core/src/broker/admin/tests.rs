@@ -11,8 +11,10 @@ use crate::{
 };
 
 mod groups;
+mod lookup;
 mod membership;
 mod offsets;
+mod reset_offset;
 mod send_back;
 mod topics;
 
@@ -98,6 +100,10 @@ impl Scene {
     }
 
     fn store(&mut self, topic: &str, queue_id: i32, at: i64) {
+        self.store_with(topic, queue_id, at, "");
+    }
+
+    fn store_with(&mut self, topic: &str, queue_id: i32, at: i64, properties: &str) {
         let queue = self.broker.storage_mut().open_queue(topic, queue_id);
         let host = SocketAddr::from(([127, 0, 0, 1], 10911));
         let message = NewMessage {
@@ -111,7 +117,7 @@ impl Scene {
             reconsume_times: 0,
             prepared_transaction_offset: 0,
             body: b"body",
-            properties: b"",
+            properties: properties.as_bytes(),
             tags_code: TagsCode::Hash(0),
         };
         self.broker.storage_mut().append(Timestamp(at), queue, &message).unwrap();

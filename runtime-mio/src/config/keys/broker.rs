@@ -168,7 +168,7 @@ pub(super) const BROKER: &[Key] = &[
     flag("enableRemoteEscape", false, NotYet(REPLICATION)),
     flag("skipPreOnline", false, NotYet(REPLICATION)),
     flag("asyncSendEnable", true, NoEffect(ONE_LOOP)),
-    flag("useServerSideResetOffset", true, NotYet(OPTION)),
+    flag("useServerSideResetOffset", true, Used),
     number("consumerOffsetUpdateVersionStep", 500, ANY, NotYet(OPTION)),
     number("delayOffsetUpdateVersionStep", 200, ANY, NotYet(OPTION)),
     flag("lockInStrictMode", false, NotYet(OPTION)),

@@ -8,6 +8,7 @@ use route_core::{
     broker::config::FlushMode,
     storage::{
         AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, TagsCode, Units,
+        keys::{KeyQuery, Search},
         memory::{MemoryStorage, Visibility},
     },
 };
@@ -133,6 +134,10 @@ impl Storage for WatchedLog {
 
     fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64 {
         self.memory.search_by_time(queue, time, boundary)
+    }
+
+    fn search_by_key(&mut self, query: KeyQuery) -> Search {
+        self.memory.search_by_key(query)
     }
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {

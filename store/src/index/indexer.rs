@@ -1,0 +1,245 @@
+//! What the index's thread does, one bounded step at a time: reads the log, answers look-ups, brings files to disk.
+
+use std::{collections::VecDeque, io, sync::Arc};
+
+use route_core::time::Millis;
+
+use super::{
+    IndexShared, Mail,
+    builder::Builder,
+    files::{IndexFiles, Numbered},
+    format::Header,
+    log::LogReader,
+    search::Searching,
+};
+use crate::flusher::FlushShared;
+
+/// Messages of one step.
+const STEP_MESSAGES: usize = 512;
+/// Entries that a look-up goes through in one step.
+const STEP_ENTRIES: usize = 20_000;
+/// After so many entries, or so long, what was written is brought to disk: more often would cost more than reading that much of the
+/// log again after a crash.
+const ROUND_MESSAGES: usize = 500_000;
+const ROUND_INTERVAL: Millis = Millis::from_secs(60);
+/// How long the thread sleeps when it has come to the end of the log: at least so long after there was work, and in the end so long.
+const SHORT_REST: Millis = Millis(5);
+const LONG_REST: Millis = Millis(100);
+/// How long after a failure it is tried again.
+const RETRY: Millis = Millis::from_secs(1);
+/// How long a look-up waits for the index to come up to what was in the log when it was asked.
+const PATIENCE: Millis = Millis::from_secs(2);
+/// Messages that a stopping process still puts in; what is more is read by the next one.
+const STOP_MESSAGES: usize = 2_000_000;
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// There is more to do.
+    Busy,
+    /// Nothing for so long, unless somebody asks.
+    Idle(Millis),
+}
+
+/// A look-up that waits for the index, or goes on in the next step.
+#[derive(Debug)]
+struct Waiting {
+    searching: Searching,
+    /// The end of the log when it was asked.
+    end: i64,
+    until: Millis,
+}
+
+/// The index's work.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    files: IndexFiles,
+    log: LogReader,
+    builder: Builder,
+    shared: Arc<IndexShared>,
+    flush: Arc<FlushShared>,
+    searches: VecDeque<Waiting>,
+    /// Heads of files whose content is on disk; they are written when the checkpoint says so, or Java would drop the files after a
+    /// crash.
+    heads: VecDeque<(u64, Header)>,
+    /// Messages since the last time the content was brought to disk.
+    unwritten: usize,
+    written_at: Millis,
+    rest: Millis,
+    /// When it is tried again.
+    failed: Option<Millis>,
+    /// The disk has lost what was written: nothing more is written, and the next start goes on from the last head.
+    lost: bool,
+}
+
+impl Indexer {
+    pub(super) fn new(files: IndexFiles, log: LogReader, at: i64, shared: Arc<IndexShared>, flush: Arc<FlushShared>) -> Self {
+        flush.index_told(files.latest());
+        Self {
+            files,
+            log,
+            builder: Builder::resume(at),
+            shared,
+            flush,
+            searches: VecDeque::new(),
+            heads: VecDeque::new(),
+            unwritten: 0,
+            written_at: Millis(0),
+            rest: SHORT_REST,
+            failed: None,
+            lost: false,
+        }
+    }
+
+    /// Does a bit of what there is to do.
+    pub(crate) fn step(&mut self, now: Millis) -> Next {
+        self.take_mail(now);
+        if self.lost || self.failed.is_some_and(|until| now < until) {
+            self.search(now);
+            return Next::Idle(RETRY);
+        }
+        match self.work(now) {
+            Ok(next) => {
+                if self.failed.take().is_some() {
+                    tracing::info!("the index goes on");
+                }
+                next
+            }
+            Err(error) => {
+                if self.failed.is_none() {
+                    tracing::error!(%error, "the index cannot be written; it is tried again every second");
+                }
+                self.failed = Some(now + RETRY);
+                Next::Busy
+            }
+        }
+    }
+
+    fn work(&mut self, now: Millis) -> io::Result<Next> {
+        self.files.expire(self.log.start())?;
+        self.files.make_live()?;
+        let end = self.flush.progress.read().dispatched;
+        let built = self.build(now, end)?;
+        let searching = self.search(now);
+        if self.unwritten > 0 && (self.unwritten >= ROUND_MESSAGES || now >= self.written_at + ROUND_INTERVAL) {
+            self.write(now)?;
+        }
+        self.write_heads(false)?;
+        if searching || self.builder.at() < end {
+            self.rest = SHORT_REST;
+            return Ok(Next::Busy);
+        }
+        self.rest = if built > 0 { SHORT_REST } else { Millis(self.rest.0 * 2).min(LONG_REST) };
+        Ok(Next::Idle(self.rest))
+    }
+
+    fn take_mail(&mut self, now: Millis) {
+        let Mail { opened, queries } = self.shared.take_mail();
+        for file in opened {
+            self.log.opened(file);
+        }
+        self.log.set_start(self.shared.log_start());
+        let end = self.flush.progress.read().dispatched;
+        for (ticket, query) in queries {
+            self.searches.push_back(Waiting { searching: Searching::new(ticket, query), end, until: now + PATIENCE });
+        }
+    }
+
+    fn build(&mut self, now: Millis, end: i64) -> io::Result<usize> {
+        let (read, full) = self.builder.build(&mut self.files, &mut self.log, end, STEP_MESSAGES)?;
+        if self.unwritten == 0 {
+            self.written_at = now;
+        }
+        self.unwritten += read;
+        self.shared.set_built(self.builder.at());
+        if full {
+            self.write(now)?;
+            let next_time = self.log.message(self.builder.at()).map_or(0, |message| message.store_timestamp());
+            self.files.add(next_time)?;
+        }
+        Ok(read)
+    }
+
+    /// Brings the content of the last file to disk; its head follows.
+    fn write(&mut self, now: Millis) -> io::Result<()> {
+        if let Some(Numbered { number, file }) = self.files.last_mut() {
+            file.write_back()?;
+            if let Err(error) = file.sync() {
+                tracing::error!(path = %file.path.display(), %error, "an index file could not be brought to disk; the next start builds it anew");
+                self.lost = true;
+                return Err(error);
+            }
+            let (number, header) = (*number, *file.header());
+            self.heads.retain(|(other, _)| *other != number);
+            self.heads.push_back((number, header));
+            self.flush.index_told(self.files.latest());
+        }
+        (self.unwritten, self.written_at) = (0, now);
+        Ok(())
+    }
+
+    /// Writes the heads that the checkpoint covers, or all.
+    fn write_heads(&mut self, all: bool) -> io::Result<()> {
+        while let Some((number, header)) = self.heads.front()
+            && (all || header.end_timestamp <= self.flush.index_checkpointed())
+        {
+            if let Some(file) = self.files.get(*number) {
+                file.write_header(header)?;
+            }
+            self.heads.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Goes on with look-ups. Whether there is one that need not wait.
+    fn search(&mut self, now: Millis) -> bool {
+        let mut ready = false;
+        for _ in 0..self.searches.len() {
+            let Some(mut waiting) = self.searches.pop_front() else { break };
+            if self.builder.at() < waiting.end && now < waiting.until {
+                self.searches.push_back(waiting);
+                continue;
+            }
+            let missing = (waiting.end - self.builder.at()).max(0);
+            match waiting.searching.walk(&self.files, &mut self.log, STEP_ENTRIES) {
+                Ok(false) => {
+                    ready = true;
+                    self.searches.push_back(waiting);
+                }
+                Ok(true) => {
+                    let (ticket, found) = waiting.searching.finish(&self.files);
+                    let incomplete = found.ranges.is_empty() && missing > 0;
+                    let behind =
+                        || format!("the index is being built, the last {missing} bytes of the log are missing in it; ask again later");
+                    self.shared.answer(ticket, if incomplete { Err(behind()) } else { Ok(found) });
+                }
+                Err(error) => self.shared.answer(waiting.searching.ticket, Err(format!("the index cannot be read: {error}"))),
+            }
+        }
+        ready
+    }
+
+    /// The process ends as it should: what is missing is put in, if that does not take too long, and all goes to disk.
+    pub(crate) fn finish(&mut self, now: Millis) {
+        self.take_mail(now);
+        if self.lost {
+            return;
+        }
+        if let Err(error) = self.finish_files(now) {
+            tracing::error!(%error, "the index could not be brought to disk; the next start builds the rest anew");
+        }
+    }
+
+    fn finish_files(&mut self, now: Millis) -> io::Result<()> {
+        self.files.make_live()?;
+        let end = self.flush.progress.read().dispatched;
+        for _ in 0..STOP_MESSAGES / STEP_MESSAGES {
+            if self.builder.at() >= end {
+                break;
+            }
+            self.build(now, end)?;
+        }
+        self.write(now)?;
+        self.write_heads(true)
+    }
+}

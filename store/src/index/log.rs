@@ -1,0 +1,145 @@
+//! The log as the index reads it: record by record, on a thread of its own.
+
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+
+use proto_core::record::{self, RecordView, Stored};
+use route_core::storage::keys;
+
+use crate::{
+    commit_log::OpenedFile,
+    disk::{Disk, file_path},
+    mapping::Mapping,
+};
+
+/// Files that stay mapped beside those that are written to.
+const KEPT: usize = 4;
+
+/// How many messages without any name are read in search of the first one with a name.
+const NAMELESS_LIMIT: usize = 10_000;
+
+/// Reads the log.
+#[derive(Debug)]
+pub(super) struct LogReader {
+    disk: Disk,
+    dir: PathBuf,
+    file_size: usize,
+    /// First byte that is there.
+    start: i64,
+    /// Files that are written to or were until now, the oldest first.
+    opened: VecDeque<OpenedFile>,
+    /// Other files, the one that was needed last at the end.
+    mapped: VecDeque<(i64, Arc<Mapping>)>,
+}
+
+/// What stands at a place of the log.
+#[derive(Debug)]
+pub(super) enum Read<'a> {
+    /// A message, and where the next one begins.
+    Message(RecordView<'a>, i64),
+    /// Nothing more in this file; the next one begins here.
+    NextFile(i64),
+    /// Nothing that can be read: why, and where the next file begins.
+    Unreadable(String, i64),
+}
+
+impl LogReader {
+    /// Reads the log in a folder whose files are so long, from `start` on.
+    pub(super) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64) -> Self {
+        Self { disk, dir, file_size: file_size as usize, start, opened: VecDeque::new(), mapped: VecDeque::new() }
+    }
+
+    /// First byte of the log that is there.
+    pub(super) fn start(&self) -> i64 {
+        self.start
+    }
+
+    /// Files before this are gone.
+    pub(super) fn set_start(&mut self, start: i64) {
+        self.start = self.start.max(start);
+        self.mapped.retain(|(base, _)| *base >= start);
+        self.opened.retain(|file| file.base + file.mapping.len() as i64 > start);
+    }
+
+    /// A file is written to from now on. Those before it are finished.
+    pub(super) fn opened(&mut self, file: OpenedFile) {
+        if self.opened.len() >= KEPT {
+            self.opened.pop_front();
+        }
+        self.mapped.retain(|(base, _)| *base != file.base);
+        self.opened.push_back(file);
+    }
+
+    /// Lets go of all files.
+    pub(super) fn close_files(&mut self) {
+        self.mapped.clear();
+    }
+
+    /// What begins at `at`, which is the place of a record or of a blank.
+    pub(super) fn read(&mut self, at: i64) -> Read<'_> {
+        let size = self.file_size as i64;
+        let base = at - at.rem_euclid(size);
+        let next = base + size;
+        let mapping = match self.mapping(base) {
+            Ok(mapping) => mapping,
+            Err(error) => return Read::Unreadable(error.to_string(), next),
+        };
+        let bytes = mapping.get((at - base) as usize..mapping.published()).unwrap_or_default();
+        match record::read(bytes) {
+            Ok(Stored::Message(view)) if view.physical_offset() == at => {
+                let end = at + view.total_size() as i64;
+                Read::Message(view, end)
+            }
+            Ok(Stored::Message(view)) => Read::Unreadable(format!("the record says that it lies at {}", view.physical_offset()), next),
+            Ok(Stored::Blank { .. }) => Read::NextFile(next),
+            Err(error) => Read::Unreadable(error.to_string(), next),
+        }
+    }
+
+    /// The message that begins at `at`, if one does and is still there.
+    pub(super) fn message(&mut self, at: i64) -> Option<RecordView<'_>> {
+        if at < self.start {
+            return None;
+        }
+        match self.read(at) {
+            Read::Message(view, _) => Some(view),
+            Read::NextFile(_) | Read::Unreadable(..) => None,
+        }
+    }
+
+    /// Whether a message that can be looked up lies in `from..to`.
+    pub(super) fn has_named(&mut self, from: i64, to: i64) -> bool {
+        let mut at = from;
+        for _ in 0..NAMELESS_LIMIT {
+            if at >= to {
+                return false;
+            }
+            at = match self.read(at) {
+                Read::Message(view, end) => {
+                    if keys::has_names(&view) {
+                        return true;
+                    }
+                    end
+                }
+                Read::NextFile(next) | Read::Unreadable(_, next) => next,
+            };
+        }
+        false
+    }
+
+    fn mapping(&mut self, base: i64) -> std::io::Result<&Mapping> {
+        if let Some(at) = self.opened.iter().position(|file| file.base == base) {
+            return Ok(&self.opened[at].mapping);
+        }
+        let found = self.mapped.iter().position(|(mapped, _)| *mapped == base);
+        let entry = match found.and_then(|at| self.mapped.remove(at)) {
+            Some(entry) => entry,
+            None => (base, self.disk.map_finished(&file_path(&self.dir, base), self.file_size)?),
+        };
+        if self.mapped.len() >= KEPT {
+            self.mapped.pop_front();
+        }
+        self.mapped.push_back(entry);
+        let last = self.mapped.len() - 1;
+        Ok(&self.mapped[last].1)
+    }
+}
