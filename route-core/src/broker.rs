@@ -40,6 +40,7 @@ pub mod read;
 pub mod refusal;
 pub mod retry;
 pub mod topics;
+pub mod traffic;
 
 mod admin;
 mod announce;
@@ -66,6 +67,7 @@ use pull::HeldPull;
 use read::ReadScratch;
 use tables::TableSaves;
 use topics::{SystemTopics, TopicTable};
+use traffic::Traffic;
 
 /// Who asked, and under which number the answer goes back.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +118,7 @@ pub struct Broker<S: Storage> {
     parked: ParkingLot,
     /// Who waits for what storage finds. Storage takes up no more than it can work on.
     searches: IndexMap<QueryTicket, Asked, FixedState>,
+    traffic: Traffic,
     opaque: i32,
     random: Random,
     unique_ids: UniqueIdGenerator,
@@ -171,6 +174,7 @@ impl<S: Storage> Broker<S> {
             save_filters: Interval::new(now, FILTER_SAVE_INTERVAL, FILTER_SAVE_INTERVAL),
             parked: ParkingLot::default(),
             searches: IndexMap::default(),
+            traffic: Traffic::new(now),
             opaque: 0,
             random: Random::new(config.seed),
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),
@@ -321,12 +325,13 @@ impl<S: Storage> Broker<S> {
             }
         }
         self.locks.handle_timeout(now);
+        self.traffic.handle_timeout(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
         self.registration.handle_timeout(now, &announced);
         self.save_due_tables(now);
         self.deliver_due(now);
         while let Some(held) = self.holds.pop_overdue(now) {
-            self.finish_held(&held);
+            self.finish_held(now, &held);
         }
         while let Some(parked) = self.parked.pop_overdue(now) {
             self.answer_unflushed(parked);
@@ -388,7 +393,7 @@ impl<S: Storage> Broker<S> {
         }
         let mut woken = std::mem::take(&mut self.woken);
         for held in woken.drain(..) {
-            self.finish_held(&held);
+            self.finish_held(now, &held);
         }
         self.woken = woken;
         while let Some(group) = self.consumers.poll_vanished() {

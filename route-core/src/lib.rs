@@ -55,6 +55,7 @@ pub mod allocate;
 pub mod broker;
 pub mod filter;
 pub mod interval;
+pub mod meter;
 pub mod name_server;
 pub mod output;
 pub mod random;

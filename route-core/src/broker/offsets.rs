@@ -11,7 +11,10 @@ use foldhash::fast::FixedState;
 use indexmap::{Equivalent, IndexMap};
 use proto_core::bodies::DataVersion;
 
-use crate::time::Timestamp;
+use crate::{
+    meter::MinuteMeter,
+    time::{Millis, Timestamp},
+};
 
 mod file;
 
@@ -74,6 +77,14 @@ struct Progress {
     reset: Option<i64>,
 }
 
+/// One group in one topic.
+#[derive(Debug, Default)]
+struct GroupProgress {
+    queues: BTreeMap<i32, Progress>,
+    /// Messages that its pulls were given.
+    given: MinuteMeter,
+}
+
 /// How a commit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit<'a> {
@@ -106,7 +117,7 @@ pub struct Clamped {
 /// All offsets of all groups.
 #[derive(Debug)]
 pub struct OffsetTable {
-    entries: IndexMap<Key, BTreeMap<i32, Progress>, FixedState>,
+    entries: IndexMap<Key, GroupProgress, FixedState>,
     version: DataVersion,
     commits: u32,
     resets: usize,
@@ -125,8 +136,8 @@ impl OffsetTable {
     /// Takes a group's commit. Smaller offsets than before are taken too: an operator may have set the clients back.
     pub fn commit(&mut self, now: Timestamp, topic: &str, group: &str, queue_id: i32, offset: i64) -> Commit<'_> {
         let Some(index) = self.open(topic, group, queue_id) else { return Commit::Full };
-        let Some((key, queues)) = self.entries.get_index_mut(index) else { return Commit::Full };
-        let progress = queues.entry(queue_id).or_default();
+        let Some((key, group)) = self.entries.get_index_mut(index) else { return Commit::Full };
+        let progress = group.queues.entry(queue_id).or_default();
         if progress.reset.is_some() {
             return Commit::ResetPending;
         }
@@ -143,19 +154,29 @@ impl OffsetTable {
         Commit::Changed { key: &key.text }
     }
 
-    /// Notes where a group's next pull begins. Lost when the broker dies: it only tells operators what is on its way.
-    pub fn note_pull(&mut self, topic: &str, group: &str, queue_id: i32, next_begin: i64) {
+    /// Notes how many messages a pull was given and where the next one begins. Lost when the broker dies: it only tells operators what
+    /// is on its way.
+    pub fn note_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: u32, next_begin: i64) {
         let Some(index) = self.open(topic, group, queue_id) else { return };
-        if let Some((_, queues)) = self.entries.get_index_mut(index) {
-            queues.entry(queue_id).or_default().pulled = Some(next_begin);
+        if let Some((_, group)) = self.entries.get_index_mut(index) {
+            group.given.add(now, given);
+            group.queues.entry(queue_id).or_default().pulled = Some(next_begin);
         }
     }
 
-    /// Notes where the next pull begins after one that was held: its first look has made the entry. One that was deleted meanwhile stays so.
-    pub fn note_held_pull(&mut self, topic: &str, group: &str, queue_id: i32, next_begin: i64) {
-        if let Some(progress) = self.entries.get_mut(&Halves { topic, group }).and_then(|queues| queues.get_mut(&queue_id)) {
+    /// The same for a pull that was held: its first look has made the entry. One that was deleted meanwhile stays so.
+    pub fn note_held_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: u32, next_begin: i64) {
+        let Some(group) = self.entries.get_mut(&Halves { topic, group }) else { return };
+        if let Some(progress) = group.queues.get_mut(&queue_id) {
             progress.pulled = Some(next_begin);
+            group.given.add(now, given);
         }
+    }
+
+    /// Messages per second that a group was given of a topic in the last minute.
+    #[must_use]
+    pub fn given_rate(&self, now: Millis, topic: &str, group: &str) -> f64 {
+        self.entries.get(&Halves { topic, group }).map_or(0.0, |group| group.given.per_second(now, MinuteMeter::REACH))
     }
 
     /// Where a group goes on: a pending reset before what it has committed; `None` if it has never been here.
@@ -173,10 +194,10 @@ impl OffsetTable {
 
     /// Sets a group's offset: it counts as committed, and the next pull of the queue is sent there. `false` if the table is full.
     pub fn assign_reset(&mut self, topic: &str, group: &str, queue_id: i32, offset: i64) -> bool {
-        let Some((_, queues)) = self.open(topic, group, queue_id).and_then(|index| self.entries.get_index_mut(index)) else {
+        let Some((_, group)) = self.open(topic, group, queue_id).and_then(|index| self.entries.get_index_mut(index)) else {
             return false;
         };
-        let progress = queues.entry(queue_id).or_default();
+        let progress = group.queues.entry(queue_id).or_default();
         self.resets += usize::from(progress.reset.is_none());
         progress.reset = Some(offset);
         progress.committed = Some(offset);
@@ -189,7 +210,7 @@ impl OffsetTable {
         if self.resets == 0 {
             return None;
         }
-        let reset = self.entries.get_mut(&Halves { topic, group })?.get_mut(&queue_id)?.reset.take()?;
+        let reset = self.entries.get_mut(&Halves { topic, group })?.queues.get_mut(&queue_id)?.reset.take()?;
         self.resets -= 1;
         Some(reset)
     }
@@ -197,8 +218,8 @@ impl OffsetTable {
     /// Brings back an offset that was journaled after the last save of the table. `key` is `topic@group`; others are ignored.
     pub fn restore(&mut self, key: &str, queue_id: i32, offset: i64) {
         let Some(key) = Key::parse(key) else { return };
-        if let Some((_, queues)) = self.open(key.topic(), key.group(), queue_id).and_then(|index| self.entries.get_index_mut(index)) {
-            queues.entry(queue_id).or_default().committed = Some(offset);
+        if let Some((_, group)) = self.open(key.topic(), key.group(), queue_id).and_then(|index| self.entries.get_index_mut(index)) {
+            group.queues.entry(queue_id).or_default().committed = Some(offset);
             self.dirty = true;
         }
     }
@@ -207,8 +228,8 @@ impl OffsetTable {
     /// if nothing is known of the topic here: then its offsets stay. Answers what was changed.
     pub fn clamp(&mut self, mut end: impl FnMut(&str, i32) -> Option<i64>) -> Vec<Clamped> {
         let mut clamped = Vec::new();
-        for (key, queues) in &mut self.entries {
-            for (&queue_id, progress) in queues {
+        for (key, group) in &mut self.entries {
+            for (&queue_id, progress) in &mut group.queues {
                 if let (Some(before), Some(after)) = (progress.committed, end(key.topic(), queue_id))
                     && before > after
                 {
@@ -254,27 +275,28 @@ impl OffsetTable {
     }
 
     fn committed_keys(&self) -> impl Iterator<Item = &Key> {
-        let has_commit = |queues: &BTreeMap<i32, Progress>| queues.values().any(|progress| progress.committed.is_some());
-        self.entries.iter().filter(move |(_, queues)| has_commit(queues)).map(|(key, _)| key)
+        let has_commit = |group: &GroupProgress| group.queues.values().any(|progress| progress.committed.is_some());
+        self.entries.iter().filter(move |(_, group)| has_commit(group)).map(|(key, _)| key)
     }
 
     fn progress(&self, topic: &str, group: &str, queue_id: i32) -> Option<&Progress> {
-        self.entries.get(&Halves { topic, group })?.get(&queue_id)
+        self.entries.get(&Halves { topic, group })?.queues.get(&queue_id)
     }
 
     /// The index of an entry with room for the queue, made if need be.
     fn open(&mut self, topic: &str, group: &str, queue_id: i32) -> Option<usize> {
-        if let Some((index, _, queues)) = self.entries.get_full(&Halves { topic, group }) {
-            return (queues.len() < QUEUES_LIMIT || queues.contains_key(&queue_id)).then_some(index);
+        if let Some((index, _, group)) = self.entries.get_full(&Halves { topic, group }) {
+            return (group.queues.len() < QUEUES_LIMIT || group.queues.contains_key(&queue_id)).then_some(index);
         }
-        (self.entries.len() < self.limit).then(|| self.entries.insert_full(Key::new(topic, group), BTreeMap::new()).0)
+        (self.entries.len() < self.limit).then(|| self.entries.insert_full(Key::new(topic, group), GroupProgress::default()).0)
     }
 
     fn remove(&mut self, goes: impl Fn(&Key) -> bool) {
         let before = self.entries.len();
         self.entries.retain(|key, _| !goes(key));
         if self.entries.len() != before {
-            self.resets = self.entries.values().flat_map(BTreeMap::values).filter(|progress| progress.reset.is_some()).count();
+            let all = self.entries.values().flat_map(|group| group.queues.values());
+            self.resets = all.filter(|progress| progress.reset.is_some()).count();
             self.dirty = true;
         }
     }
@@ -339,18 +361,18 @@ mod tests {
     #[test]
     fn a_held_pull_that_ends_after_its_topic_was_deleted_brings_nothing_back() {
         let mut offsets = table();
-        offsets.note_pull("T", "G", 0, 32);
-        offsets.note_held_pull("T", "G", 0, 33);
+        offsets.note_pull(Millis(0), ("T", "G"), 0, 0, 32);
+        offsets.note_held_pull(Millis(0), ("T", "G"), 0, 0, 33);
         assert_eq!(offsets.query_pull("T", "G", 0), Some(33));
         offsets.remove_topic("T");
-        offsets.note_held_pull("T", "G", 0, 34);
+        offsets.note_held_pull(Millis(0), ("T", "G"), 0, 0, 34);
         assert!(offsets.entries.is_empty());
     }
 
     #[test]
     fn a_pull_leaves_no_commit_behind() {
         let mut offsets = table();
-        offsets.note_pull("T", "G", 0, 32);
+        offsets.note_pull(Millis(0), ("T", "G"), 0, 0, 32);
         assert_eq!(offsets.query("T", "G", 0), None);
         assert_eq!(offsets.query_pull("T", "G", 0), Some(32));
         assert_eq!(offsets.topics_of("G").count(), 0);

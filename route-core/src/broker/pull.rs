@@ -35,6 +35,8 @@ struct AdmittedPull {
     from: i64,
     max: usize,
     filter: PullFilter,
+    /// The topic belongs to the broker itself.
+    own_topic: bool,
     topic_sys_flag: i32,
     group_sys_flag: i32,
 }
@@ -96,8 +98,8 @@ impl<S: Storage> Broker<S> {
         if pull_flag::has_commit_offset(request.sys_flag) {
             self.commit_offset(now, &topic, &group, queue_number, request.commit_offset);
         }
-        let read = self.look(&pull);
-        self.offsets.note_pull(&topic, &group, queue_number, read.next_begin_offset);
+        let read = self.look(now, &pull);
+        self.offsets.note_pull(now.mono, (&topic, &group), queue_number, given(&read), read.next_begin_offset);
         if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, pull.from) != ResponseCode::PullNotFound {
             return self.answer_pull(asked, &pull, read);
         }
@@ -119,12 +121,12 @@ impl<S: Storage> Broker<S> {
     }
 
     /// A waiting pull gets its final answer: its messages, or that there is nothing new.
-    pub(super) fn finish_held(&mut self, held: &HeldPull) {
+    pub(super) fn finish_held(&mut self, now: Now, held: &HeldPull) {
         if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_number, held.pull.queue) {
             return self.answer_pull(held.asked, &held.pull, read);
         }
-        let read = self.look(&held.pull);
-        self.offsets.note_held_pull(&held.topic, &held.group, held.queue_number, read.next_begin_offset);
+        let read = self.look(now, &held.pull);
+        self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_number, given(&read), read.next_begin_offset);
         self.answer_pull(held.asked, &held.pull, read);
     }
 
@@ -134,7 +136,7 @@ impl<S: Storage> Broker<S> {
         let mut woken = std::mem::take(&mut self.woken);
         self.holds.handle_reset(queue, |held| *held.group == *group, &mut woken);
         for held in woken.drain(..) {
-            self.finish_held(&held);
+            self.finish_held(self.now, &held);
         }
         self.woken = woken;
     }
@@ -157,10 +159,12 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Fills `self.found` with the places of what the pull gets.
-    fn look(&mut self, pull: &AdmittedPull) -> QueueRead {
+    fn look(&mut self, now: Now, pull: &AdmittedPull) -> QueueRead {
         let wanted = Wanted { queue: pull.queue, from: pull.from, max: pull.max, filter: pull.filter.as_filter() };
         self.found.clear();
-        read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.read_scratch, &mut self.found)
+        let read = read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.read_scratch, &mut self.found);
+        self.traffic.note_look(now.mono, given(&read), pull.own_topic);
+        read
     }
 
     fn answer_pull(&mut self, asked: Asked, pull: &AdmittedPull, read: QueueRead) {
@@ -231,7 +235,7 @@ impl<S: Storage> Broker<S> {
             );
             return Err(Refusal::new(ResponseCode::InvalidParameter, remark).into());
         }
-        let topic_sys_flag = entry.config().topic_sys_flag;
+        let (topic_sys_flag, own_topic) = (entry.config().topic_sys_flag, entry.is_own());
         let Some(queue) = entry.queue(&mut self.storage, request.queue_id) else {
             return Err(Refusal::new(ResponseCode::InvalidParameter, format!("queueId[{}] is illegal", request.queue_id)).into());
         };
@@ -242,8 +246,13 @@ impl<S: Storage> Broker<S> {
         };
         let filter = if pull_flag::has_class_filter(request.sys_flag) { PullFilter::All } else { filter };
         let max = usize::try_from(request.max_msg_nums).unwrap_or(0);
-        Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, topic_sys_flag, group_sys_flag })
+        Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, own_topic, topic_sys_flag, group_sys_flag })
     }
+}
+
+/// How many messages a look hands out.
+fn given(read: &QueueRead) -> u32 {
+    u32::try_from(read.count).unwrap_or(u32::MAX)
 }
 
 /// The answer's code for the way a look ended.

@@ -23,8 +23,13 @@ impl<S: Storage> Broker<S> {
             let outcome = match Redelivery::read(&record) {
                 Ok(redelivery) => {
                     let queue = self.open_queue(redelivery.topic(), redelivery.queue_id());
-                    let appended = self.storage.append(now.wall, queue, &redelivery.message());
-                    appended.map(|_| None).map_err(|error| error.to_string())
+                    match self.storage.append(now.wall, queue, &redelivery.message()) {
+                        Ok(appended) => {
+                            self.note_put(now, self.topics.find(redelivery.topic()), 1, appended.offset, appended.end);
+                            Ok(None)
+                        }
+                        Err(error) => Err(error.to_string()),
+                    }
                 }
                 Err(undeliverable) => Ok(Some(undeliverable.to_string())),
             };

@@ -21,7 +21,7 @@ use super::{
     config::FlushMode,
     refusal::Refusal,
     retry::RetryPolicy,
-    topics::{self, NewTopic},
+    topics::{self, NewTopic, TopicIndex},
 };
 use crate::{
     output::{Reply, ReplyBody, ReplyHeader, SendReply, SendStored, UniqueKey},
@@ -39,6 +39,7 @@ struct Stored {
 /// What the checks of a send found out about its topic.
 #[derive(Clone, Copy)]
 struct Admitted {
+    topic: TopicIndex,
     queue_number: i32,
     queue: QueueId,
     /// The message flag of topics whose messages have several tags.
@@ -116,8 +117,9 @@ impl<S: Storage> Broker<S> {
 
     /// Steps 2 to 6 of the checks: permission of the broker, name of the topic, its existence or creation, the queue.
     fn admit(&mut self, now: Now, asked: Asked, topic: &str, request: &SendMessageRequest<'_>) -> Result<Admitted, Refusal> {
-        let known = self.topics.get(topic);
-        if !perm::is_writeable(self.config.permission) && known.is_some_and(|entry| entry.config().order) {
+        let known = self.topics.find(topic);
+        let is_ordered = |at| self.topics.at(at).is_some_and(|entry| entry.config().order);
+        if !perm::is_writeable(self.config.permission) && known.is_some_and(is_ordered) {
             return Err(self.sending_forbidden());
         }
         // A known topic has passed this check when it was made.
@@ -127,10 +129,11 @@ impl<S: Storage> Broker<S> {
         if names::is_forbidden_to_send(topic) {
             return Err(Refusal::new(ResponseCode::NoPermission, format!("Sending message to topic[{topic}] is forbidden.")));
         }
-        if self.topics.get(topic).is_none() {
+        if known.is_none() {
             self.create_topic_on_send(now, topic, request)?;
         }
-        let Some(entry) = self.topics.get_mut(topic) else { return Err(Refusal::topic_missing(topic)) };
+        let at = known.or_else(|| self.topics.find(topic));
+        let Some((at, entry)) = at.and_then(|at| Some((at, self.topics.at_mut(at)?))) else { return Err(Refusal::topic_missing(topic)) };
         let config = entry.config();
         let (write_queues, wanted) = (config.write_queue_nums, request.queue_id);
         if wanted >= write_queues.max(config.read_queue_nums) {
@@ -145,7 +148,7 @@ impl<S: Storage> Broker<S> {
         let mut any = || i32::try_from(self.random.below(u32::try_from(write_queues).unwrap_or(0))).unwrap_or(0);
         let queue_number = if wanted >= 0 { wanted } else { any() };
         let Some(queue) = entry.queue(&mut self.storage, queue_number) else { return Err(Refusal::topic_missing(topic)) };
-        Ok(Admitted { queue_number, queue, multi_tags })
+        Ok(Admitted { topic: at, queue_number, queue, multi_tags })
     }
 
     fn create_topic_on_send(&mut self, now: Now, topic: &str, request: &SendMessageRequest<'_>) -> Result<(), Refusal> {
@@ -209,6 +212,8 @@ impl<S: Storage> Broker<S> {
             tags_code: place.tags_code,
         };
         let appended = self.storage.append(now.wall, place.queue, &message).map_err(|error| self.not_stored(&error))?;
+        let put_into = if place.queue == admitted.queue { Some(admitted.topic) } else { self.topics.find(&place.topic) };
+        self.note_put(now, put_into, 1, appended.offset, appended.end);
         let reply = SendStored {
             store_host: self.config.address,
             offsets: smallvec![appended.offset],
@@ -222,7 +227,7 @@ impl<S: Storage> Broker<S> {
     fn store_batch(&mut self, now: Now, sent: Sent<'_>) -> Result<Stored, Refusal> {
         let Sent { asked, topic, admitted, request, properties, body, .. } = sent;
         let special = Special::scan(properties);
-        let Admitted { queue_number, queue, multi_tags } = admitted;
+        let Admitted { topic: put_into, queue_number, queue, multi_tags } = admitted;
         if topic.len() > names::TOPIC_MAX_LEN {
             return Err(Refusal::new(ResponseCode::MessageIllegal, format!("message topic length too long {}", topic.len())));
         }
@@ -254,7 +259,10 @@ impl<S: Storage> Broker<S> {
         }
         self.placed.clear();
         self.storage.append_batch(now.wall, queue, &messages, &mut self.placed).map_err(|error| self.not_stored(&error))?;
-        let (Some(first), Some(last)) = (self.placed.first(), self.placed.last()) else { return Err(self.illegal_message()) };
+        let (Some(first), Some(last)) = (self.placed.first().copied(), self.placed.last().copied()) else {
+            return Err(self.illegal_message());
+        };
+        self.note_put(now, Some(put_into), u32::try_from(self.placed.len()).unwrap_or(u32::MAX), first.offset, last.end);
         let reply = SendStored {
             store_host: self.config.address,
             offsets: self.placed.iter().map(|place| place.offset).collect(),
@@ -263,6 +271,17 @@ impl<S: Storage> Broker<S> {
             transaction_id: special.uniq_key.map(unique_key).unwrap_or_default(),
         };
         Ok(Stored { reply, end: last.end, wait: special.waits_store_ok() })
+    }
+
+    /// Counts messages that now lie in the log from `first` up to `end`.
+    pub(super) fn note_put(&mut self, now: Now, topic: Option<TopicIndex>, messages: u32, first: LogOffset, end: LogOffset) {
+        self.traffic.note_put(now.mono, messages, end.0.abs_diff(first.0));
+        if let Some(entry) = topic.and_then(|topic| self.topics.at_mut(topic)) {
+            entry.note_put(now.mono, messages);
+            if !entry.is_own() {
+                self.traffic.note_received(messages);
+            }
+        }
     }
 
     /// Whether a message that a client sends to its own retry topic is dead, and then the topic for it.
@@ -357,7 +376,8 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The answer for what storage did not take.
-    fn not_stored(&self, error: &AppendError) -> Refusal {
+    fn not_stored(&mut self, error: &AppendError) -> Refusal {
+        self.traffic.put_failed += 1;
         match error {
             AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
             AppendError::NoSpace(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => Refusal::new(

@@ -15,8 +15,9 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
+    meter::MinuteMeter,
     storage::{QueueId, Storage},
-    time::Timestamp,
+    time::{Millis, Timestamp},
 };
 
 mod file;
@@ -33,11 +34,35 @@ pub struct TopicEntry {
     config: TopicConfig,
     /// What [`Storage::open_queue`] gave for each queue that was used.
     queues: Vec<Option<QueueId>>,
+    /// Messages that were put into it.
+    put: MinuteMeter,
+    own: bool,
 }
 
+/// Where a topic stands in its table: spares a second look-up by name. Good until a topic is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicIndex(usize);
+
 impl TopicEntry {
-    fn new(config: TopicConfig) -> Self {
-        Self { config, queues: Vec::new() }
+    fn new(config: TopicConfig, own: bool) -> Self {
+        Self { config, queues: Vec::new(), put: MinuteMeter::new(), own }
+    }
+
+    /// Whether it belongs to the broker itself.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// Messages were put into it.
+    pub fn note_put(&mut self, now: Millis, messages: u32) {
+        self.put.add(now, messages);
+    }
+
+    /// Messages per second that were put into it in the last minute.
+    #[must_use]
+    pub fn put_rate(&self, now: Millis) -> f64 {
+        self.put.per_second(now, MinuteMeter::REACH)
     }
 
     /// The topic's configuration.
@@ -134,7 +159,7 @@ impl TopicTable {
         for config in system.configs() {
             let name: Arc<str> = config.topic_name.as_str().into();
             table.reserved.insert(Arc::clone(&name));
-            table.entries.insert(name, TopicEntry::new(config));
+            table.entries.insert(name, TopicEntry::new(config, true));
         }
         table
     }
@@ -162,6 +187,23 @@ impl TopicTable {
     /// A topic whose queues may have to be opened.
     pub fn get_mut(&mut self, topic: &str) -> Option<&mut TopicEntry> {
         self.entries.get_mut(topic)
+    }
+
+    /// Where a topic stands.
+    #[must_use]
+    pub fn find(&self, topic: &str) -> Option<TopicIndex> {
+        self.entries.get_index_of(topic).map(TopicIndex)
+    }
+
+    /// The topic that stands somewhere.
+    #[must_use]
+    pub fn at(&self, index: TopicIndex) -> Option<&TopicEntry> {
+        self.entries.get_index(index.0).map(|(_, entry)| entry)
+    }
+
+    /// The same, to be changed.
+    pub fn at_mut(&mut self, index: TopicIndex) -> Option<&mut TopicEntry> {
+        self.entries.get_index_mut(index.0).map(|(_, entry)| entry)
     }
 
     /// All topics.
@@ -336,7 +378,10 @@ impl TopicTable {
                 self.entries[index].config = config;
                 index
             }
-            None => self.entries.insert_full(config.topic_name.as_str().into(), TopicEntry::new(config)).0,
+            None => {
+                let own = self.is_system(&config.topic_name);
+                self.entries.insert_full(config.topic_name.as_str().into(), TopicEntry::new(config, own)).0
+            }
         };
         self.note_change(now, index);
         index

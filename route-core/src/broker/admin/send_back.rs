@@ -123,7 +123,9 @@ impl<S: Storage> Broker<S> {
             properties: self.properties.as_bytes(),
             tags_code: place.tags_code,
         };
-        self.storage.append(now.wall, place.queue, &message).map_err(|error| Refusal::system(status_name(&error)))
+        let appended = self.storage.append(now.wall, place.queue, &message).map_err(|error| Refusal::system(status_name(&error)))?;
+        self.note_put(now, None, 1, appended.offset, appended.end);
+        Ok(appended)
     }
 }
 

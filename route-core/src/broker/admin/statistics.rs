@@ -13,26 +13,27 @@ use super::{Answer, Handled, header};
 use crate::{
     broker::{Broker, refusal::Refusal},
     storage::Storage,
+    time::Now,
 };
 
 impl<S: Storage> Broker<S> {
-    /// 202: the bounds of each queue of a topic.
-    pub(super) fn topic_stats(&self, command: &Command<'_>) -> Handled {
+    /// 202: the bounds of each queue of a topic, and how fast it grows.
+    pub(super) fn topic_stats(&self, now: Now, command: &Command<'_>) -> Handled {
         let request: GetTopicStatsInfoRequest<'_> = header(command)?;
         let topic = request.topic.to_cow();
         let Some(entry) = self.topics.get(&topic) else {
             return Err(Refusal::new(ResponseCode::TopicNotExist, format!("topic[{topic}] not exist")));
         };
         let config = entry.config();
-        let mut stats = TopicStatsTable::default();
+        let mut stats = TopicStatsTable { topic_put_tps: entry.put_rate(now.mono), ..TopicStatsTable::default() };
         for queue_id in 0..config.read_queue_nums.max(config.write_queue_nums) {
             stats.offset_table.insert(self.message_queue(&topic, queue_id), self.topic_offset(&topic, queue_id));
         }
         Answer::body(&stats)
     }
 
-    /// 208: how far a group is behind, in each queue that it may read.
-    pub(super) fn consume_stats(&self, command: &Command<'_>) -> Handled {
+    /// 208: how far a group is behind, in each queue that it may read, and how fast it reads.
+    pub(super) fn consume_stats(&self, now: Now, command: &Command<'_>) -> Handled {
         let request: GetConsumeStatsRequest<'_> = header(command)?;
         let group = request.consumer_group.to_cow();
         let named = request.topic_list.map(|text| text.to_cow()).unwrap_or_default();
@@ -54,6 +55,7 @@ impl<S: Storage> Broker<S> {
         let mut stats = ConsumeStats::default();
         for topic in topics {
             let Some(entry) = self.topics.get(&topic) else { continue };
+            stats.consume_tps += self.offsets.given_rate(now.mono, &topic, &group);
             for queue_id in 0..entry.config().read_queue_nums {
                 stats.offset_table.insert(self.message_queue(&topic, queue_id), self.progress(&topic, &group, queue_id));
             }

@@ -7,7 +7,7 @@ use proto_core::{
     json::{self, Dialect},
 };
 
-use super::{Key, OffsetTable, Progress};
+use super::{GroupProgress, Key, OffsetTable, Progress};
 
 impl OffsetTable {
     /// Takes in a saved table. Keys that are not `topic@group` and what is beyond the table's limits are left out.
@@ -44,10 +44,10 @@ impl OffsetTable {
     }
 
     fn columns(&self, of: impl Fn(&Progress) -> Option<i64>) -> Table<String, BTreeMap<i32, i64>> {
-        let column = |queues: &BTreeMap<i32, Progress>| -> BTreeMap<i32, i64> {
-            queues.iter().filter_map(|(&queue_id, progress)| Some((queue_id, of(progress)?))).collect()
+        let column = |group: &GroupProgress| -> BTreeMap<i32, i64> {
+            group.queues.iter().filter_map(|(&queue_id, progress)| Some((queue_id, of(progress)?))).collect()
         };
-        let columns = self.entries.iter().map(|(key, queues)| (key.text.to_string(), column(queues)));
+        let columns = self.entries.iter().map(|(key, group)| (key.text.to_string(), column(group)));
         columns.filter(|(_, column)| !column.is_empty()).collect()
     }
 
@@ -56,7 +56,7 @@ impl OffsetTable {
             let Some(key) = Key::parse(text) else { continue };
             for (&queue_id, &offset) in queues {
                 let Some(index) = self.open(key.topic(), key.group(), queue_id) else { break };
-                set(self.entries[index].entry(queue_id).or_default(), offset);
+                set(self.entries[index].queues.entry(queue_id).or_default(), offset);
             }
         }
     }

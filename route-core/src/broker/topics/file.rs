@@ -24,7 +24,8 @@ impl TopicTable {
                 config.perm = perm::READ | perm::WRITE;
             }
             config.topic_name.clone_from(&name);
-            self.entries.insert(name.into(), TopicEntry::new(config));
+            let own = self.is_system(&name);
+            self.entries.insert(name.into(), TopicEntry::new(config, own));
         }
         Ok(())
     }
