@@ -70,6 +70,10 @@ pub(crate) trait FileSystem: fmt::Debug + Send + Sync {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Takes a folder for this store alone; `None` if another one has it.
     fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>>;
+    /// Takes a folder for reading, without a change in it: others may do the same, but none may take it for itself. `None` if one has.
+    fn lock_folder_shared(&self, dir: &Path) -> io::Result<Option<FolderLock>> {
+        self.lock_folder(dir)
+    }
 }
 
 /// A file that was opened.
@@ -206,4 +210,21 @@ pub(crate) fn parse_file_name(name: &str) -> Option<i64> {
 /// The file of a folder that begins at an offset.
 pub(crate) fn file_path(dir: &Path, base: i64) -> PathBuf {
     dir.join(file_name(base))
+}
+
+/// One past the last byte in `from..to` that is not zero.
+pub(crate) fn last_byte(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+    let mut last = None;
+    let mut at = from;
+    let mut buffer = vec![0; 64 * PAGE as usize];
+    while let Some(data) = file.next_data(at)?.filter(|data| *data < to) {
+        let len = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
+        let chunk = &mut buffer[..len];
+        file.read_at(chunk, data)?;
+        if let Some(place) = chunk.iter().rposition(|byte| *byte != 0) {
+            last = Some(data + place as u64 + 1);
+        }
+        at = data + len as u64;
+    }
+    Ok(last)
 }

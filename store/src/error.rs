@@ -31,6 +31,14 @@ pub enum OpenError {
         /// What was found there.
         found: String,
     },
+    /// There is no store in the folder.
+    #[error("{path}: no message store is here (no folder {missing:?}); name the folder that holds one")]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+        /// What every store has.
+        missing: PathBuf,
+    },
     /// A file does not have the size that the configuration says.
     #[error("{path}: {found} bytes, where {key} says {expected}; set {key} as it was when the store was written, or restore the file")]
     WrongFileSize {

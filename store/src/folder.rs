@@ -58,11 +58,19 @@ impl DataFolder {
         let path = root.join("lock");
         match disk.lock_folder(root).map_err(|source| OpenError::NotWritable { path, source })? {
             Some(lock) => Ok(Self { disk, root: root.to_owned(), _lock: lock }),
-            None => {
-                let abort = disk.read(&root.join("abort")).ok().flatten();
-                let pid = abort.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|pid| pid.parse::<u32>().is_ok());
-                Err(OpenError::Locked { path: root.to_owned(), pid })
-            }
+            None => Err(locked(&disk, root)),
+        }
+    }
+
+    /// Takes a folder that holds a store, to look at it: nothing is changed, and others may look, too.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it is somebody else's, or not there.
+    pub(crate) fn look_at(disk: Disk, root: &Path) -> Result<Self, OpenError> {
+        check_content(&disk, root)?;
+        match disk.lock_folder_shared(root).map_err(at(root))? {
+            Some(lock) => Ok(Self { disk, root: root.to_owned(), _lock: lock }),
+            None => Err(locked(&disk, root)),
         }
     }
 
@@ -115,6 +123,12 @@ impl DataFolder {
         self.disk.remove_file(&self.root.join("abort"))?;
         self.disk.sync_path(&self.root)
     }
+}
+
+fn locked(disk: &Disk, root: &Path) -> OpenError {
+    let abort = disk.read(&root.join("abort")).ok().flatten();
+    let pid = abort.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|pid| pid.parse::<u32>().is_ok());
+    OpenError::Locked { path: root.to_owned(), pid }
 }
 
 /// Refuses a folder that is clearly not a message store's.

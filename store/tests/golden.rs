@@ -3,9 +3,9 @@
 
 mod kit;
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
-use kit::Opened;
+use kit::{Opened, unpack};
 use proto_core::{delay::DelayLevels, record::body_crc};
 use route_core::{
     Storage, Timestamp,
@@ -14,18 +14,8 @@ use route_core::{
 use serde_json::Value;
 use store::StoreConfig;
 
-fn golden(name: &str) -> File {
-    File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
-}
-
-/// Unpacks a store.
-fn unpack(name: &str, into: &Path) {
-    let tar = zstd::Decoder::new(golden(&format!("{name}.tar.zst"))).unwrap();
-    tar::Archive::new(tar).unpack(into).unwrap();
-}
-
 fn expected(name: &str) -> Vec<Value> {
-    let text = zstd::decode_all(golden(&format!("{name}.expected.jsonl.zst"))).unwrap();
+    let text = zstd::decode_all(kit::golden(&format!("{name}.expected.jsonl.zst"))).unwrap();
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 

@@ -108,6 +108,27 @@ impl FileSystem for System {
         outer.write_all_at(b"lock", 0)?;
         Ok(Some(Box::new([inner, outer])))
     }
+
+    fn lock_folder_shared(&self, dir: &Path) -> io::Result<Option<FolderLock>> {
+        lock_shared(dir)
+    }
+}
+
+fn lock_shared(dir: &Path) -> io::Result<Option<FolderLock>> {
+    let inner = fs::File::open(dir)?;
+    if !taken(flock(&inner, FlockOperation::NonBlockingLockShared))? {
+        return Ok(None);
+    }
+    let outer = match fs::File::open(dir.join("lock")) {
+        Ok(outer) => outer,
+        // Whoever takes the folder makes this file first.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Box::new(inner))),
+        Err(error) => return Err(error),
+    };
+    if !taken(fcntl_lock(&outer, FlockOperation::NonBlockingLockShared))? {
+        return Ok(None);
+    }
+    Ok(Some(Box::new([inner, outer])))
 }
 
 fn taken(result: rustix::io::Result<()>) -> io::Result<bool> {

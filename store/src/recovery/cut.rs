@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::LogFiles;
 use crate::{
-    disk::{Access, File, PAGE, file_path},
+    disk::{Access, file_path, last_byte},
     error::{OpenError, at},
 };
 
@@ -67,23 +67,6 @@ pub(super) fn cut(files: &mut LogFiles, end: i64) -> Result<Option<Cut>, OpenErr
         "the log was cut behind its last whole record; what followed is kept"
     );
     Ok(Some(cut))
-}
-
-/// One past the last byte in `from..to` that is not zero.
-fn last_byte(file: &File, from: u64, to: u64) -> std::io::Result<Option<u64>> {
-    let mut last = None;
-    let mut at = from;
-    let mut buffer = vec![0; 64 * PAGE as usize];
-    while let Some(data) = file.next_data(at)?.filter(|data| *data < to) {
-        let len = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
-        let chunk = &mut buffer[..len];
-        file.read_at(chunk, data)?;
-        if let Some(place) = chunk.iter().rposition(|byte| *byte != 0) {
-            last = Some(data + place as u64 + 1);
-        }
-        at = data + len as u64;
-    }
-    Ok(last)
 }
 
 /// Copies `from..to` of a file of the log beside it, under a name that is free.

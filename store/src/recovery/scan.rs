@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use proto_core::record::{self, BLANK_LEN, RecordView, Stored};
+use proto_core::record;
 
 use super::LogFiles;
 use crate::{
-    disk::{PAGE, file_path},
+    disk::file_path,
     error::{OpenError, at},
     mapping::Mapping,
+    whole_record::{Found, check},
 };
 
 /// Reads forward from one place.
@@ -77,7 +78,7 @@ impl<'a> LogScan<'a> {
             let mapping = self.map(base)?;
             let in_file = (self.at - base) as usize;
             let rest = mapping.bytes().get(in_file..).unwrap_or_default();
-            match check(rest, self.at) {
+            match check(rest, rest.len(), self.at) {
                 Ok(Found::Record(len)) => {
                     let record = FoundRecord { offset: self.at, len, mapping, in_file };
                     self.at += len as i64;
@@ -103,54 +104,4 @@ impl<'a> LogScan<'a> {
         self.mapping = Some((base, Arc::clone(&mapping)));
         Ok(mapping)
     }
-}
-
-enum Found {
-    Record(usize),
-    Blank,
-}
-
-/// Looks at what begins at `offset`; `bytes` go on to the end of the file.
-fn check(bytes: &[u8], offset: i64) -> Result<Found, String> {
-    let view = match record::read(bytes).map_err(|error| error.to_string())? {
-        Stored::Blank { size } if size == bytes.len() => return Ok(Found::Blank),
-        Stored::Blank { size } => return Err(format!("a blank of {size} bytes, where the file has {}", bytes.len())),
-        Stored::Message(view) => view,
-    };
-    if view.physical_offset() != offset {
-        return Err(format!("the record says that it lies at {}", view.physical_offset()));
-    }
-    if view.total_size() + BLANK_LEN > bytes.len() {
-        return Err(format!("a record of {} bytes leaves no room for the end of the file", view.total_size()));
-    }
-    view.verify_crc().map_err(|error| error.to_string())?;
-    if let Some(page) = lost_page(&view, offset) {
-        return Err(format!("the page at {page} is empty"));
-    }
-    Ok(Found::Record(view.total_size()))
-}
-
-/// The checksum covers the body alone. What it does not cover can be lost with a page that never reached the disk: then all that
-/// the record has in the page is zero, which topic and properties never are. Answers the offset of such a page.
-fn lost_page(view: &RecordView<'_>, offset: i64) -> Option<i64> {
-    let end = offset + view.total_size() as i64;
-    let page = PAGE as i64;
-    // The fixed fields in front of the body lead to lengths that do not add up if they are lost; behind it stand the length and
-    // text of the topic, then the length and text of the properties.
-    let properties_start = end - view.properties().len() as i64;
-    let topic_end = properties_start - 2;
-    let topic_start = topic_end - view.topic().len() as i64;
-    let mut boundary = offset - offset.rem_euclid(page) + page;
-    while boundary < end {
-        let to = (boundary + page).min(end);
-        let overlaps = |from: i64, until: i64| boundary < until && from < to;
-        if overlaps(topic_start, topic_end) || overlaps(properties_start, end) {
-            let part = view.bytes().get((boundary - offset) as usize..(to - offset) as usize).unwrap_or_default();
-            if part.iter().all(|byte| *byte == 0) {
-                return Some(boundary);
-            }
-        }
-        boundary = to;
-    }
-    None
 }

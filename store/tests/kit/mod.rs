@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
+    fs::File,
     net::SocketAddr,
     path::Path,
     sync::{Arc, Condvar, Mutex},
@@ -172,4 +173,15 @@ pub(crate) fn message<'a>(topic: &'a str, queue_id: i32, body: &'a str) -> NewMe
         properties: b"TAGS\x01TagA\x02",
         tags_code: TagsCode::Hash(2_598_919),
     }
+}
+
+/// A file of the stores that a Java broker wrote.
+pub(crate) fn golden(name: &str) -> File {
+    File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
+}
+
+/// Unpacks one of these stores.
+pub(crate) fn unpack(name: &str, into: &Path) {
+    let tar = zstd::Decoder::new(golden(&format!("{name}.tar.zst"))).unwrap();
+    tar::Archive::new(tar).unpack(into).unwrap();
 }

@@ -1,0 +1,70 @@
+//! Looking at a data folder without taking it into service: what lies in it, whether it fits together, and its messages.
+//!
+//! An [`Examination`] holds the folder for reading: a broker cannot start on it meanwhile, and it cannot begin while a broker runs.
+//! It changes nothing, so it serves for copies, for folders that cannot be written, and before anything is repaired.
+
+mod finding;
+mod layout;
+mod queue_check;
+mod queue_view;
+mod tables;
+mod verify;
+
+use std::path::PathBuf;
+
+pub use finding::{Finding, Part, Severity, Watch};
+pub use tables::TableFile;
+pub use verify::Verified;
+
+use crate::{
+    checkpoint::Checkpoint,
+    disk::Disk,
+    error::{OpenError, at},
+    folder::DataFolder,
+};
+use layout::Layout;
+
+/// What to look at. What is not said is told by the files.
+#[derive(Clone, Debug, Default)]
+pub struct ExamineConfig {
+    /// The data folder.
+    pub root: PathBuf,
+    /// Folder of the commit log, if it is not `commitlog` in the data folder.
+    pub commit_log: Option<PathBuf>,
+    /// Bytes of a file of the log.
+    pub mapped_file_size_commit_log: Option<u32>,
+    /// Bytes of a file of a consume queue.
+    pub mapped_file_size_consume_queue: Option<u32>,
+}
+
+/// A data folder that is looked at. Others may look, too, but none may work on it until the value is dropped.
+#[derive(Debug)]
+pub struct Examination {
+    disk: Disk,
+    config: ExamineConfig,
+    layout: Layout,
+    checkpoint: Checkpoint,
+    closed: bool,
+    _folder: DataFolder,
+}
+
+impl Examination {
+    /// Looks at the folder's files. Those that do not belong there or have a wrong size come out as findings of
+    /// [`verify`](Examination::verify), they are no errors.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no store is there, somebody works on it, or it cannot be read.
+    pub fn open(config: ExamineConfig) -> Result<Self, OpenError> {
+        let disk = Disk::system();
+        if !disk.exists(&config.root) {
+            return Err(OpenError::NoStore { path: config.root.clone(), missing: config.root });
+        }
+        let folder = DataFolder::look_at(disk.clone(), &config.root)?;
+        let layout = Layout::find(&disk, &config)?;
+        let path = config.root.join("checkpoint");
+        let checkpoint = disk.read(&path).map_err(at(&path))?.unwrap_or_default();
+        let checkpoint = Checkpoint::decode(&checkpoint).map_err(|newer| OpenError::Newer { path, version: newer.0 })?;
+        let closed = folder.was_closed()?;
+        Ok(Self { disk, config, layout, checkpoint, closed, _folder: folder })
+    }
+}

@@ -1,0 +1,219 @@
+//! Looking at folders without opening them for service: stores of a Java broker, and stores that are damaged in every way.
+
+mod kit;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use kit::{config, open, unpack};
+use route_core::storage::Appended;
+use store::examine::{Examination, ExamineConfig, Finding, Part, Severity, Verified};
+
+fn examine(root: &Path) -> Examination {
+    Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap()
+}
+
+fn verify(root: &Path) -> (Verified, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let verified = examine(root).verify(&mut findings).unwrap();
+    (verified, findings)
+}
+
+/// What was found, without what is only good to know.
+fn wrong(findings: &[Finding]) -> Vec<&Finding> {
+    findings.iter().filter(|finding| finding.severity > Severity::Note).collect()
+}
+
+/// All files with their contents.
+fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.clone(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// A store with 200 messages in two queues, closed in order or killed.
+fn filled(root: &Path, close: bool) -> Vec<Appended> {
+    let mut opened = open(config(root));
+    let placed = (0..200).map(|at| opened.send("TopicA", at % 2, &format!("message {at} {}", "x".repeat(300)))).collect();
+    if close {
+        opened.store.close().unwrap();
+    }
+    placed
+}
+
+fn change(path: &Path, at: u64, byte: u8) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(&[byte], at).unwrap();
+}
+
+const FILE: i64 = 16 << 10;
+
+fn log_file(root: &Path, offset: i64) -> PathBuf {
+    root.join("commitlog").join(format!("{:020}", offset - offset % FILE))
+}
+
+#[test]
+fn stores_of_java_are_found_well_or_torn_as_they_are_and_stay_as_they_were() {
+    for (name, records, units, notes) in [("clean", 315, 315, 0), ("crashed", 437, 437, 1), ("torn", 436, 437, 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(name, dir.path());
+        let before = tree(dir.path());
+        let (verified, findings) = verify(dir.path());
+        assert_eq!((verified.records, verified.units, verified.notes), (records, units, notes), "{name}: {findings:#?}");
+        match *wrong(&findings) {
+            [] => assert!(name != "torn" && verified.is_well()),
+            [finding] => {
+                assert_eq!((name, finding.severity, finding.part), ("torn", Severity::Damage, Part::Log));
+                assert_eq!(
+                    (finding.path.clone(), finding.at),
+                    (dir.path().join("commitlog/00000000000000131072"), Some(190_854 - 131_072))
+                );
+                assert!(finding.what.contains("checksum") && finding.what.contains("the next start cuts the log here"), "{finding}");
+            }
+            ref more => panic!("{name}: {more:#?}"),
+        }
+        assert_eq!(tree(dir.path()), before, "{name}");
+    }
+}
+
+#[test]
+fn a_store_of_ours_is_well_whether_it_was_closed_or_killed() {
+    for close in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let placed = filled(dir.path(), close);
+        let (verified, findings) = verify(dir.path());
+        assert_eq!(wrong(&findings), Vec::<&Finding>::new());
+        assert_eq!((verified.records, verified.units, verified.log_end), (200, 200, placed[199].end.0));
+        assert_eq!(verified.notes, u64::from(!close), "{findings:?}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_middle_is_named_with_its_file_and_byte_and_the_rest_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path(), true);
+    let hit = &placed[70];
+    change(&log_file(dir.path(), hit.offset.0), (hit.offset.0 % FILE) as u64 + 100, b'!');
+    let (verified, findings) = verify(dir.path());
+    let [finding] = wrong(&findings)[..] else { panic!("{findings:#?}") };
+    assert_eq!((finding.severity, finding.part), (Severity::Damage, Part::Log));
+    assert_eq!((&finding.path, finding.at), (&log_file(dir.path(), hit.offset.0), Some((hit.offset.0 % FILE) as u64)));
+    assert_eq!((verified.records, verified.log_end), (199, placed[199].end.0));
+}
+
+#[test]
+fn a_head_that_is_gone_is_passed_to_the_next_record_that_names_its_own_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path(), true);
+    let hit = &placed[70];
+    let path = log_file(dir.path(), hit.offset.0);
+    for at in 0..60 {
+        change(&path, (hit.offset.0 % FILE) as u64 + at, 0xff);
+    }
+    let (verified, findings) = verify(dir.path());
+    let [finding] = wrong(&findings)[..] else { panic!("{findings:#?}") };
+    assert!(finding.what.contains(&format!("which goes on at {}", placed[71].offset.0)), "{finding}");
+    assert_eq!(verified.records, 199);
+}
+
+#[test]
+fn files_of_the_log_that_are_missing_or_short_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path(), true);
+    let lost = |from: i64, to: i64| placed.iter().filter(|it| it.offset.0 >= from && it.offset.0 < to).count() as u64;
+    let second = log_file(dir.path(), FILE);
+    let content = fs::read(&second).unwrap();
+    fs::remove_file(&second).unwrap();
+    let (verified, findings) = verify(dir.path());
+    let [finding] = wrong(&findings)[..] else { panic!("{findings:#?}") };
+    assert!(finding.what.contains("is missing") && finding.path == second, "{finding}");
+    assert_eq!(verified.records, 200 - lost(FILE, 2 * FILE));
+
+    fs::write(&second, &content[..5000]).unwrap();
+    let (verified, findings) = verify(dir.path());
+    assert!(
+        findings.iter().any(|it| it.path == second && it.what.contains("5000 bytes long, files beside it have 16384")),
+        "{findings:#?}"
+    );
+    assert!(findings.iter().any(|it| it.path == second && it.what.contains("the file has only 5000 of 16384 bytes")), "{findings:#?}");
+    assert!(verified.records > 200 - lost(FILE, 2 * FILE) && verified.damaged == 2);
+}
+
+#[test]
+fn a_unit_that_points_elsewhere_and_units_that_are_missing_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), true);
+    let queue = dir.path().join("consumequeue/TopicA/0");
+    change(&queue.join("00000000000000000600"), 3 * 20 + 7, 1);
+    fs::remove_file(queue.join("00000000000000001800")).unwrap();
+    let (verified, findings) = verify(dir.path());
+    assert_eq!((verified.damaged, verified.repairable), (0, 2), "{findings:#?}");
+    let [unit, missing] = wrong(&findings)[..] else { panic!("{findings:#?}") };
+    assert_eq!((&unit.path, unit.at), (&queue.join("00000000000000000600"), Some(60)));
+    assert!(unit.what.starts_with("the unit of offset 33 says"), "{unit}");
+    assert_eq!((&missing.path, missing.at), (&queue.join("00000000000000001800"), Some(0)));
+    assert!(missing.what.starts_with("10 units are missing"), "{missing}");
+}
+
+#[test]
+fn queues_that_are_gone_are_missed_unless_their_topic_is_gone_too() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), true);
+    fs::remove_dir_all(dir.path().join("consumequeue/TopicA")).unwrap();
+    let (verified, findings) = verify(dir.path());
+    assert!(findings[0].what.starts_with("200 messages of \"TopicA\" have no queue"), "{findings:#?}");
+    assert_eq!(verified.repairable, 1);
+    fs::write(dir.path().join("config/topics.json"), r#"{"topicConfigTable":{"TopicB":{"topicName":"TopicB"}}}"#).unwrap();
+    let (verified, findings) = verify(dir.path());
+    assert!(findings[0].what.ends_with("belong to a topic that is gone"), "{findings:#?}");
+    assert!(verified.is_well());
+}
+
+#[test]
+fn tables_that_do_not_read_and_offsets_behind_the_end_of_their_queue_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), true);
+    let config = dir.path().join("config");
+    fs::write(config.join("topics.json"), "{\"topicConfigTable\":").unwrap();
+    fs::write(config.join("subscriptionGroup.json"), "garbage").unwrap();
+    fs::write(config.join("subscriptionGroup.json.bak"), "{}").unwrap();
+    fs::write(config.join("consumerOffset.json"), r#"{"offsetTable":{"TopicA@g":{0:100,1:101}}}"#).unwrap();
+    let (verified, findings) = verify(dir.path());
+    assert_eq!((verified.damaged, verified.repairable), (1, 2), "{findings:#?}");
+    let of = |name: &str| findings.iter().find(|it| it.path == config.join(name)).unwrap();
+    assert_eq!(of("topics.json").severity, Severity::Damage);
+    assert!(of("subscriptionGroup.json").what.ends_with("the copy beside it (.bak) serves instead"));
+    assert!(of("consumerOffset.json").what.starts_with("TopicA@g has offset 101 in queue 1, which ends at 100"));
+}
+
+#[test]
+fn a_folder_in_use_one_without_a_store_and_one_that_is_not_there_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused =
+        |root: &Path| Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap_err().to_string();
+    assert!(refused(dir.path()).contains("no message store is here"));
+    assert!(refused(&dir.path().join("nowhere")).contains("no message store is here"));
+    let opened = open(config(dir.path()));
+    assert!(refused(dir.path()).contains(&format!("in use by another process (process {})", std::process::id())));
+    drop(opened);
+    let first = examine(dir.path());
+    examine(dir.path());
+    let start = store::Store::open(config(dir.path()), std::sync::Arc::new(|| {})).map(|_| ());
+    assert!(start.unwrap_err().to_string().contains("in use"), "no broker starts on what is being looked at");
+    drop(first);
+    open(config(dir.path()));
+}
