@@ -15,6 +15,9 @@ use crate::{
 /// The version that Petrel reports: Java's number of 5.5.0. Clients gate features on it.
 pub const VERSION: i32 = 513;
 
+/// The name of that version.
+pub const VERSION_NAME: &str = "V5_5_0";
+
 /// The fixed part of an outgoing header.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {

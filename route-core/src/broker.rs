@@ -123,6 +123,8 @@ pub struct Broker<S: Storage> {
     random: Random,
     unique_ids: UniqueIdGenerator,
     outputs: VecDeque<Output>,
+    /// When the broker was made.
+    started: Now,
     /// The time of the last verb; what follows from it is settled when outputs are drained.
     now: Now,
     settled: bool,
@@ -179,6 +181,7 @@ impl<S: Storage> Broker<S> {
             random: Random::new(config.seed),
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),
             outputs: VecDeque::new(),
+            started: now,
             now,
             settled: false,
             properties_text: Vec::new(),

@@ -188,6 +188,15 @@ pub struct Arrival {
     pub tags_code: i64,
 }
 
+/// How full a disk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes in use, by whomever.
+    pub used: u64,
+    /// Bytes that the store may still take.
+    pub available: u64,
+}
+
 /// Which message a search by time wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Boundary {
@@ -261,6 +270,11 @@ pub trait Storage {
     /// disk, and offsets that were saved elsewhere may lie behind its end.
     fn may_lack_its_end(&self) -> bool {
         false
+    }
+
+    /// How full the disk is that the log lies on; `None` if storage has none or cannot tell.
+    fn disk_space(&self) -> Option<DiskSpace> {
+        None
     }
 
     /// Everything before this offset is on disk.

@@ -29,6 +29,7 @@ mod membership;
 mod queue_locks;
 mod queue_offsets;
 mod reset_offset;
+mod runtime_info;
 mod send_back;
 mod statistics;
 mod topic_configs;
@@ -79,6 +80,7 @@ impl<S: Storage> Broker<S> {
             RequestCode::GetAllSubscriptiongroupConfig => self.all_group_configs(command),
             RequestCode::GetSubscriptiongroupConfig => self.group_config(now, command),
             RequestCode::UpdateAndGetGroupForbidden => self.group_forbidden(now, command),
+            RequestCode::GetBrokerRuntimeInfo => self.runtime_info(now),
             RequestCode::GetTopicStatsInfo => self.topic_stats(now, command),
             RequestCode::GetConsumeStats => self.consume_stats(now, command),
             RequestCode::GetConsumerConnectionList => self.consumer_connections(command),

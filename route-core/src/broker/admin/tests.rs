@@ -15,6 +15,7 @@ mod lookup;
 mod membership;
 mod offsets;
 mod reset_offset;
+mod runtime_info;
 mod send_back;
 mod topics;
 

@@ -48,7 +48,7 @@ impl Scene {
     }
 
     /// Time passes, and what is due then is delivered.
-    fn wait(&mut self, millis: u64) {
+    pub(super) fn wait(&mut self, millis: u64) {
         self.now = Now { mono: self.now.mono + Millis(millis), wall: self.now.wall.plus(Millis(millis)) };
         self.broker.handle_timeout(self.now);
         while self.broker.poll_output().is_some() {}
