@@ -1,5 +1,6 @@
 //! Why a key has no effect, or for what it would be needed.
 
+pub(super) const EACH_WORD: &str = "each word of a producer is noted at once, so that a crash forgets none";
 pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
 pub(super) const BIT_MAPS: &str = "expressions are judged on the messages themselves: no bit map stands in a queue";
 pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
@@ -31,4 +32,3 @@ pub(super) const REPLICATION: &str = "replication";
 pub(super) const ROCKSDB: &str = "storage in RocksDB";
 pub(super) const TIERED: &str = "tiered storage";
 pub(super) const TIMER: &str = "messages timed to the second";
-pub(super) const TRANSACTIONS: &str = "transactions";

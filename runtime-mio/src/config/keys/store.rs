@@ -8,7 +8,7 @@ use crate::config::{
     },
     reason::{
         BATCH_QUEUES, COLD, COMPACTION, CONTROLLER, EXPIRY, INDEX, LIGHT_QUEUES, MAPPING, ONE_LOOP, ONE_WRITER, OPTION, QUEUE_EXTENSIONS,
-        READ_ONLY_PATHS, RECOVERY, REPLICATION, ROCKSDB, STATISTICS, TIMER, TRANSACTIONS,
+        READ_ONLY_PATHS, RECOVERY, REPLICATION, ROCKSDB, STATISTICS, TIMER,
     },
 };
 
@@ -230,6 +230,6 @@ pub(super) const STORE: &[Key] = &[
     flag("timerWheelSnapshotFlush", false, NotYet(TIMER)),
     number("timerWheelSnapshotIntervalMs", 10000, ANY, NotYet(TIMER)),
     flag("transRocksDBEnable", false, NotYet(ROCKSDB)),
-    flag("transWriteOriginTransHalfEnable", true, NotYet(TRANSACTIONS)),
+    flag("transWriteOriginTransHalfEnable", true, NotYet(ROCKSDB)),
     flag("useSeparateStorePathForRocksdbCQ", false, NotYet(ROCKSDB)),
 ];
