@@ -40,7 +40,6 @@
 pub mod batch;
 pub mod bloom;
 pub mod bodies;
-pub mod calendar;
 pub mod code;
 pub mod command;
 pub mod delay;

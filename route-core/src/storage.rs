@@ -169,6 +169,9 @@ pub enum AppendError {
     /// No space could be allocated for the next file.
     #[error("no space for the next file of the log: {0}")]
     NoSpace(String),
+    /// The disk is above the mark from which on nothing is taken.
+    #[error("the broker's disk is full ({0} % are in use)")]
+    DiskFull(u8),
     /// The disk is so many bytes behind that no more are taken for now: each append is to be durable before it is answered.
     #[error("the disk is {0} bytes behind")]
     FlushBehind(i64),

@@ -91,6 +91,21 @@ impl CommitLog {
         self.end
     }
 
+    /// Where its oldest files begin, as far as they end in front of `limit`; never the last one.
+    pub(crate) fn oldest(&self, limit: i64) -> impl Iterator<Item = i64> {
+        let size = self.file_size as i64;
+        let but_the_last = self.files.len().saturating_sub(1);
+        self.files.iter().take(but_the_last).map(|file| file.base).take_while(move |base| base + size <= limit)
+    }
+
+    /// The log begins behind its oldest file from now on, if that one begins at `base` and is not the last. Answers its mapping.
+    pub(crate) fn forget(&mut self, base: i64) -> Option<Arc<Mapping>> {
+        if self.files.len() < 2 || self.start() != base {
+            return None;
+        }
+        self.files.pop_front().and_then(|file| file.mapping.into_inner())
+    }
+
     /// The next file whose write end was opened since the last call, for the thread that syncs them.
     pub(crate) fn take_opened(&mut self) -> Option<OpenedFile> {
         self.opened.pop()

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use proto_core::delay::DelayLevels;
 
+use crate::expiry::ExpiryPolicy;
+
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlushDiskType {
@@ -45,6 +47,8 @@ pub struct StoreConfig {
     pub max_hash_slot_num: u32,
     /// Keys of an index file.
     pub max_index_num: u32,
+    /// When old files go, and when the disk counts as full.
+    pub expiry: ExpiryPolicy,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
     pub max_unflushed: u32,
 }
@@ -68,6 +72,7 @@ impl StoreConfig {
             message_index_enable: true,
             max_hash_slot_num: 5_000_000,
             max_index_num: 20_000_000,
+            expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,
         }
     }

@@ -1,11 +1,14 @@
 //! One consume queue: units of 20 bytes that say where the messages of a queue lie in the log, in files of one size.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use route_core::storage::{LogOffset, QueueUnit, Units};
@@ -40,10 +43,8 @@ pub(crate) struct ConsumeQueue {
     writers: VecDeque<MappedWriter>,
     /// Offset of the first unit in the files.
     first: i64,
-    /// Where the log begins.
-    log_start: i64,
-    /// Offset of the first unit whose message is there; looked for when it is first asked for.
-    min: OnceCell<i64>,
+    log_start: LogStart,
+    min: Cell<Min>,
     max: i64,
     /// Offset that the next message gets; its units may still wait for the disk.
     next: i64,
@@ -51,6 +52,37 @@ pub(crate) struct ConsumeQueue {
     reserved: i64,
     /// Files whose write end was opened since [`ConsumeQueue::take_opened`].
     opened: Vec<OpenedQueueFile>,
+}
+
+/// Where the log begins: one place that all queues look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogStart(Arc<AtomicI64>);
+
+impl LogStart {
+    /// The log begins here.
+    pub(crate) fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It begins here from now on.
+    pub(crate) fn set(&self, start: i64) {
+        self.0.store(start, Ordering::Relaxed);
+    }
+}
+
+/// Offset of the first unit whose message is there, for a log that begins at some place. Found when it is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Min {
+    offset: i64,
+    /// `None`: not looked for yet.
+    log_start: Option<i64>,
+}
+
+impl Min {
+    /// Nothing is known but that no unit lies in front of `first`.
+    const fn unknown(first: i64) -> Self {
+        Self { offset: first, log_start: None }
+    }
 }
 
 #[derive(Debug)]
@@ -62,8 +94,8 @@ struct QueueFile {
 }
 
 impl ConsumeQueue {
-    /// A queue that has no files yet, of a log that begins at `log_start`.
-    fn empty(disk: Disk, dir: PathBuf, file_size: u32, log_start: i64) -> Self {
+    /// A queue that has no files yet.
+    fn empty(disk: Disk, dir: PathBuf, file_size: u32, log_start: LogStart) -> Self {
         Self {
             disk,
             dir,
@@ -72,7 +104,7 @@ impl ConsumeQueue {
             writers: VecDeque::new(),
             first: 0,
             log_start,
-            min: OnceCell::new(),
+            min: Cell::new(Min::unknown(0)),
             max: 0,
             next: 0,
             reserved: 0,
@@ -84,7 +116,7 @@ impl ConsumeQueue {
     ///
     /// # Errors
     /// [`OpenError`] for files that cannot be read, do not follow one another or have a wrong size.
-    pub(crate) fn open(disk: Disk, dir: PathBuf, file_size: u32, log_start: i64) -> Result<Self, OpenError> {
+    pub(crate) fn open(disk: Disk, dir: PathBuf, file_size: u32, log_start: LogStart) -> Result<Self, OpenError> {
         let mut queue = Self::empty(disk, dir, file_size, log_start);
         let bases = queue.list()?;
         if let Some(end) = queue.find_end(&bases, i64::MAX)? {
@@ -103,7 +135,7 @@ impl ConsumeQueue {
         disk: Disk,
         dir: PathBuf,
         file_size: u32,
-        log_start: i64,
+        log_start: LogStart,
         limit: i64,
         unsynced: &mut Vec<PathBuf>,
     ) -> Result<Self, OpenError> {
@@ -141,6 +173,7 @@ impl ConsumeQueue {
         self.files = bases.iter().map(|&base| QueueFile { base, mapping: OnceCell::new() }).collect();
         if let (Some(first), Some(last)) = (bases.first(), bases.last()) {
             self.first = first / unit;
+            self.min = Cell::new(Min::unknown(self.first));
             self.max = last / unit + units_in_last as i64;
             (self.next, self.reserved) = (self.max, self.max);
         }
@@ -185,14 +218,42 @@ impl ConsumeQueue {
         while let Some(file) = self.files.pop_back() {
             self.disk.remove_file(&file_path(&self.dir, file.base))?;
         }
-        (self.first, self.min, self.max, self.next, self.reserved) = (0, OnceCell::new(), 0, 0, 0);
+        (self.first, self.max, self.next, self.reserved) = (0, 0, 0, 0);
+        self.min = Cell::new(Min::unknown(0));
         Ok(())
     }
 
     /// Offset of the first unit whose message is there: the log has lost its oldest files, or the queue begins with blanks.
     pub(crate) fn min(&self) -> i64 {
-        let gone = |unit: &QueueUnit| unit.offset.0 < self.log_start || *unit == PRE_BLANK;
-        *self.min.get_or_init(|| self.partition_point(self.first, self.max, gone))
+        let (known, log_start) = (self.min.get(), self.log_start.get());
+        if known.log_start == Some(log_start) {
+            return known.offset;
+        }
+        let gone = |unit: &QueueUnit| unit.offset.0 < log_start || *unit == PRE_BLANK;
+        // Most queues have lost nothing since the last time.
+        let offset = match self.unit(known.offset) {
+            Some(unit) if gone(&unit) => self.partition_point(known.offset, self.max, gone),
+            _ => known.offset,
+        };
+        self.min.set(Min { offset, log_start: Some(log_start) });
+        offset
+    }
+
+    /// The oldest file if it begins at `base`, lies wholly in front of the first message that is there, and is not the only one.
+    pub(crate) fn expired_file(&self, base: i64) -> Option<PathBuf> {
+        let unit = QueueUnit::LEN as i64;
+        let expired = self.files.len() > 1 && self.files.front()?.base == base && base / unit + self.units_per_file() <= self.min();
+        expired.then(|| file_path(&self.dir, base))
+    }
+
+    /// Goes on without the oldest file, of which [`ConsumeQueue::expired_file`] says that it may go. Answers its mapping.
+    pub(crate) fn forget_oldest(&mut self) -> Option<Arc<Mapping>> {
+        let file = self.files.pop_front()?;
+        self.first += self.units_per_file();
+        if self.writers.front().is_some_and(|writer| writer.remaining() == 0) {
+            self.writers.pop_front();
+        }
+        file.mapping.into_inner()
     }
 
     /// One past the offset of the last unit.
@@ -291,7 +352,8 @@ impl ConsumeQueue {
         while self.max < offset {
             self.append(&PRE_BLANK);
         }
-        (self.min, self.next) = (OnceCell::from(offset), offset);
+        self.min = Cell::new(Min { offset, log_start: Some(self.log_start.get()) });
+        self.next = offset;
         Ok(())
     }
 

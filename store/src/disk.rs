@@ -12,9 +12,14 @@ use std::{
     sync::Arc,
 };
 
+use route_core::Timestamp;
+
 pub(crate) use system::System;
 
-use crate::mapping::{MappedWriter, Mapping};
+use crate::{
+    expiry::Space,
+    mapping::{MappedWriter, Mapping},
+};
 
 /// Bytes of a page: what is synced, lost or torn as a whole.
 pub(crate) const PAGE: u64 = 4096;
@@ -66,8 +71,12 @@ pub(crate) trait FileSystem: fmt::Debug + Send + Sync {
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file; it is fine if there is none.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
-    /// Removes a folder with all in it; it is fine if there is none.
+    /// Removes a folder with all in it, or a file; it is fine if there is none.
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// When a file was last written to.
+    fn modified(&self, path: &Path) -> io::Result<Timestamp>;
+    /// The space of the file system in which a folder lies.
+    fn space(&self, dir: &Path) -> io::Result<Space>;
     /// Takes a folder for this store alone; `None` if another one has it.
     fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>>;
     /// Takes a folder for reading, without a change in it: others may do the same, but none may take it for itself. `None` if one has.
@@ -133,6 +142,18 @@ impl Disk {
             }
         }
         Ok(())
+    }
+
+    /// Makes a folder and those above it. Answers the folders that got a new name by it: to be synced.
+    pub(crate) fn make_dirs(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let missing = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !self.exists(dir));
+        let changed = missing.filter_map(Path::parent).map(|parent| match parent.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => parent.to_owned(),
+        });
+        let changed = changed.collect();
+        self.create_dir_all(dir)?;
+        Ok(changed)
     }
 
     /// Copies a range of a file into a new one and waits until that is on disk.

@@ -72,6 +72,8 @@ pub(crate) struct OpenedQueueFile {
 pub(crate) struct FlushShared {
     pub(crate) progress: Progress,
     durable: AtomicI64,
+    /// Log and queues are on disk up to here.
+    settled: AtomicI64,
     failed: OnceLock<String>,
     poisoned: AtomicBool,
     requested: AtomicBool,
@@ -121,6 +123,11 @@ impl FlushShared {
     /// The log is on disk up to here.
     pub(crate) fn durable(&self) -> i64 {
         self.durable.load(Ordering::Acquire)
+    }
+
+    /// Log and queues are on disk up to here, as far as that was seen to since the start.
+    pub(crate) fn settled(&self) -> i64 {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Whether a flush has failed.
@@ -175,6 +182,7 @@ impl Flusher {
         let shared = Arc::new(FlushShared {
             progress: Progress::default(),
             durable: AtomicI64::new(start.flushed),
+            settled: AtomicI64::new(0),
             failed: OnceLock::new(),
             poisoned: AtomicBool::new(false),
             requested: AtomicBool::new(false),
@@ -432,6 +440,7 @@ impl Work {
         }
         // A mark stands where a record ends, and the log must be on disk up to there.
         let reached = if position.dispatched <= self.flushed { position } else { self.at_flush };
+        self.shared.settled.store(reached.dispatched, Ordering::Release);
         let java = &mut self.checkpoint.java;
         let before = (*java, self.checkpoint.mark);
         java.physic_msg_timestamp = newer(java.physic_msg_timestamp, self.at_flush.written_time);

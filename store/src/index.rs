@@ -224,7 +224,6 @@ impl Index {
     }
 
     /// Files of the log before this offset are gone: what the index has about them goes, too.
-    #[expect(dead_code, reason = "files of the log do not expire yet")]
     pub(crate) fn expire(&self, log_start: i64) {
         self.shared.log_start.fetch_max(log_start, Ordering::AcqRel);
     }

@@ -46,14 +46,17 @@
 
 mod ahead;
 mod checkpoint;
+mod cleaning;
 mod commit_log;
 mod config;
 mod consume_queue;
 mod disk;
 mod dispatch;
+mod errands;
 mod error;
 mod event;
 pub mod examine;
+mod expiry;
 mod flusher;
 mod folder;
 mod index;
@@ -72,6 +75,7 @@ mod whole_record;
 pub use config::{FlushDiskType, StoreConfig};
 pub use error::OpenError;
 pub use event::{Notifier, StoreEvent};
+pub use expiry::{DeleteWhen, ExpiryPolicy};
 pub use mapping::LogSlice;
 pub use offset_journal::NotedOffset;
 pub use recovery::{Cut, Recovered};

@@ -1,18 +1,25 @@
 //! From a folder to a running store, and back.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use route_core::storage::{LogOffset, QueueUnit, Storage};
 
 use crate::{
     StoreConfig,
     checkpoint::{self, Checkpoint},
+    cleaning::Cleaning,
     commit_log::{CommitLog, Writing},
     config::FlushDiskType,
     disk::Disk,
     dispatch::PendingUnits,
+    errands::Errands,
     error::{OpenError, at},
     event::{Background, Notifier},
+    expiry::{LogExpiry, QueueExpiry},
     flusher::{FlushPolicy, FlushStart, Flusher},
     folder::DataFolder,
     index::{Geometry, Index, IndexStart, OpenedIndex, Trust},
@@ -46,9 +53,15 @@ impl Store {
     ) -> Result<(Self, Recovered), OpenError> {
         check(&config)?;
         let root = &config.store_path_root_dir;
+        let mut changed = Vec::new();
+        let mut make = |dir: PathBuf| -> Result<(), OpenError> {
+            changed.extend(disk.make_dirs(&dir).map_err(|source| OpenError::NotWritable { path: dir, source })?);
+            Ok(())
+        };
+        make(root.clone())?;
         let folder = DataFolder::take(disk.clone(), root)?;
-        for dir in [root.clone(), config.commit_log_dir(), config.consume_queue_dir(), config.index_dir(), config.config_dir()] {
-            disk.create_dir_all(&dir).map_err(|source| OpenError::NotWritable { path: dir, source })?;
+        for dir in [config.commit_log_dir(), config.consume_queue_dir(), config.index_dir(), config.config_dir()] {
+            make(dir)?;
         }
         let checkpoint_path = root.join("checkpoint");
         let checkpoint = disk.read(&checkpoint_path).map_err(at(&checkpoint_path))?.unwrap_or_default();
@@ -58,7 +71,8 @@ impl Store {
 
         let mut files = LogFiles::list(disk.clone(), &config.commit_log_dir(), config.mapped_file_size_commit_log)?;
         let closed = folder.was_closed()?;
-        let first = folder.mark_open()?;
+        let mut first = folder.mark_open()?;
+        first.extend(changed);
         let log_start = files.bases.first().copied().unwrap_or(0);
         let mut queues = QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
@@ -112,11 +126,22 @@ impl Store {
             policy,
         };
         let flusher = Flusher::start(start, Arc::clone(&notifier), background).map_err(at(root))?;
-        let tables = Tables::open_on(disk.clone(), TablePaths::in_dir(&config.config_dir()), Arc::clone(&notifier), background)
-            .map_err(at(config.config_dir()))?;
+        let paths = TablePaths::in_dir(&config.config_dir());
+        let tables = Tables::open_on(disk.clone(), paths, Arc::clone(&notifier), background).map_err(at(config.config_dir()))?;
         for rubbish in folder.left_aside().map_err(at(root))? {
             tables.remove_dir(rubbish);
         }
+        let errands = |name| Errands::start(name, disk.clone(), Arc::clone(&notifier), background).map_err(at(root));
+        let cleaning = Cleaning {
+            queues: QueueExpiry::new(&config.expiry, files.bases.first().copied().unwrap_or(0)),
+            log: LogExpiry::new(config.expiry.clone()),
+            look: errands("petrel-look")?,
+            clean: errands("petrel-clean")?,
+            commit_log_dir: config.commit_log_dir(),
+            consume_queue_dir: config.consume_queue_dir(),
+            log_file_size: config.mapped_file_size_commit_log,
+            queue_file_size: config.mapped_file_size_consume_queue,
+        };
         let shared = Arc::clone(flusher.shared());
         while let Some(file) = log.take_opened() {
             if let Some(index) = &mut index {
@@ -148,6 +173,7 @@ impl Store {
             tables,
             consumer_offsets: OffsetJournal::open(disk.clone(), config.config_dir().join("consumerOffset.journal")),
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
+            cleaning,
             removed: 0,
             was_closed: closed,
             folder,

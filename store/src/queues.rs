@@ -13,10 +13,12 @@ use indexmap::IndexMap;
 use route_core::storage::{Arrival, QueueId, QueueUnit};
 
 use crate::{
-    consume_queue::{ConsumeQueue, PRE_BLANK},
+    consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
     disk::Disk,
     error::OpenError,
+    expiry::OldQueueFile,
     flusher::OpenedQueueFile,
+    mapping::Mapping,
 };
 
 /// The queues of all topics.
@@ -25,7 +27,7 @@ pub(crate) struct QueueTable {
     disk: Disk,
     dir: PathBuf,
     file_size: u32,
-    log_start: i64,
+    log_start: LogStart,
     /// Each topic's queue numbers, in order.
     topics: IndexMap<String, Vec<(i32, QueueId)>, FixedState>,
     slots: Vec<Slot>,
@@ -57,9 +59,11 @@ enum Loaded {
 }
 
 impl QueueTable {
-    /// No queues. Their folders lie in `dir`, and the log begins at `log_start`.
-    pub(crate) fn new(disk: Disk, dir: PathBuf, file_size: u32, log_start: i64) -> Self {
+    /// No queues. Their folders lie in `dir`, and the log begins at `start`.
+    pub(crate) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64) -> Self {
         let topics = IndexMap::with_hasher(FixedState::default());
+        let log_start = LogStart::default();
+        log_start.set(start);
         Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new() }
     }
 
@@ -82,6 +86,22 @@ impl QueueTable {
             }
         }
         Ok(())
+    }
+
+    /// The log begins here from now on.
+    pub(crate) fn set_log_start(&self, start: i64) {
+        self.log_start.set(start);
+    }
+
+    /// The path of a file that was found to be old, if it may go.
+    pub(crate) fn expired_file(&self, file: &OldQueueFile) -> Option<PathBuf> {
+        self.get(self.find(&file.topic, file.queue_id)?)?.expired_file(file.base)
+    }
+
+    /// A queue goes on without such a file. Answers its mapping.
+    pub(crate) fn forget_oldest(&mut self, file: &OldQueueFile) -> Option<Arc<Mapping>> {
+        let queue = self.find(&file.topic, file.queue_id)?;
+        self.get_mut(queue).ok()?.forget_oldest()
     }
 
     /// The folder of all queues.
@@ -156,7 +176,7 @@ impl QueueTable {
             return Loaded::Broken(format!("{:?} cannot be the name of a folder", slot.topic));
         }
         let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-        match ConsumeQueue::open(self.disk.clone(), dir, self.file_size, self.log_start) {
+        match ConsumeQueue::open(self.disk.clone(), dir, self.file_size, self.log_start.clone()) {
             Ok(queue) => Loaded::Open(queue),
             Err(error) => {
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
@@ -189,7 +209,7 @@ impl QueueTable {
         let mut unsynced = Vec::new();
         for slot in &mut self.slots {
             let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-            let queue = ConsumeQueue::open_cut(self.disk.clone(), dir, self.file_size, self.log_start, limit, &mut unsynced)?;
+            let queue = ConsumeQueue::open_cut(self.disk.clone(), dir, self.file_size, self.log_start.clone(), limit, &mut unsynced)?;
             slot.queue = OnceCell::from(Loaded::Open(queue));
         }
         Ok(unsynced)
@@ -207,7 +227,7 @@ impl QueueTable {
         }
         let queue = self.open(topic, queue_id);
         let units_per_file = i64::from(self.file_size) / QueueUnit::LEN as i64;
-        let log_start = self.log_start;
+        let log_start = self.log_start.get();
         let target = self.get_mut(queue).map_err(io::Error::other)?;
         let expected = target.max();
         let fresh = !target.has_units() || target.unit(expected - 1).is_some_and(|unit| unit.offset.0 < log_start);

@@ -34,6 +34,8 @@ use std::{
     time::Duration,
 };
 
+use route_core::Timestamp;
+
 use crate::{
     OpenError, Recovered, Store, StoreConfig,
     disk::Disk,
@@ -63,6 +65,10 @@ pub enum Work {
     /// A bit of what is due at this time since the store was opened: messages are put into the index, look-ups are answered, index files
     /// go to disk.
     Index(Duration),
+    /// The disk is looked at.
+    Look,
+    /// One old file is deleted, or the queues are scanned for such files.
+    Clean,
 }
 
 /// The disk as it was right before one of its operations.
@@ -131,6 +137,11 @@ impl SimulatedDisk {
         self.world().set_capacity(bytes);
     }
 
+    /// What files that are made or get more space from now on have as the time of their last change.
+    pub fn set_time(&self, time: Timestamp) {
+        self.world().set_time(time);
+    }
+
     /// The sync after this many more of them fails, and its pages are taken for clean.
     pub fn fail_sync_after(&self, syncs: u64) {
         self.world().fail_sync_after(syncs);
@@ -191,6 +202,8 @@ impl Store {
                     index.step(now);
                 }
             }
+            Work::Look => self.cleaning.look.step(),
+            Work::Clean => self.cleaning.clean.step(),
         }
     }
 }

@@ -20,6 +20,7 @@ use route_core::{
 };
 
 use crate::{
+    cleaning::Cleaning,
     commit_log::CommitLog,
     config::FlushDiskType,
     dispatch::{PendingUnits, Waiting},
@@ -60,7 +61,8 @@ pub struct Store {
     pub(crate) tables: Tables,
     pub(crate) consumer_offsets: OffsetJournal,
     pub(crate) delay_offsets: OffsetJournal,
-    /// Numbers the folders of removed topics.
+    pub(crate) cleaning: Cleaning,
+    /// Numbers what is put aside to be removed.
     pub(crate) removed: u64,
     /// The last process closed the store in order.
     pub(crate) was_closed: bool,
@@ -168,6 +170,9 @@ impl Store {
     fn reserve(&mut self, queue: QueueId, len: usize, units: usize) -> Result<i64, AppendError> {
         if self.shared.is_poisoned() {
             return Err(AppendError::ReadOnly(self.shared.failure().unwrap_or_default().to_owned()));
+        }
+        if let Some(used) = self.cleaning.log.refuses() {
+            return Err(AppendError::DiskFull(used));
         }
         if self.flush_disk_type == FlushDiskType::SyncFlush && self.position.written - self.durable > self.max_unflushed {
             return Err(AppendError::FlushBehind(self.position.written - self.durable));

@@ -87,16 +87,6 @@ pub struct BrokerConfig {
     pub max_msgs_num_batch: usize,
     /// `useServerSideResetOffset`: whether a group is set back by its next pulls, not by a request to each member.
     pub use_server_side_reset_offset: bool,
-    /// `rejectTransactionMessage`
-    pub reject_transactions: bool,
-    /// `transactionTimeOut`: how long a producer may think about its half message before it is asked.
-    pub transaction_timeout: Millis,
-    /// `transactionCheckInterval`: how long until it is asked again.
-    pub transaction_check_interval: Millis,
-    /// `transactionCheckMax`: after so many questions a half message is put aside.
-    pub transaction_check_max: u32,
-    /// `fileReservedTime`: an undecided half message that is older is put aside too.
-    pub transaction_max_age: Millis,
     /// How much one pull may return.
     pub read_limits: ReadLimits,
     /// How large the tables may grow.
@@ -125,8 +115,6 @@ pub struct TableLimits {
     pub held_pulls: usize,
     /// Filters by expressions.
     pub filters: FilterLimits,
-    /// Undecided transactions; a further half message is refused.
-    pub transactions: usize,
 }
 
 impl Default for TableLimits {
@@ -139,7 +127,6 @@ impl Default for TableLimits {
             locks: 1_000_000,
             held_pulls: 1_000_000,
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
-            transactions: 1_000_000,
         }
     }
 }
@@ -192,11 +179,6 @@ impl Default for BrokerConfig {
             flush_delay_offset_interval: Millis::from_secs(10),
             channel_expired_timeout: Millis::from_secs(120),
             notify_consumer_ids_changed: true,
-            reject_transactions: false,
-            transaction_timeout: Millis::from_secs(6),
-            transaction_check_interval: Millis::from_secs(30),
-            transaction_check_max: 15,
-            transaction_max_age: Millis::from_secs(72 * 3600),
             property_filter: false,
             filter_support_retry: false,
             filter_clean_span: Millis::from_secs(24 * 3600),

@@ -171,19 +171,9 @@ impl<S: Storage> Broker<S> {
         if body.is_empty() || special.inner_num.is_some() {
             return Err(self.illegal_message());
         }
-        let is_half = special.is_half() && !(reconsume_times > 0 && special.delay_level() > 0);
-        if is_half {
-            if self.config.reject_transactions {
-                let remark = format!("the broker[{}] sending transaction message is forbidden", self.config.address.ip());
-                return Err(Refusal::new(ResponseCode::NoPermission, remark));
-            }
-            if !self.transactions.has_room() {
-                let remark = format!(
-                    "{} transactions are undecided, as many as may be: producers have to commit or roll back",
-                    self.transactions.len()
-                );
-                return Err(Refusal::new(ResponseCode::SystemBusy, remark));
-            }
+        if special.is_half() && !(reconsume_times > 0 && special.delay_level() > 0) {
+            let remark = format!("the broker[{}] sending transaction message is forbidden", self.config.address.ip());
+            return Err(Refusal::new(ResponseCode::NoPermission, remark));
         }
         let dead = match names::group_of_retry_topic(topic) {
             Some(group) => self.is_dead_on_send(now, group, version, reconsume_times, request.max_reconsume_times)?,
@@ -206,21 +196,12 @@ impl<S: Storage> Broker<S> {
             Some(topic) => (Cow::Owned(topic), None, 0),
             None => (Cow::Borrowed(topic), Some(admitted.queue), admitted.queue_number),
         };
-        let place = if is_half {
-            // Delay and timers count from the commit on.
-            self.half_place(&topic, queue_number, special.tags_code(), special.uniq_key.unwrap_or(&transaction_id))
-        } else {
-            self.place(topic, queue, queue_number, special.tags_code(), delay_level)
-        };
-        let mut sys_flag = request.sys_flag | admitted.multi_tags;
-        if is_half {
-            sys_flag = message_flag::with_transaction(sys_flag, message_flag::TRANSACTION_NOT);
-        }
+        let place = self.place(topic, queue, queue_number, special.tags_code(), delay_level);
         let message = NewMessage {
             topic: &place.topic,
             queue_id: place.queue_number,
             flag: request.flag,
-            sys_flag,
+            sys_flag: request.sys_flag | admitted.multi_tags,
             born_timestamp: request.born_timestamp,
             born_host: asked.peer.addr,
             store_host: self.config.address,
@@ -233,9 +214,6 @@ impl<S: Storage> Broker<S> {
         let appended = self.storage.append(now.wall, place.queue, &message).map_err(|error| self.not_stored(&error))?;
         let put_into = if place.queue == admitted.queue { Some(admitted.topic) } else { self.topics.find(&place.topic) };
         self.note_put(now, put_into, 1, appended.offset, appended.end);
-        if is_half {
-            self.begin_transaction(now, &appended);
-        }
         let reply = SendStored {
             store_host: self.config.address,
             offsets: smallvec![appended.offset],
@@ -379,7 +357,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Gives the message whose properties are in the buffer a key of its own, as its client did not.
-    pub(super) fn append_unique_key(&mut self, now: Now) -> UniqueKey {
+    fn append_unique_key(&mut self, now: Now) -> UniqueKey {
         let id = self.unique_ids.next_id(now.wall.0);
         self.properties.append(property::UNIQ_KEY, id.as_str().as_bytes());
         unique_key(id.as_str().as_bytes())
@@ -389,7 +367,7 @@ impl<S: Storage> Broker<S> {
         Refusal::new(ResponseCode::NoPermission, format!("the broker[{}] sending message is forbidden", self.config.address.ip()))
     }
 
-    pub(super) fn illegal_message(&self) -> Refusal {
+    fn illegal_message(&self) -> Refusal {
         let remark = format!(
             "the message is illegal, maybe msg body or properties length not matched. msg body length limit {}B, msg properties length limit 32KB.",
             self.config.max_message_size
@@ -402,7 +380,7 @@ impl<S: Storage> Broker<S> {
         self.traffic.put_failed += 1;
         match error {
             AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
-            AppendError::NoSpace(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => Refusal::new(
+            AppendError::NoSpace(_) | AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => Refusal::new(
                 ResponseCode::ServiceNotAvailable,
                 format!("service not available now. It may be caused by one of the following reasons: {error}"),
             ),

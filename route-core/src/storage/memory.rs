@@ -59,23 +59,6 @@ impl MemoryStorage {
         Self { lacks_its_end: true, ..self }
     }
 
-    /// The same log as a crash leaves it that takes everything from `end` on: records and the units for them.
-    #[must_use]
-    pub fn after_a_crash_at(mut self, end: LogOffset) -> Self {
-        while let Some((queue, unit)) = self.pending.pop_front() {
-            self.dispatch(queue, unit);
-        }
-        self.log.truncate(usize::try_from(end.0).unwrap_or(0));
-        for queue in &mut self.queues {
-            let kept = Units::new(&queue.units).take_while(|unit| unit.offset < end).count();
-            queue.units.truncate(kept * QueueUnit::LEN);
-            queue.next = i64::try_from(kept).unwrap_or(i64::MAX);
-        }
-        self.arrivals.clear();
-        self.durable = self.durable.min(end.0);
-        self.after_a_crash()
-    }
-
     /// Offsets noted so far, oldest first.
     #[must_use]
     pub fn noted(&self) -> &[(OffsetTableKind, String, i32, i64)] {

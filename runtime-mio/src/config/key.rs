@@ -8,6 +8,8 @@ pub(super) const ANY: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 pub(super) const COUNT: RangeInclusive<i64> = 0..=i32::MAX as i64;
 /// Numbers of which there must be one at least.
 pub(super) const POSITIVE: RangeInclusive<i64> = 1..=i32::MAX as i64;
+/// Percentages.
+pub(super) const PERCENT: RangeInclusive<i64> = 0..=100;
 /// TCP ports to listen on; 0 lets the system choose.
 pub(super) const ANY_PORT: RangeInclusive<i64> = 0..=u16::MAX as i64;
 /// TCP ports.
@@ -51,6 +53,8 @@ pub enum Kind {
     Addresses,
     /// Delays such as `1s 5s 2m`.
     DelayLevels,
+    /// Hours of the day such as `04;16`.
+    Hours,
 }
 
 /// The value of a key that nobody sets.

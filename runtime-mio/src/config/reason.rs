@@ -1,12 +1,13 @@
 //! Why a key has no effect, or for what it would be needed.
 
-pub(super) const EACH_WORD: &str = "each word of a producer is noted at once, so that a crash forgets none";
 pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
 pub(super) const BIT_MAPS: &str = "expressions are judged on the messages themselves: no bit map stands in a queue";
 pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
 pub(super) const INDEX: &str = "the index is built behind the log, never holds it up and says itself how far it is";
+pub(super) const ONE_BATCH: &str = "deleteFileBatchMax says how many files go at a time";
 pub(super) const ONE_LOOP: &str = "one loop serves all requests as they come: there are no thread pools and no queues between them";
 pub(super) const ONE_WRITER: &str = "the log has one writer: there is no lock to choose";
+pub(super) const READERS: &str = "a file's name goes at once, its space as soon as nothing of it is being sent any more";
 pub(super) const RECOVERY: &str = "recovery reads as far back as the checkpoint says and checks what it reads";
 pub(super) const REGISTRATION: &str = "every registration is complete";
 pub(super) const SOCKETS: &str = "sockets and their buffers follow the loop's own limits";
@@ -20,7 +21,6 @@ pub(super) const COMPACTION: &str = "compacted topics";
 pub(super) const CONTAINER: &str = "several brokers in one process";
 pub(super) const CONTROLLER: &str = "controllers and DLedger";
 pub(super) const ENCRYPTION: &str = "encrypted connections";
-pub(super) const EXPIRY: &str = "deletion of old files";
 pub(super) const LIGHT_QUEUES: &str = "light queues and lite topics";
 pub(super) const METRICS: &str = "metrics for Prometheus and OpenTelemetry";
 pub(super) const OPTION: &str = "any value but RocketMQ's default";
@@ -32,3 +32,5 @@ pub(super) const REPLICATION: &str = "replication";
 pub(super) const ROCKSDB: &str = "storage in RocksDB";
 pub(super) const TIERED: &str = "tiered storage";
 pub(super) const TIMER: &str = "messages timed to the second";
+pub(super) const TRANSACTIONS: &str = "transactions";
+pub(super) const UNUSED_OFFSETS: &str = "removal of committed offsets that nobody uses";

@@ -12,7 +12,7 @@ use route_core::{
     registration::RegistrationConfig,
     time::Millis,
 };
-use store::{FlushDiskType, StoreConfig};
+use store::{DeleteWhen, ExpiryPolicy, FlushDiskType, StoreConfig};
 
 use super::{Config, ConfigError};
 use crate::limits::NetLimits;
@@ -78,11 +78,6 @@ impl BrokerSettings {
             flush_delay_offset_interval: millis("flushDelayOffsetInterval"),
             channel_expired_timeout: millis("channelExpiredTimeout"),
             notify_consumer_ids_changed: config.switch("notifyConsumerIdsChangedEnable"),
-            reject_transactions: config.switch("rejectTransactionMessage"),
-            transaction_timeout: millis("transactionTimeOut"),
-            transaction_check_interval: millis("transactionCheckInterval"),
-            transaction_check_max: config.number("transactionCheckMax"),
-            transaction_max_age: Millis(config.number::<u64>("fileReservedTime").saturating_mul(3_600_000)),
             property_filter: config.switch("enablePropertyFilter"),
             filter_support_retry: config.switch("filterSupportRetry"),
             filter_clean_span: millis("filterDataCleanTimeSpan"),
@@ -180,8 +175,26 @@ fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
         message_index_enable: ["messageIndexEnable", "indexFileReadEnable", "indexFileWriteEnable"].iter().all(|name| config.switch(name)),
         max_hash_slot_num: config.number("maxHashSlotNum"),
         max_index_num: config.number("maxIndexNum"),
+        expiry: expiry_policy(config)?,
         message_delay_level: DelayLevels::parse(levels).map_err(|why| config.wrong("messageDelayLevel", why.to_string()))?,
         ..StoreConfig::new(config.path("storePathRootDir"))
+    })
+}
+
+fn expiry_policy(config: &Config) -> Result<ExpiryPolicy, ConfigError> {
+    let millis = |name| Millis(config.number(name));
+    Ok(ExpiryPolicy {
+        file_reserved_time: Millis::from_secs(config.number::<u64>("fileReservedTime").saturating_mul(3600)),
+        delete_when: DeleteWhen::parse(config.text("deleteWhen")).map_err(|why| config.wrong("deleteWhen", why))?,
+        disk_max_used_space_ratio: config.number("diskMaxUsedSpaceRatio"),
+        disk_space_clean_forcibly_ratio: config.number("diskSpaceCleanForciblyRatio"),
+        disk_space_warning_level_ratio: config.number("diskSpaceWarningLevelRatio"),
+        clean_file_forcibly_enable: config.switch("cleanFileForciblyEnable"),
+        clean_resource_interval: millis("cleanResourceInterval"),
+        delete_commit_log_files_interval: millis("deleteCommitLogFilesInterval"),
+        delete_consume_queue_files_interval: millis("deleteConsumeQueueFilesInterval"),
+        delete_file_batch_max: config.number("deleteFileBatchMax"),
+        redelete_hanged_file_interval: millis("redeleteHangedFileInterval"),
     })
 }
 

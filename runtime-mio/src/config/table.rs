@@ -94,5 +94,6 @@ fn kind(kind: &Kind) -> String {
         Kind::Address => "IP address".to_owned(),
         Kind::Addresses => "host:port;host:port".to_owned(),
         Kind::DelayLevels => "delays with s, m, h or d".to_owned(),
+        Kind::Hours => "hours of the day with `;`".to_owned(),
     }
 }

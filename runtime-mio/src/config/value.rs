@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use proto_core::delay::DelayLevels;
+use store::DeleteWhen;
 
 use super::key::Kind;
 
@@ -23,6 +24,7 @@ pub(super) fn check(kind: &Kind, value: &str) -> Result<(), String> {
         Kind::Address => value.parse::<IpAddr>().is_ok(),
         Kind::Addresses => addresses(value),
         Kind::DelayLevels => return DelayLevels::parse(value).map(drop).map_err(|why| format!("levels such as 1s 5s 2m ({why})")),
+        Kind::Hours => return DeleteWhen::parse(value).map(drop),
     };
     if fine { Ok(()) } else { Err(expected(kind)) }
 }
@@ -61,6 +63,7 @@ fn expected(kind: &Kind) -> String {
         Kind::Address => "an IP address".to_owned(),
         Kind::Addresses => "addresses such as host:9876, separated by ;".to_owned(),
         Kind::DelayLevels => "levels such as 1s 5s 2m".to_owned(),
+        Kind::Hours => "hours of the day such as 04;16".to_owned(),
     }
 }
 

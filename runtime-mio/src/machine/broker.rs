@@ -104,6 +104,7 @@ impl Machine for BrokerMachine {
     }
 
     fn handle_wake(&mut self, now: Now) {
+        self.broker.storage_mut().handle_wake(now);
         while let Some(event) = self.broker.storage_mut().poll_event() {
             match event {
                 StoreEvent::Durable(up_to) => self.broker.handle_durable(now, up_to),
@@ -119,11 +120,17 @@ impl Machine for BrokerMachine {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        self.broker.handle_timeout(now);
+        let is_due = |at: Option<Millis>| at.is_some_and(|at| at <= now.mono);
+        if is_due(self.broker.storage().poll_timeout()) {
+            self.broker.storage_mut().handle_timeout(now);
+        }
+        if is_due(self.broker.poll_timeout()) {
+            self.broker.handle_timeout(now);
+        }
     }
 
     fn poll_timeout(&self) -> Option<Millis> {
-        self.broker.poll_timeout()
+        self.broker.poll_timeout().into_iter().chain(self.broker.storage().poll_timeout()).min()
     }
 
     fn poll_output(&mut self) -> Option<Output> {

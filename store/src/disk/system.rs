@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use rustix::{
@@ -14,8 +15,10 @@ use rustix::{
     io::Errno,
 };
 
+use route_core::Timestamp;
+
 use super::{Access, Entry, File, FileSystem, FolderLock, OpenFile};
-use crate::mapping::Mapping;
+use crate::{expiry::Space, mapping::Mapping};
 
 /// The operating system's files.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +93,22 @@ impl FileSystem for System {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => self.remove_file(path),
             done => done,
         }
+    }
+
+    fn modified(&self, path: &Path) -> io::Result<Timestamp> {
+        let modified = fs::metadata(path)?.modified()?;
+        // Before 1970 is as old as can be.
+        let millis = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        Ok(Timestamp(i64::try_from(millis).unwrap_or(i64::MAX)))
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space { used: bytes(found.f_blocks.saturating_sub(found.f_bfree)), available: bytes(found.f_bavail) })
     }
 
     fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>> {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use route_core::random::Random;
+use route_core::{Timestamp, random::Random};
 
 use crate::{disk::PAGE, mapping::Mapping};
 
@@ -24,6 +24,8 @@ pub(super) struct Content {
     dirty: BTreeSet<usize>,
     /// Where space is allocated up to.
     pub(super) allocated: u64,
+    /// When its length or its space changed last.
+    pub(super) modified: Timestamp,
     /// The mapping that is written to, and how much of it stands in `now`.
     writer: Weak<Mapping>,
     taken: usize,
@@ -31,12 +33,18 @@ pub(super) struct Content {
 
 impl Clone for Content {
     fn clone(&self) -> Self {
-        let Self { now, durable, dirty, allocated, writer: _, taken: _ } = self;
-        Self { now: now.clone(), durable: durable.clone(), dirty: dirty.clone(), allocated: *allocated, writer: Weak::new(), taken: 0 }
+        let Self { now, durable, dirty, allocated, modified, writer: _, taken: _ } = self;
+        let (now, durable, dirty) = (now.clone(), durable.clone(), dirty.clone());
+        Self { now, durable, dirty, allocated: *allocated, modified: *modified, writer: Weak::new(), taken: 0 }
     }
 }
 
 impl Content {
+    /// An empty file.
+    pub(super) fn made_at(time: Timestamp) -> Self {
+        Self { modified: time, ..Self::default() }
+    }
+
     /// Takes in what was written through the mapping.
     pub(super) fn take_in(&mut self) {
         if let Some(mapping) = self.writer.upgrade() {

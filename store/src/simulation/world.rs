@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use route_core::random::Random;
+use route_core::{Timestamp, random::Random};
 
 use super::{
     Crash, Moment, SimulatedDisk,
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     disk::{Access, Entry, File, FileSystem, FolderLock, OpenFile},
+    expiry::Space,
     mapping::{Backing, Mapping},
 };
 
@@ -34,6 +35,7 @@ pub(super) struct World {
     random: Option<Random>,
     operations: u64,
     capacity: Option<u64>,
+    time: Timestamp,
     syncs_to_failure: Option<u64>,
     ignored_syncs: Option<Which>,
     watch: u32,
@@ -69,6 +71,10 @@ impl World {
 
     pub(super) fn set_capacity(&mut self, bytes: u64) {
         self.capacity = Some(bytes);
+    }
+
+    pub(super) fn set_time(&mut self, time: Timestamp) {
+        self.time = time;
     }
 
     pub(super) fn fail_sync_after(&mut self, syncs: u64) {
@@ -189,25 +195,30 @@ impl World {
         Ok(())
     }
 
+    /// Bytes for which space is taken.
+    fn used(&self) -> u64 {
+        let named = self.names.below(Path::new("/")).filter_map(|(_, node)| match node {
+            Node::File(number) => Some(number),
+            Node::Dir => None,
+        });
+        named.collect::<BTreeSet<_>>().iter().filter_map(|number| self.contents.get(number)).map(|content| content.allocated).sum()
+    }
+
     /// Takes space for more bytes of a file.
     fn take_space(&mut self, number: u64, upto: u64) -> io::Result<()> {
         let has = self.contents.get(&number).map_or(0, |content| content.allocated);
         if upto <= has {
             return Ok(());
         }
-        if let Some(capacity) = self.capacity {
-            let named = self.names.below(Path::new("/")).filter_map(|(_, node)| match node {
-                Node::File(number) => Some(number),
-                Node::Dir => None,
-            });
-            let used: u64 =
-                named.collect::<BTreeSet<_>>().iter().filter_map(|number| self.contents.get(number)).map(|content| content.allocated).sum();
-            if used + (upto - has) > capacity {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
+        if let Some(capacity) = self.capacity
+            && self.used() + (upto - has) > capacity
+        {
+            return Err(io::ErrorKind::StorageFull.into());
         }
+        let time = self.time;
         if let Some(content) = self.contents.get_mut(&number) {
             content.allocated = upto;
+            content.modified = time;
         }
         Ok(())
     }
@@ -258,7 +269,8 @@ impl FileSystem for SimulatedDisk {
                 }
                 world.operation("make", path);
                 let number = world.contents.last_key_value().map_or(1, |(last, _)| last + 1);
-                world.contents.insert(number, Content::default());
+                let content = Content::made_at(world.time);
+                world.contents.insert(number, content);
                 world.names.put(path, Node::File(number));
                 number
             }
@@ -330,6 +342,19 @@ impl FileSystem for SimulatedDisk {
             world.names.remove(name);
         }
         Ok(())
+    }
+
+    fn modified(&self, path: &Path) -> io::Result<Timestamp> {
+        let mut world = self.world();
+        world.content_of(path).map(|content| content.modified).ok_or_else(not_found)
+    }
+
+    fn space(&self, _dir: &Path) -> io::Result<Space> {
+        let world = self.world();
+        let used = world.used();
+        // A disk without a limit is an empty one.
+        let available = world.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(used));
+        Ok(Space { used, available })
     }
 
     fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>> {

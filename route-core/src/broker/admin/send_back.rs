@@ -135,6 +135,6 @@ const fn status_name(error: &AppendError) -> &'static str {
         AppendError::TooLarge { .. } => "MESSAGE_ILLEGAL",
         AppendError::PropertiesTooLarge(_) => "PROPERTIES_SIZE_EXCEEDED",
         AppendError::NoSpace(_) => "CREATE_MAPPED_FILE_FAILED",
-        AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => "SERVICE_NOT_AVAILABLE",
+        AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => "SERVICE_NOT_AVAILABLE",
     }
 }

@@ -119,10 +119,10 @@ fn a_promise_kept_at_its_default_is_fine() {
 
 #[test]
 fn a_key_without_effect_says_why_once() {
-    let found = remarks("sendMessageThreadPoolNums=64\nfileReservedTime=48\n");
+    let found = remarks("sendMessageThreadPoolNums=64\nslaveTimeout=48\n");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().any(|remark| remark.contains(":1: sendMessageThreadPoolNums=64 has no effect: one loop")), "{found:?}");
-    assert!(found.iter().any(|remark| remark.contains(":2: fileReservedTime=48 has no effect yet")), "{found:?}");
+    assert!(found.iter().any(|remark| remark.contains(":2: slaveTimeout=48 has no effect yet")), "{found:?}");
 }
 
 #[test]
