@@ -82,7 +82,11 @@ impl Shared {
     }
 
     fn create(&self, base: i64) -> io::Result<MappedWriter> {
-        let writer = self.disk.map_for_writing(&file_path(&self.dir, base), self.file_size, 0, FIRST_STEP)?;
+        // The names of the files before it must not be lost where its own is kept, nor their lengths: a log with a gap cannot be read.
+        self.disk.sync_path(&self.dir)?;
+        let path = file_path(&self.dir, base);
+        let writer = self.disk.map_for_writing(&path, self.file_size, 0, FIRST_STEP)?;
+        self.disk.sync_path(&path)?;
         self.look_after(&writer);
         Ok(writer)
     }

@@ -156,6 +156,17 @@ impl ConsumeQueue {
         Ok(queue)
     }
 
+    /// Removes the files of a queue that cannot be used, so that it can be built anew from the log.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn discard(disk: &Disk, dir: &Path) -> io::Result<()> {
+        for entry in disk.list(dir)?.into_iter().filter(|entry| parse_file_name(&entry.name).is_some()) {
+            disk.remove_file(&dir.join(entry.name))?;
+        }
+        Ok(())
+    }
+
     /// Where the units in front of `limit` end: in the last file that has any, or in the first one. `None` without files.
     fn find_end(&self, bases: &[i64], limit: i64) -> Result<Option<UnitsEnd>, OpenError> {
         for (index, base) in bases.iter().enumerate().rev() {
@@ -193,6 +204,10 @@ impl ConsumeQueue {
             if entry.len == 0 && Some(index) == last {
                 self.disk.remove_file(&path).map_err(at(&path))?;
                 continue;
+            }
+            if entry.len == 0 {
+                // Its name had reached the disk when the machine stopped, its length had not.
+                return Err(OpenError::MissingFile { path });
             }
             if entry.len != self.file_size as u64 {
                 let key = "mappedFileSizeConsumeQueue";

@@ -49,8 +49,6 @@ pub(crate) struct FlushStart {
     pub(crate) checkpoint: Checkpoint,
     /// The log is on disk up to here.
     pub(crate) flushed: i64,
-    /// To be synced before anything else is.
-    pub(crate) first: Vec<PathBuf>,
     /// Files of the log behind that which may not be on disk.
     pub(crate) unsynced_log: Vec<PathBuf>,
     /// Files and folders of queues that may not be on disk.
@@ -178,7 +176,7 @@ impl Flusher {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(mut start: FlushStart, notify: Notifier, background: Background) -> io::Result<Self> {
+    pub(crate) fn start(start: FlushStart, notify: Notifier, background: Background) -> io::Result<Self> {
         let shared = Arc::new(FlushShared {
             progress: Progress::default(),
             durable: AtomicI64::new(start.flushed),
@@ -193,8 +191,7 @@ impl Flusher {
             opened: Mutex::default(),
             notify,
         });
-        let first = std::mem::take(&mut start.first);
-        let work = Work::new(start, first, Arc::clone(&shared));
+        let work = Work::new(start, Arc::clone(&shared));
         let runs = match background {
             Background::Threads => {
                 let thread = thread::Builder::new().name("petrel-flush".into()).spawn(move || work.run())?;
@@ -282,8 +279,6 @@ struct Work {
     unsynced: Vec<PathBuf>,
     /// What was told about the log when it was flushed last.
     at_flush: Position,
-    /// To be synced before anything else is; empty once it is.
-    first: Vec<PathBuf>,
     due: Due,
 }
 
@@ -296,19 +291,9 @@ struct Due {
 }
 
 impl Work {
-    fn new(start: FlushStart, first: Vec<PathBuf>, shared: Arc<FlushShared>) -> Self {
-        let FlushStart {
-            disk,
-            commit_log_dir,
-            consume_queue_dir,
-            checkpoint_path,
-            checkpoint,
-            flushed,
-            first: _,
-            unsynced_log,
-            unsynced,
-            policy,
-        } = start;
+    fn new(start: FlushStart, shared: Arc<FlushShared>) -> Self {
+        let FlushStart { disk, commit_log_dir, consume_queue_dir, checkpoint_path, checkpoint, flushed, unsynced_log, unsynced, policy } =
+            start;
         let due = Due { log: policy.log_interval, log_thorough: policy.log_thorough_interval, queues: policy.queue_interval };
         Self {
             disk,
@@ -326,7 +311,6 @@ impl Work {
             unsynced_log,
             unsynced,
             at_flush: Position::default(),
-            first,
             due,
         }
     }
@@ -350,11 +334,6 @@ impl Work {
 
     /// Does what is due `now`. Answers when something will be due next.
     fn step(&mut self, now: Duration) -> Duration {
-        if let Err(error) = self.disk.sync_paths(&self.first) {
-            self.shared.poison("the abort file", &error);
-            return Duration::MAX;
-        }
-        self.first.clear();
         let requested = self.shared.requested.swap(false, Ordering::AcqRel);
         if requested || now >= self.due.log {
             let thorough = requested || now >= self.due.log_thorough || self.policy.flush_disk_type == FlushDiskType::SyncFlush;

@@ -73,10 +73,13 @@ impl Store {
         let closed = folder.was_closed()?;
         let mut first = folder.mark_open()?;
         first.extend(changed);
+        // Before anything is written: a queue that the system brings to disk on its own account must not be taken for one in order.
+        disk.sync_paths(&first).map_err(at(root))?;
         let log_start = files.bases.first().copied().unwrap_or(0);
         let mut queues = QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
-        let input = RecoveryInput { checkpoint: &checkpoint, closed, delay_levels: &config.message_delay_level };
+        let input =
+            RecoveryInput { checkpoint: &checkpoint, closed, delay_levels: &config.message_delay_level, checkpoint_path: &checkpoint_path };
         let recovered = recover(&mut files, &mut queues, &input)?;
         let RecoveredLog { position, report, mut flushed, mut unsynced_log, unsynced } = recovered;
         if config.flush_disk_type == FlushDiskType::SyncFlush {
@@ -120,7 +123,6 @@ impl Store {
             checkpoint_path,
             checkpoint,
             flushed,
-            first,
             unsynced_log,
             unsynced,
             policy,

@@ -15,7 +15,7 @@ use route_core::storage::{Arrival, QueueId, QueueUnit};
 use crate::{
     consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
     disk::Disk,
-    error::OpenError,
+    error::{OpenError, at},
     expiry::OldQueueFile,
     flusher::OpenedQueueFile,
     mapping::Mapping,
@@ -33,6 +33,15 @@ pub(crate) struct QueueTable {
     slots: Vec<Slot>,
     /// Queues that have units which nobody was told of.
     arrived: VecDeque<QueueId>,
+}
+
+/// Whether queues could be cut.
+#[derive(Debug)]
+pub(crate) enum QueuesCut {
+    /// Yes; these files and folders were changed.
+    Done { unsynced: Vec<PathBuf> },
+    /// A queue lacks a file.
+    Lacking { topic: String, queue_id: i32 },
 }
 
 #[derive(Debug)]
@@ -201,18 +210,31 @@ impl QueueTable {
         self.slots.iter().filter(has).count()
     }
 
-    /// Cuts all queues to the units that point in front of `limit`. Answers the files and folders that were changed.
+    /// Cuts all queues to the units that point in front of `limit`. A queue that lacks a file has to be built anew from the log: it is
+    /// emptied if `anew`, which says that this is being done.
     ///
     /// # Errors
     /// [`OpenError`] for a queue whose files cannot be used.
-    pub(crate) fn cut(&mut self, limit: i64) -> Result<Vec<PathBuf>, OpenError> {
+    pub(crate) fn cut(&mut self, limit: i64, anew: bool) -> Result<QueuesCut, OpenError> {
         let mut unsynced = Vec::new();
         for slot in &mut self.slots {
             let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-            let queue = ConsumeQueue::open_cut(self.disk.clone(), dir, self.file_size, self.log_start.clone(), limit, &mut unsynced)?;
+            let start = self.log_start.clone();
+            let mut open = || ConsumeQueue::open_cut(self.disk.clone(), dir.clone(), self.file_size, start.clone(), limit, &mut unsynced);
+            let queue = match open() {
+                Err(error @ OpenError::MissingFile { .. }) => {
+                    tracing::warn!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue has to be built anew");
+                    if !anew {
+                        return Ok(QueuesCut::Lacking { topic: slot.topic.to_string(), queue_id: slot.queue_id });
+                    }
+                    ConsumeQueue::discard(&self.disk, &dir).map_err(at(&dir))?;
+                    open()?
+                }
+                opened => opened?,
+            };
             slot.queue = OnceCell::from(Loaded::Open(queue));
         }
-        Ok(unsynced)
+        Ok(QueuesCut::Done { unsynced })
     }
 
     /// Puts the unit of a record of the log that says of itself to have `offset` in its queue. Answers whether it could: not if

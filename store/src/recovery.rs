@@ -10,7 +10,7 @@ use proto_core::delay::DelayLevels;
 
 use crate::{
     checkpoint::{Checkpoint, Mark},
-    disk::{Disk, file_path, parse_file_name},
+    disk::{Access, Disk, file_path, parse_file_name},
     error::{OpenError, at},
     progress::Position,
     queues::QueueTable,
@@ -120,6 +120,26 @@ pub(crate) struct RecoveryInput<'a> {
     /// No abort file was there.
     pub(crate) closed: bool,
     pub(crate) delay_levels: &'a DelayLevels,
+    /// Where the checkpoint lies.
+    pub(crate) checkpoint_path: &'a Path,
+}
+
+impl RecoveryInput<'_> {
+    /// All queues are about to be built anew. The checkpoint says so before the first of them is emptied: if this recovery does not
+    /// come to its end, the next one begins at the start of the log, too.
+    fn take_back_mark(&self, files: &LogFiles) -> Result<(), OpenError> {
+        let mark = Mark { position: files.start(), last_record: -1, queues: 0, clean: false };
+        if self.checkpoint.mark == Some(mark) {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint { mark: Some(mark), ..*self.checkpoint };
+        let write = || {
+            let file = files.disk.open_file(self.checkpoint_path, Access::Write)?;
+            file.write_at(&checkpoint.encode(), 0)?;
+            file.sync()
+        };
+        write().map_err(at(self.checkpoint_path))
+    }
 }
 
 /// Recovers log and queues.
@@ -161,12 +181,16 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
     } else {
         start_by_time(files, input)?
     };
+    if from == files.start() {
+        input.take_back_mark(files)?;
+    }
     let last_record = mark.filter(|mark| mark.position == from).map_or(-1, |mark| mark.last_record);
     let mut rebuild = Rebuild { files, queues, delay_levels: input.delay_levels, closed: input.closed };
     let rebuilt = match rebuild.run(from, last_record)? {
         Rebuilt::Done(rebuilt) => rebuilt,
         Rebuilt::Hole { topic, queue_id } => {
             tracing::warn!(topic, queue_id, "a consume queue lacks units; all queues are built anew from the whole log");
+            input.take_back_mark(rebuild.files)?;
             rebuild.run_whole()?
         }
     };

@@ -71,6 +71,15 @@ pub enum Work {
     Clean,
 }
 
+/// An operation that a disk may be told to [ignore](SimulatedDisk::ignore).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A file or a folder is made durable.
+    Sync,
+    /// A part of a file is made zero.
+    Erase,
+}
+
 /// The disk as it was right before one of its operations.
 #[derive(Debug)]
 pub struct Moment {
@@ -147,9 +156,9 @@ impl SimulatedDisk {
         self.world().fail_sync_after(syncs);
     }
 
-    /// Syncs of paths that `which` holds for do nothing but say that they did: for proving that a check notices.
-    pub fn ignore_syncs(&self, which: impl Fn(&Path) -> bool + Send + 'static) {
-        self.world().ignore_syncs(Box::new(which));
+    /// Operations that `which` holds for do nothing but say that they did: for proving that a check notices.
+    pub fn ignore(&self, which: impl Fn(Operation, &Path) -> bool + Send + Sync + 'static) {
+        self.world().ignore(Arc::new(which));
     }
 
     /// Turns one bit of a file's content, if the file is that long.

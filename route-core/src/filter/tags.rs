@@ -2,8 +2,7 @@
 
 use proto_core::{
     bodies::SubscriptionData,
-    hash::java_string_hash,
-    subscription::{self, SplitError},
+    subscription::{self, SplitError, TagExpression},
 };
 use smallvec::SmallVec;
 
@@ -25,10 +24,8 @@ impl TagFilter {
         if subscription::is_all(expression) {
             return Ok(None);
         }
-        let mut codes: SmallVec<_> = subscription::tags(expression).map(java_string_hash).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        if codes.is_empty() { Err(SplitError) } else { Ok(Some(Self { codes })) }
+        let TagExpression { codes, .. } = TagExpression::parse(Some(expression))?;
+        Ok(Some(Self { codes: codes.into_iter().collect() }))
     }
 
     /// A filter that no message passes: for expressions that nobody here can judge.

@@ -18,7 +18,7 @@ use super::{LogFiles, scan::LogScan};
 use crate::{
     error::{OpenError, at},
     progress::Position,
-    queues::QueueTable,
+    queues::{QueueTable, QueuesCut},
     store::is_shown,
 };
 
@@ -70,7 +70,10 @@ impl Rebuild<'_> {
         let whole = whole || from == start;
         let known_only = self.closed && self.queues.len() > 0;
         let dir = self.queues.dir().to_owned();
-        let unsynced = self.queues.cut(from)?;
+        let unsynced = match self.queues.cut(from, whole)? {
+            QueuesCut::Done { unsynced } => unsynced,
+            QueuesCut::Lacking { topic, queue_id } => return Ok(Rebuilt::Hole { topic, queue_id }),
+        };
 
         let mut position = Position { written: from, dispatched: from, last_dispatched: last_record, ..Position::default() };
         let mut scan = LogScan::new(self.files, from);

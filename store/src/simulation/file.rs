@@ -15,11 +15,11 @@ const PAGE_LEN: usize = PAGE as usize;
 /// What a disk writes whole.
 const SECTOR: usize = 512;
 
-/// The content of a file.
+/// The content of a file. Its bytes are shared by all snapshots until one of them changes.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    now: Vec<u8>,
-    durable: Vec<u8>,
+    now: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
     /// Pages in which the two may differ and which the next sync writes.
     dirty: BTreeSet<usize>,
     /// Where space is allocated up to.
@@ -80,15 +80,16 @@ impl Content {
             self.dirty.split_off(&len.div_ceil(PAGE_LEN));
             self.allocated = self.allocated.min(len as u64);
         }
-        self.now.resize(len, 0);
+        Arc::make_mut(&mut self.now).resize(len, 0);
     }
 
     pub(super) fn write(&mut self, bytes: &[u8], at: usize) {
         let end = at + bytes.len();
-        if end > self.now.len() {
-            self.now.resize(end, 0);
+        let now = Arc::make_mut(&mut self.now);
+        if end > now.len() {
+            now.resize(end, 0);
         }
-        self.now[at..end].copy_from_slice(bytes);
+        now[at..end].copy_from_slice(bytes);
         self.dirty.extend(pages(&(at..end)));
         self.allocated = self.allocated.max(end as u64);
     }
@@ -96,7 +97,7 @@ impl Content {
     pub(super) fn erase(&mut self, range: Range<usize>) {
         let range = range.start..range.end.min(self.now.len());
         if !range.is_empty() {
-            self.now[range.clone()].fill(0);
+            Arc::make_mut(&mut self.now)[range.clone()].fill(0);
             self.dirty.extend(pages(&range));
         }
     }
@@ -110,7 +111,9 @@ impl Content {
 
     /// Makes some of it durable, and the length.
     pub(super) fn sync(&mut self, range: Range<usize>) {
-        self.durable.resize(self.now.len(), 0);
+        if self.durable.len() != self.now.len() {
+            Arc::make_mut(&mut self.durable).resize(self.now.len(), 0);
+        }
         for page in pages(&range) {
             if self.dirty.remove(&page) {
                 self.write_back(page);
@@ -135,14 +138,18 @@ impl Content {
 
     fn write_back(&mut self, page: usize) {
         let range = page * PAGE_LEN..((page + 1) * PAGE_LEN).min(self.now.len());
-        if let (Some(from), Some(to)) = (self.now.get(range.clone()), self.durable.get_mut(range)) {
+        if let (Some(from), Some(to)) = (self.now.get(range.clone()), Arc::make_mut(&mut self.durable).get_mut(range)) {
             to.copy_from_slice(from);
         }
     }
 
     /// The content after a loss of power.
     pub(super) fn after_power_loss(&self, random: &mut Random) -> Self {
-        let mut durable = self.durable.clone();
+        let mut shared = Arc::clone(&self.durable);
+        if self.durable.len() == self.now.len() && self.dirty.is_empty() {
+            return Self { now: Arc::clone(&shared), durable: shared, allocated: self.allocated, ..Self::default() };
+        }
+        let durable = Arc::make_mut(&mut shared);
         if durable.len() != self.now.len() && random.below(2) == 0 {
             durable.resize(self.now.len(), 0);
         }
@@ -165,7 +172,7 @@ impl Content {
             }
         }
         let allocated = self.allocated.min(durable.len() as u64);
-        Self { now: durable.clone(), durable, allocated, ..Self::default() }
+        Self { now: Arc::clone(&shared), durable: shared, allocated, ..Self::default() }
     }
 
     /// The content after the process was killed: what is durable of it has not changed.
@@ -175,8 +182,8 @@ impl Content {
 
     /// Damages it, durably.
     pub(super) fn damage(&mut self, damage: impl Fn(&mut Vec<u8>)) {
-        damage(&mut self.now);
-        damage(&mut self.durable);
+        damage(Arc::make_mut(&mut self.now));
+        damage(Arc::make_mut(&mut self.durable));
     }
 }
 

@@ -77,8 +77,8 @@ impl Tree {
 pub(super) struct Names {
     now: Tree,
     durable: Tree,
-    /// What happened since, and whether a sync has made it durable.
-    pending: Vec<(Change, bool)>,
+    /// What happened since.
+    pending: Vec<Change>,
 }
 
 impl Names {
@@ -109,15 +109,17 @@ impl Names {
 
     fn change(&mut self, change: Change) {
         self.now.apply(&change);
-        self.pending.push((change, false));
+        self.pending.push(change);
     }
 
     /// Makes what happened in a folder durable, as far as its own name is.
     pub(super) fn sync(&mut self, dir: &Path) {
-        for (change, synced) in &mut self.pending {
-            *synced |= change.touches(dir);
+        if let Some(last) = self.pending.iter().rposition(|change| change.touches(dir)) {
+            // A journal writes what came before it, too.
+            for change in self.pending.drain(..=last) {
+                self.durable.apply(&change);
+            }
         }
-        self.settle();
     }
 
     /// Makes all durable.
@@ -126,26 +128,12 @@ impl Names {
         self.durable = self.now.clone();
     }
 
-    fn settle(&mut self) {
-        let settled = self.pending.iter().take_while(|(_, synced)| *synced).count();
-        for (change, _) in self.pending.drain(..settled) {
-            self.durable.apply(&change);
-        }
-    }
-
-    /// The names after a loss of power. Of what was not made durable a file system with a journal keeps what came first; others keep
-    /// any of it.
+    /// The names after a loss of power. Of what was not made durable what came first is kept, as a file system with a journal does.
     pub(super) fn after_power_loss(&self, random: &mut Random) -> Self {
         let mut tree = self.durable.clone();
         let count = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
-        let in_order = random.below(4) != 0;
         let kept = random.below(count.saturating_add(1)) as usize;
-        for (at, (change, synced)) in self.pending.iter().enumerate() {
-            let keep = if in_order { at < kept } else { random.below(2) == 0 };
-            if *synced || keep {
-                tree.apply(change);
-            }
-        }
+        self.pending.iter().take(kept).for_each(|change| tree.apply(change));
         Self { now: tree.clone(), durable: tree, pending: Vec::new() }
     }
 }

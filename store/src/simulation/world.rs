@@ -11,7 +11,7 @@ use std::{
 use route_core::{Timestamp, random::Random};
 
 use super::{
-    Crash, Moment, SimulatedDisk,
+    Crash, Moment, Operation, SimulatedDisk,
     file::Content,
     names::{Names, Node},
 };
@@ -24,7 +24,7 @@ use crate::{
 /// Chance of one in this that an operation is followed by the system writing a page on its own account.
 const WRITE_BACK: u32 = 8;
 
-type Which = Box<dyn Fn(&Path) -> bool + Send>;
+type Which = Arc<dyn Fn(Operation, &Path) -> bool + Send + Sync>;
 
 /// Everything on a disk.
 #[derive(Default)]
@@ -37,7 +37,7 @@ pub(super) struct World {
     capacity: Option<u64>,
     time: Timestamp,
     syncs_to_failure: Option<u64>,
-    ignored_syncs: Option<Which>,
+    ignored: Option<Which>,
     watch: u32,
     moments: Vec<Moment>,
 }
@@ -81,8 +81,12 @@ impl World {
         self.syncs_to_failure = Some(syncs);
     }
 
-    pub(super) fn ignore_syncs(&mut self, which: Which) {
-        self.ignored_syncs = Some(which);
+    pub(super) fn ignore(&mut self, which: Which) {
+        self.ignored = Some(which);
+    }
+
+    fn ignores(&self, operation: Operation, path: &Path) -> bool {
+        self.ignored.as_ref().is_some_and(|which| which(operation, path))
     }
 
     fn content_of(&mut self, path: &Path) -> Option<&mut Content> {
@@ -130,7 +134,7 @@ impl World {
     /// All as it is now, as a value of its own.
     pub(super) fn snapshot(&mut self) -> Self {
         self.contents.values_mut().for_each(Content::take_in);
-        Self { names: self.names.clone(), contents: self.contents.clone(), ..Self::default() }
+        Self { names: self.names.clone(), contents: self.contents.clone(), ignored: self.ignored.clone(), ..Self::default() }
     }
 
     /// What a crash leaves of a snapshot.
@@ -143,7 +147,7 @@ impl World {
                 self.contents.iter().map(|(number, content)| (*number, content.after_power_loss(&mut random))).collect(),
             ),
         };
-        Self { names, contents, random: Some(random), ..Self::default() }
+        Self { names, contents, random: Some(random), ignored: self.ignored.clone(), ..Self::default() }
     }
 
     /// Something is about to change.
@@ -176,7 +180,7 @@ impl World {
             }
             *left -= 1;
         }
-        Ok(!self.ignored_syncs.as_ref().is_some_and(|which| which(path)))
+        Ok(!self.ignores(Operation::Sync, path))
     }
 
     fn sync_content(&mut self, number: u64, path: &Path, range: Option<Range<usize>>) -> io::Result<()> {
@@ -443,6 +447,9 @@ impl OpenFile for SimulatedFile {
     }
 
     fn erase(&self, range: Range<u64>) -> io::Result<()> {
+        if self.disk.world().ignores(Operation::Erase, &self.path) {
+            return Ok(());
+        }
         self.change("erase", |content| content.erase(place(range.start)..place(range.end)))
     }
 

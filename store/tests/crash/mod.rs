@@ -1,0 +1,119 @@
+//! Random work on a simulated disk, and at many moments of it the question what a crash would leave.
+//!
+//! A [`Run`] works with a store and remembers in a [`Model`] what it put there and what it was promised. Each moment that the disk
+//! kept is crashed, opened again, and judged by [`verdict`].
+#![allow(dead_code, reason = "the test and the example use their parts")]
+
+mod model;
+mod run;
+mod verdict;
+
+use std::{fmt, sync::Arc};
+
+use route_core::random::Random;
+use store::{
+    FlushDiskType, Store, StoreConfig,
+    simulation::{Crash, SimulatedDisk},
+};
+
+pub(crate) use run::Run;
+
+/// What is explored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// All chance comes from here.
+    pub(crate) seed: u64,
+    /// Steps of work.
+    pub(crate) steps: u32,
+    /// A moment is kept before one in so many operations of the disk.
+    pub(crate) one_in: u32,
+    /// When an append counts as done.
+    pub(crate) flush: FlushDiskType,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) runs: u64,
+    pub(crate) operations: u64,
+    pub(crate) messages: u64,
+    pub(crate) crash_points: u64,
+    pub(crate) second_crashes: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { runs, operations, messages, crash_points, second_crashes } = self;
+        write!(
+            f,
+            "{crash_points} crash points, {second_crashes} crashes during recovery, in {runs} runs with {messages} messages and {operations} operations of the disk"
+        )
+    }
+}
+
+/// Where it went wrong, and how it came to that.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) plan: Plan,
+    pub(crate) what: String,
+    pub(crate) moment: String,
+    pub(crate) trace: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { seed, flush, .. } = self.plan;
+        let from = self.trace.len().saturating_sub(40);
+        writeln!(f, "seed {seed}, {flush:?}: {}", self.what)?;
+        writeln!(f, "crash before operation {}", self.moment)?;
+        writeln!(f, "the last of {} steps before it:", self.trace.len())?;
+        self.trace[from..].iter().try_for_each(|step| writeln!(f, "  {step}"))
+    }
+}
+
+/// Files so small that there are many of them.
+pub(crate) fn config(flush: FlushDiskType) -> StoreConfig {
+    StoreConfig {
+        mapped_file_size_commit_log: 16 << 10,
+        mapped_file_size_consume_queue: 30 * 20,
+        max_hash_slot_num: 50,
+        max_index_num: 200,
+        flush_disk_type: flush,
+        ..StoreConfig::new("/data")
+    }
+}
+
+pub(crate) fn open(disk: &SimulatedDisk, flush: FlushDiskType) -> Result<Store, String> {
+    let opened = Store::open_simulated(disk, config(flush), Arc::new(|| {}));
+    opened.map(|(store, _)| store).map_err(|error| format!("the store does not open: {error}"))
+}
+
+/// Does all that a plan says. `prepare` may make the disk worse than it should be.
+pub(crate) fn explore(plan: Plan, prepare: impl Fn(&SimulatedDisk), counts: &mut Counts) -> Result<(), Box<Failure>> {
+    let disk = SimulatedDisk::new(plan.seed);
+    prepare(&disk);
+    let mut random = Random::new(plan.seed ^ 0x5EED);
+    let mut run = Run::begin(&disk, plan.flush, plan.seed).map_err(|what| failure(plan, what, "of the start", &[]))?;
+    disk.watch(plan.one_in);
+    counts.runs += 1;
+    for _ in 0..plan.steps {
+        let before = run.model().clone();
+        run.step().map_err(|what| failure(plan, what, "none", run.trace()))?;
+        for moment in disk.take_moments() {
+            for crash in [Crash::Kill, Crash::PowerLoss] {
+                let after = moment.after(crash, random.next_u64());
+                counts.crash_points += 1;
+                let promise = verdict::Promise { crash, flush: plan.flush, before: &before, after: run.model(), gone_on: false };
+                verdict::judge(&after, &promise, &mut random, &mut counts.second_crashes)
+                    .map_err(|what| failure(plan, format!("{crash:?}: {what}"), &moment.operation, run.trace()))?;
+            }
+        }
+    }
+    counts.operations += disk.operations();
+    counts.messages += run.model().sent.len() as u64;
+    Ok(())
+}
+
+fn failure(plan: Plan, what: String, moment: &str, trace: &[String]) -> Box<Failure> {
+    Box::new(Failure { plan, what, moment: moment.to_owned(), trace: trace.to_vec() })
+}

@@ -1,0 +1,185 @@
+//! Whether a disk after a crash holds what was promised.
+
+use std::path::Path;
+
+use proto_core::record::RecordView;
+use route_core::{Storage, random::Random, storage::OffsetTableKind};
+use store::{
+    FlushDiskType, Store,
+    simulation::{Crash, SimulatedDisk},
+};
+
+use super::{
+    model::{Model, QUEUES, TOPICS, parse_table},
+    open,
+    run::Run,
+};
+
+/// What is known about the moment of a crash.
+pub(crate) struct Promise<'a> {
+    pub(crate) crash: Crash,
+    pub(crate) flush: FlushDiskType,
+    /// As it was before the step in which the crash came: all that was promised then counts.
+    pub(crate) before: &'a Model,
+    /// As it would be after it: nothing else may be there.
+    pub(crate) after: &'a Model,
+    /// It is not the first crash.
+    pub(crate) gone_on: bool,
+}
+
+impl Promise<'_> {
+    /// A topic that was removed may have been back after the first crash, in part.
+    fn unsure_of(&self, topic: &str) -> bool {
+        self.gone_on && self.after.generation(topic) > 0
+    }
+
+    /// The log has to go at least to here.
+    fn least_end(&self) -> i64 {
+        match self.crash {
+            Crash::Kill => self.before.end(),
+            Crash::PowerLoss => self.before.durable.min(self.before.end()),
+        }
+    }
+}
+
+/// Opens the disk and looks at everything; then crashes the recovery itself, works on, and looks again.
+pub(crate) fn judge(disk: &SimulatedDisk, promise: &Promise<'_>, random: &mut Random, second_crashes: &mut u64) -> Result<(), String> {
+    let deep = random.below(4) == 0;
+    if deep {
+        disk.watch(3);
+    }
+    let mut store = open(disk, promise.flush)?;
+    let end = check(&mut store, promise)?;
+    disk.watch(0);
+    for moment in disk.take_moments().into_iter().take(3) {
+        *second_crashes += 1;
+        let again = moment.after(promise.crash, random.next_u64());
+        let mut store = open(&again, promise.flush).map_err(|what| format!("after a second crash before {}: {what}", moment.operation))?;
+        check(&mut store, promise).map_err(|what| format!("after a second crash before {}: {what}", moment.operation))?;
+    }
+    if deep {
+        go_on(disk, store, promise, end, random)?;
+    }
+    Ok(())
+}
+
+/// Works on with a recovered store, stops in order, and looks again: what was cut must not come back.
+fn go_on(disk: &SimulatedDisk, store: Store, promise: &Promise<'_>, end: i64, random: &mut Random) -> Result<(), String> {
+    let mut run = Run::go_on(disk, promise.flush, store, promise.after.cut(end), random.next_u64());
+    for _ in 0..5 {
+        run.send(1)?;
+    }
+    run.close_and_open()?;
+    run.send(1)?;
+    let model = run.model().clone();
+    drop(run);
+    let promise = Promise { crash: Crash::Kill, flush: promise.flush, before: &model, after: &model, gone_on: true };
+    let after = disk.after(Crash::Kill, random.next_u64());
+    let mut store = open(&after, promise.flush).map_err(|what| format!("when it had gone on: {what}"))?;
+    // The offsets are those of before, which were looked at.
+    check_messages(&mut store, &promise).map_err(|what| format!("when it had gone on: {what}"))?;
+    if promise.after.removed_any() {
+        return Ok(());
+    }
+    drop(store);
+    for derived in ["/data/consumequeue", "/data/checkpoint"] {
+        after.remove(Path::new(derived));
+    }
+    let mut store = open(&after, promise.flush).map_err(|what| format!("without its queues: {what}"))?;
+    check_messages(&mut store, &promise).map_err(|what| format!("queues built anew: {what}"))?;
+    Ok(())
+}
+
+fn check(store: &mut Store, promise: &Promise<'_>) -> Result<i64, String> {
+    let end = check_messages(store, promise)?;
+    check_offsets(store, promise)?;
+    Ok(end)
+}
+
+/// The log is a front part of what was sent, as long as was promised, and the queues show just that. Answers its end.
+fn check_messages(store: &mut Store, promise: &Promise<'_>) -> Result<i64, String> {
+    let end = store.log_bounds().1.0;
+    if end < promise.least_end() {
+        return Err(format!("the log ends at {end}, and {} was promised", promise.least_end()));
+    }
+    let there: Vec<_> = promise.after.sent.iter().take_while(|sent| sent.end <= end).collect();
+    let known = there.last().map_or(0, |sent| sent.end);
+    let size = 16 << 10;
+    if end != known && (end % size != 0 || end - known > size) {
+        return Err(format!("the log ends at {end}, where no message ends; the last one before ends at {known}"));
+    }
+    for sent in &there {
+        let record = store.record(route_core::storage::LogOffset(sent.offset)).ok_or_else(|| format!("no record at {}", sent.offset))?;
+        let view = RecordView::parse(record).map_err(|error| format!("the record at {}: {error}", sent.offset))?;
+        let whole = view.body() == sent.body.as_bytes() && view.topic() == sent.topic && view.queue_offset() == sent.queue_offset;
+        if !whole || view.verify_crc().is_err() {
+            return Err(format!("the record at {} is not the message that was sent", sent.offset));
+        }
+    }
+    for topic in TOPICS.into_iter().filter(|topic| !promise.unsure_of(topic)) {
+        for queue_id in 0..QUEUES {
+            let of_generation = |generation: u32| -> Vec<_> {
+                let mine = |sent: &&&super::model::Sent| sent.topic == topic && sent.queue_id == queue_id && sent.generation == generation;
+                there.iter().filter(mine).map(|sent| (sent.queue_offset, sent.offset)).collect()
+            };
+            let shown = shown(store, topic, queue_id)?;
+            let last = promise.after.generation(topic);
+            // A removal is not promised to have happened before something new was sent, nor to have been forgotten.
+            let mut allowed = vec![(last, of_generation(last))];
+            if allowed[0].1.is_empty() {
+                allowed.extend((0..last).rev().map(|generation| (generation, of_generation(generation))));
+            }
+            // Of a topic that was removed any run may be shown: messages behind the checkpoint come back, others never came.
+            let is_shown = |generation: u32, messages: &[(i64, i64)]| {
+                messages == shown || generation < last && messages.windows(shown.len().max(1)).any(|run| run == shown)
+            };
+            if !allowed.iter().any(|(generation, messages)| is_shown(*generation, messages)) {
+                return Err(format!("{topic}-{queue_id} shows {shown:?}, and the log to {end} has {allowed:?}"));
+            }
+        }
+    }
+    Ok(end)
+}
+
+/// Offsets of what can be read of a queue, with the places in the log.
+fn shown(store: &Store, topic: &str, queue_id: i32) -> Result<Vec<(i64, i64)>, String> {
+    let Some(queue) = store.find_queue(topic, queue_id) else { return Ok(Vec::new()) };
+    let bounds = store.bounds(queue);
+    let mut shown = Vec::new();
+    let mut at = bounds.min;
+    while at < bounds.max {
+        let before = at;
+        for unit in store.units(queue, at) {
+            shown.push((at, unit.offset.0));
+            at += 1;
+        }
+        if at == before {
+            return Err(format!("{topic}-{queue_id} has no units at {at} of {bounds:?}"));
+        }
+    }
+    Ok(shown)
+}
+
+/// A killed process loses no offset; after a loss of power those of the last save that is known to be on disk, or later ones, are there.
+fn check_offsets(store: &mut Store, promise: &Promise<'_>) -> Result<(), String> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).map_err(|error| error.to_string()).and_then(parse_table);
+    let (table, noted) = store.load_offsets(OffsetTableKind::Consumer, text).map_err(|error| error.to_string())?;
+    let mut offsets = table.unwrap_or_default();
+    offsets.extend(noted.into_iter().map(|noted| ((noted.key, noted.queue_id), noted.offset)));
+    let least = match promise.crash {
+        Crash::Kill => &promise.before.noted,
+        Crash::PowerLoss => &promise.before.saved,
+    };
+    for (key, promised) in least {
+        let found = offsets.get(key).copied().unwrap_or(0);
+        if found < *promised {
+            return Err(format!("the offset of {key:?} is {found}, and {promised} was promised"));
+        }
+    }
+    for (key, found) in &offsets {
+        if *found > promise.after.noted.get(key).copied().unwrap_or(0) {
+            return Err(format!("the offset of {key:?} is {found}, which was never noted"));
+        }
+    }
+    Ok(())
+}

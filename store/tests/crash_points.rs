@@ -1,0 +1,80 @@
+//! What a crash leaves, at many moments of random work. `cargo run --release -p petrel-store --example crash_points` goes on for longer.
+
+mod crash;
+
+use std::path::Path;
+
+use crash::{Counts, Failure, Plan, explore};
+use store::{
+    FlushDiskType,
+    simulation::{Operation, SimulatedDisk},
+};
+
+fn holds(flush: FlushDiskType, seeds: std::ops::Range<u64>) {
+    let mut counts = Counts::default();
+    for seed in seeds {
+        let plan = Plan { seed, steps: 250, one_in: 6, flush };
+        if let Err(failure) = explore(plan, |_| {}, &mut counts) {
+            panic!("{failure}");
+        }
+    }
+    assert!(counts.crash_points > 500, "{counts}");
+}
+
+#[test]
+fn what_an_asynchronous_store_promised_survives_every_crash() {
+    holds(FlushDiskType::AsyncFlush, 0..8);
+}
+
+#[test]
+fn what_a_synchronous_store_promised_survives_every_crash() {
+    holds(FlushDiskType::SyncFlush, 100..108);
+}
+
+/// The first failure of a store whose disk ignores some operations.
+fn failure(flush: FlushDiskType, ignored: fn(Operation, &Path) -> bool) -> Box<Failure> {
+    let prepare = |disk: &SimulatedDisk| disk.ignore(ignored);
+    let plans = (0..60).map(|seed| Plan { seed, steps: 300, one_in: 3, flush });
+    let mut failures = plans.filter_map(|plan| explore(plan, prepare, &mut Counts::default()).err());
+    failures.next().expect("nobody noticed")
+}
+
+fn is_of(path: &Path, folder: &str) -> bool {
+    path.starts_with(Path::new("/data").join(folder))
+}
+
+#[test]
+fn a_log_that_is_not_synced_is_noticed() {
+    let failure = failure(FlushDiskType::SyncFlush, |operation, path| operation == Operation::Sync && is_of(path, "commitlog"));
+    assert!(failure.what.contains("was promised"), "{failure}");
+}
+
+#[test]
+fn a_folder_of_the_log_that_is_not_synced_is_noticed() {
+    let ignored = |operation, path: &Path| operation == Operation::Sync && path == Path::new("/data/commitlog");
+    let failure = failure(FlushDiskType::SyncFlush, ignored);
+    assert!(failure.what.contains("was promised") || failure.what.contains("does not open"), "{failure}");
+}
+
+#[test]
+fn queues_that_are_not_synced_before_the_checkpoint_are_noticed() {
+    let failure = failure(FlushDiskType::AsyncFlush, |operation, path| operation == Operation::Sync && is_of(path, "consumequeue"));
+    assert!(failure.what.contains("shows"), "{failure}");
+}
+
+#[test]
+fn an_abort_file_that_is_not_synced_is_noticed() {
+    let ignored = |operation, path: &Path| operation == Operation::Sync && (path == Path::new("/data") || is_of(path, "abort"));
+    failure(FlushDiskType::AsyncFlush, ignored);
+}
+
+#[test]
+fn a_table_that_is_not_synced_is_noticed() {
+    let failure = failure(FlushDiskType::AsyncFlush, |operation, path| operation == Operation::Sync && is_of(path, "config"));
+    assert!(failure.what.contains("offset of"), "{failure}");
+}
+
+#[test]
+fn units_that_are_not_erased_behind_a_cut_are_noticed() {
+    failure(FlushDiskType::AsyncFlush, |operation, path| operation == Operation::Erase && is_of(path, "consumequeue"));
+}
