@@ -231,3 +231,46 @@ fn a_pull_that_waits_commits_the_offset_it_carries() {
     client.post_pull(&mut pair.cluster, pair.broker, &pull);
     assert_eq!(pair.stored_offset(client, "readers", "Orders", 0), Some(1));
 }
+
+#[test]
+fn a_group_is_sent_to_the_broker_of_its_configuration_for_what_is_no_longer_in_memory() {
+    for (slave_read, suggested) in [(false, [0, 0]), (true, [1, 0])] {
+        let mut pair = Pair::with(|config| {
+            config.slave_read = slave_read;
+            config.read_limits.memory_window = 500;
+        });
+        let client = pair.client();
+        for _ in 0..5 {
+            client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", &"x".repeat(300))).expect(ResponseCode::Success);
+        }
+        let asked = [0, 4].map(|from| {
+            let pull = Pull { max: 1, ..Pull::new("readers", "Orders", from) };
+            client.pull(&mut pair.cluster, pair.broker, &pull).expect(ResponseCode::Success).number("suggestWhichBrokerId")
+        });
+        assert_eq!(asked, suggested);
+    }
+}
+
+#[test]
+fn messages_are_found_by_key_and_by_place() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let send = |pair: &mut Pair, body: &str, keys: &str| {
+        client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", body).with(&[("KEYS", keys)])).expect(ResponseCode::Success)
+    };
+    send(&mut pair, "one", "a shared");
+    let two = send(&mut pair, "two", "b shared");
+    let mut query = |key| {
+        let fields =
+            [("topic", "Orders"), ("key", key), ("maxNum", "32"), ("beginTimestamp", "0"), ("endTimestamp", "9223372036854775807")];
+        client.ask(&mut pair.cluster, pair.broker, RequestCode::QueryMessage, &fields)
+    };
+    assert_eq!(query("shared").expect(ResponseCode::Success).bodies(), ["one", "two"]);
+    assert_eq!(query("b").bodies(), ["two"]);
+    assert_eq!(query(two.field("transactionId")).bodies(), ["two"], "by its unique key");
+    assert_eq!(query("none").expect(ResponseCode::QueryNotFound).bodies(), [""; 0]);
+    let place = &two.field("msgId")[16..];
+    let offset = i64::from_str_radix(place, 16).unwrap().to_string();
+    let viewed = client.ask(&mut pair.cluster, pair.broker, RequestCode::ViewMessageById, &[("offset", &offset)]);
+    assert_eq!(viewed.expect(ResponseCode::Success).bodies(), ["two"]);
+}

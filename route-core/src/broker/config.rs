@@ -87,6 +87,8 @@ pub struct BrokerConfig {
     pub max_msgs_num_batch: usize,
     /// `useServerSideResetOffset`: whether a group is set back by its next pulls, not by a request to each member.
     pub use_server_side_reset_offset: bool,
+    /// `slaveReadEnable`: whether groups are told to read what is no longer in memory from the broker that their configuration names.
+    pub slave_read: bool,
     /// How much one pull may return.
     pub read_limits: ReadLimits,
     /// How large the tables may grow.
@@ -186,6 +188,7 @@ impl Default for BrokerConfig {
             default_query_max_num: 32,
             max_msgs_num_batch: 64,
             use_server_side_reset_offset: true,
+            slave_read: false,
             read_limits: ReadLimits::default(),
             limits: TableLimits::default(),
             seed: 0,

@@ -35,10 +35,21 @@ struct AdmittedPull {
     from: i64,
     max: usize,
     filter: PullFilter,
+    /// Where its group is to read; `None` where that is always here.
+    brokers: Option<GroupBrokers>,
     /// The topic belongs to the broker itself.
     own_topic: bool,
     topic_sys_flag: i32,
     group_sys_flag: i32,
+}
+
+/// The ids of the brokers that a group is to read from.
+#[derive(Clone, Copy, Debug)]
+struct GroupBrokers {
+    /// What is in memory.
+    first: i64,
+    /// What has to come from the disk (`whichBrokerWhenConsumeSlowly`).
+    when_slow: i64,
 }
 
 /// A pull that waits for a message or for its time.
@@ -145,7 +156,7 @@ impl<S: Storage> Broker<S> {
     fn reset_read(&mut self, topic: &str, group: &str, queue_number: i32, queue: QueueId) -> Option<QueueRead> {
         let target = self.offsets.take_reset(topic, group, queue_number)?;
         let bounds = self.storage.bounds(queue);
-        Some(QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0 })
+        Some(QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0, suggest_slave: false })
     }
 
     /// The queues of a topic that was deleted are gone: who waits for them is told so.
@@ -176,7 +187,11 @@ impl<S: Storage> Broker<S> {
             _ => ReplyBody::Empty,
         };
         let header = PullReply {
-            suggest_which_broker_id: 0,
+            suggest_which_broker_id: match pull.brokers {
+                Some(brokers) if read.suggest_slave => brokers.when_slow,
+                Some(brokers) => brokers.first,
+                None => 0,
+            },
             next_begin_offset: read.next_begin_offset,
             min_offset: read.bounds.min,
             max_offset: read.bounds.max,
@@ -221,6 +236,10 @@ impl<S: Storage> Broker<S> {
             return Err(PullRefusal::forbidden(forbidden::GROUP, format!("subscription group no permission, {group}")));
         }
         let (group_sys_flag, broadcast_enable) = (group_config.group_sys_flag, group_config.consume_broadcast_enable);
+        let brokers = self
+            .config
+            .slave_read
+            .then_some(GroupBrokers { first: group_config.broker_id, when_slow: group_config.which_broker_when_consume_slowly });
         let Some(entry) = self.topics.get_mut(topic) else {
             return Err(Refusal::topic_missing(topic).into());
         };
@@ -246,7 +265,7 @@ impl<S: Storage> Broker<S> {
         };
         let filter = if pull_flag::has_class_filter(request.sys_flag) { PullFilter::All } else { filter };
         let max = usize::try_from(request.max_msg_nums).unwrap_or(0);
-        Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, own_topic, topic_sys_flag, group_sys_flag })
+        Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, brokers, own_topic, topic_sys_flag, group_sys_flag })
     }
 }
 

@@ -90,7 +90,12 @@ pub struct QueueRead {
     pub bounds: QueueBounds,
     /// Messages found.
     pub count: usize,
+    /// What was looked at last lies so far behind the end of the log that it has to come from the disk: a slave could read it as well.
+    pub suggest_slave: bool,
 }
+
+/// Bytes that no look goes beyond but for its first message, whatever the limits say (`MAX_PULL_MSG_SIZE`).
+const MAX_BYTES: u64 = 128 << 20;
 
 /// Messages are judged in batches of this many, so that one call of a filter serves several.
 const BATCH: usize = 64;
@@ -125,7 +130,7 @@ pub fn read_queue<S: Storage>(
 ) -> QueueRead {
     let Wanted { queue, from, max, filter } = wanted;
     let bounds = storage.bounds(queue);
-    let ends = |status, next_begin_offset| QueueRead { status, next_begin_offset, bounds, count: 0 };
+    let ends = |status, next_begin_offset| QueueRead { status, next_begin_offset, bounds, count: 0, suggest_slave: false };
     if bounds.max == 0 {
         return ends(ReadStatus::NoMessageInQueue, 0);
     }
@@ -148,6 +153,7 @@ pub fn read_queue<S: Storage>(
     let (log_start, log_end) = storage.log_bounds();
     let mut taken = Taken { max, limits, count: 0, bytes: 0 };
     let (mut next, mut removed, mut full) = (from, false, false);
+    let mut last_looked_at = log_end;
     while !full && units.peek().is_some() {
         scratch.units.clear();
         scratch.units.extend(units.by_ref().take(BATCH.min(max.max(1))));
@@ -162,6 +168,7 @@ pub fn read_queue<S: Storage>(
                 }
                 push_joined(ranges, unit);
             }
+            last_looked_at = unit.offset;
             next += 1;
         }
     }
@@ -170,7 +177,8 @@ pub fn read_queue<S: Storage>(
         (0, false) => ReadStatus::NoMatchedMessage,
         _ => ReadStatus::Found,
     };
-    QueueRead { status, next_begin_offset: next, bounds, count: taken.count }
+    let suggest_slave = log_end.0 - last_looked_at.0 > limits.memory_window;
+    QueueRead { status, next_begin_offset: next, bounds, count: taken.count, suggest_slave }
 }
 
 /// What has been taken so far, against the limits.
@@ -187,7 +195,7 @@ impl Taken<'_> {
         let bytes = self.bytes + u64::from(unit.size);
         let (bytes_limit, count_limit) =
             if in_memory { (self.limits.memory_bytes, self.limits.memory_count) } else { (self.limits.disk_bytes, self.limits.disk_count) };
-        let fits = self.count == 0 || (self.count < self.max.min(count_limit) && bytes <= bytes_limit);
+        let fits = self.count == 0 || (self.count < self.max.min(count_limit) && bytes <= bytes_limit.min(MAX_BYTES));
         if fits {
             self.count += 1;
             self.bytes = bytes;
@@ -219,3 +227,6 @@ fn push_joined(ranges: &mut Vec<LogRange>, unit: &QueueUnit) {
         ranges.push(LogRange { offset: unit.offset, len: unit.size });
     }
 }
+
+#[cfg(test)]
+mod tests;

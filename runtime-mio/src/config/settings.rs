@@ -85,6 +85,7 @@ impl BrokerSettings {
             default_query_max_num: config.number("defaultQueryMaxNum"),
             max_msgs_num_batch: config.number("maxMsgsNumBatch"),
             use_server_side_reset_offset: config.switch("useServerSideResetOffset"),
+            slave_read: config.switch("slaveReadEnable"),
             read_limits: read_limits(config),
             // Which queue a careless sender gets need not be foretold, but should differ from start to start.
             seed: u64::from(process::id()),

@@ -84,7 +84,7 @@ pub(super) const BROKER: &[Key] = &[
     text("regionId", "DefaultRegion", Used),
     number("registerBrokerTimeoutMills", 24000, POSITIVE, Used),
     number("sendHeartbeatTimeoutMillis", 1000, ANY, NotYet(REPLICATION)),
-    flag("slaveReadEnable", false, NotYet(REPLICATION)),
+    flag("slaveReadEnable", false, Used),
     flag("disableConsumeIfConsumerReadSlowly", false, NotYet(REPLICATION)),
     number("consumerFallbehindThreshold", 17179869184, ANY, NotYet(REPLICATION)),
     flag("brokerFastFailureEnable", true, NoEffect(ONE_LOOP)),
