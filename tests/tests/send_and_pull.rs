@@ -237,7 +237,7 @@ fn a_group_is_sent_to_the_broker_of_its_configuration_for_what_is_no_longer_in_m
     for (slave_read, suggested) in [(false, [0, 0]), (true, [1, 0])] {
         let mut pair = Pair::with(|config| {
             config.slave_read = slave_read;
-            config.read_limits.memory_window = 500;
+            config.read_limits.memory_window = 1000;
         });
         let client = pair.client();
         for _ in 0..5 {
