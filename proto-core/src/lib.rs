@@ -40,6 +40,7 @@
 pub mod batch;
 pub mod bloom;
 pub mod bodies;
+pub mod calendar;
 pub mod code;
 pub mod command;
 pub mod delay;

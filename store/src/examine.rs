@@ -4,7 +4,9 @@
 //! It changes nothing, so it serves for copies, for folders that cannot be written, and before anything is repaired.
 
 mod finding;
+mod inspect;
 mod layout;
+mod messages;
 mod queue_check;
 mod queue_view;
 mod tables;
@@ -13,6 +15,8 @@ mod verify;
 use std::path::PathBuf;
 
 pub use finding::{Finding, Part, Severity, Watch};
+pub use inspect::{CheckpointSummary, LogFileSummary, LogSummary, QueueSummary, Summary, TopicSummary};
+pub use messages::Selection;
 pub use tables::TableFile;
 pub use verify::Verified;
 

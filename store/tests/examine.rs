@@ -5,13 +5,15 @@ mod kit;
 use std::{
     collections::BTreeMap,
     fs,
+    ops::ControlFlow,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use kit::{config, open, unpack};
+use proto_core::record::RecordView;
 use route_core::storage::Appended;
-use store::examine::{Examination, ExamineConfig, Finding, Part, Severity, Verified};
+use store::examine::{Examination, ExamineConfig, Finding, Part, Selection, Severity, Verified};
 
 fn examine(root: &Path) -> Examination {
     Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap()
@@ -216,4 +218,88 @@ fn a_folder_in_use_one_without_a_store_and_one_that_is_not_there_are_refused() {
     assert!(start.unwrap_err().to_string().contains("in use"), "no broker starts on what is being looked at");
     drop(first);
     open(config(dir.path()));
+}
+
+fn selected(root: &Path, selection: &Selection) -> (Vec<i64>, Vec<Finding>) {
+    let (mut offsets, mut findings) = (Vec::new(), Vec::new());
+    let mut each = |record: &RecordView<'_>| {
+        offsets.push(record.physical_offset());
+        ControlFlow::Continue(())
+    };
+    examine(root).messages(selection, &mut findings, &mut each).unwrap();
+    (offsets, findings)
+}
+
+#[test]
+fn messages_are_chosen_as_java_finds_them_by_key_topic_queue_and_time() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("clean", dir.path());
+    let expected = kit::expected("clean");
+    let messages: Vec<_> = expected.iter().filter(|line| line["type"] == "message").collect();
+    // What no queue shows is in the log alone; no golden message is of that kind.
+    let chosen = |wanted: &dyn Fn(&serde_json::Value) -> bool| {
+        let mut offsets: Vec<_> =
+            messages.iter().filter(|line| wanted(line)).map(|line| line["commitLogOffset"].as_i64().unwrap()).collect();
+        offsets.sort_unstable();
+        offsets
+    };
+    let (all, findings) = selected(dir.path(), &Selection::default());
+    assert_eq!((all, findings), (chosen(&|_| true), vec![]));
+    let queue = Selection { topic: Some("GT_normal1".into()), queue_id: Some(0), ..Selection::default() };
+    let of_queue = chosen(&|line| line["topic"] == "GT_normal1" && line["queueId"] == 0);
+    assert_eq!((selected(dir.path(), &queue).0, of_queue.is_empty()), (of_queue, false));
+    let times: Vec<_> = messages.iter().map(|line| line["storeTimestamp"].as_i64().unwrap()).collect();
+    let (first, last) = (*times.iter().min().unwrap(), *times.iter().max().unwrap());
+    for (from, to) in [(first, first), (last, last), (first + (last - first) / 3, last - (last - first) / 3), (last + 1, last + 2)] {
+        let stored = |line: &serde_json::Value| (from..=to).contains(&line["storeTimestamp"].as_i64().unwrap());
+        let span = Selection { from: Some(from), to: Some(to), ..Selection::default() };
+        assert_eq!(selected(dir.path(), &span).0, chosen(&stored), "{from} {to}");
+    }
+    let keyed =
+        |line: &serde_json::Value| line["properties"]["KEYS"].as_str().is_some_and(|keys| keys.split(' ').any(|key| key == "fail2"));
+    let key = Selection { key: Some("fail2".into()), ..Selection::default() };
+    assert_eq!((selected(dir.path(), &key).0, chosen(&keyed).is_empty()), (chosen(&keyed), false));
+}
+
+#[test]
+fn a_damaged_message_is_told_and_the_others_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack("torn", dir.path());
+    let (offsets, findings) = selected(dir.path(), &Selection::default());
+    assert_eq!((offsets.len(), findings.len()), (436, 1), "{findings:?}");
+    assert!(offsets.iter().any(|offset| *offset > 190_854), "what follows it is shown, too");
+}
+
+#[test]
+fn a_summary_says_what_java_says() {
+    for name in ["clean", "crashed"] {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(name, dir.path());
+        let summary = examine(dir.path()).inspect().unwrap();
+        let expected = kit::expected(name);
+        let of = |kind: &'static str| expected.iter().filter(move |line| line["type"] == kind);
+        let store = of("store").next().unwrap();
+        assert_eq!((Some(summary.log.start), Some(summary.log.end)), (store["minPhyOffset"].as_i64(), store["maxPhyOffset"].as_i64()));
+        assert_eq!((summary.closed, summary.log.torn, summary.log.file_size, summary.queue_file_size), (name == "clean", 0, 131_072, 600));
+        let mut told: Vec<_> = of("queue")
+            .map(|line| {
+                (
+                    line["topic"].as_str().unwrap().to_owned(),
+                    line["queueId"].as_i64(),
+                    line["minOffset"].as_i64(),
+                    line["maxOffset"].as_i64(),
+                )
+            })
+            .collect();
+        told.sort();
+        let queues = summary.topics.iter().flat_map(|topic| topic.queues.iter().map(move |queue| (topic, queue)));
+        let found: Vec<_> = queues
+            .filter(|(_, queue)| queue.max_offset > 0)
+            .map(|(topic, queue)| (topic.name.clone(), Some(i64::from(queue.queue_id)), Some(queue.min_offset), Some(queue.max_offset)))
+            .collect();
+        assert_eq!(found, told, "{name}");
+        assert!(summary.topics.iter().all(|topic| topic.in_table == Some(true)));
+        assert_eq!(summary.log.files.iter().filter(|file| file.first_stored.is_some()).count(), 2);
+        assert!(summary.tables.iter().all(|table| table.entries.is_some()) && summary.index.len() > 1 && summary.checkpoint.is_some());
+    }
 }

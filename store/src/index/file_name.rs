@@ -1,7 +1,6 @@
 //! Names of index files: the moment at which the first message was stored, `yyyyMMddHHmmssSSS`. Files are in the order of their names.
 
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
+use proto_core::calendar::{DAY, date_of, days_of};
 
 /// The name of the file that begins with a message stored at this time (UTC), in any case one behind that of the last file.
 pub(super) fn next(store_timestamp: i64, last: Option<&str>) -> String {
@@ -35,29 +34,6 @@ fn parse(name: &str) -> Option<i64> {
     let days = days_of(part(0, 4)?, part(4, 6)?, part(6, 8)?);
     let seconds = part(8, 10)? * 3600 + part(10, 12)? * 60 + part(12, 14)?;
     Some(days * DAY + seconds * 1000 + part(14, 17)?)
-}
-
-/// The date that is so many days after 1970-01-01. Years are taken to begin in March, so that the leap day is the last one.
-fn date_of(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// The inverse of [`date_of`].
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]

@@ -185,3 +185,9 @@ pub(crate) fn unpack(name: &str, into: &Path) {
     let tar = zstd::Decoder::new(golden(&format!("{name}.tar.zst"))).unwrap();
     tar::Archive::new(tar).unpack(into).unwrap();
 }
+
+/// What a Java broker said of one of these stores, line by line.
+pub(crate) fn expected(name: &str) -> Vec<serde_json::Value> {
+    let text = zstd::decode_all(golden(&format!("{name}.expected.jsonl.zst"))).unwrap();
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
