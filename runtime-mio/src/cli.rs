@@ -7,13 +7,14 @@ mod serve;
 use std::{
     io::{self, Write},
     path::PathBuf,
+    process::ExitCode,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    commands::{CommandError, bench, consume, produce},
+    commands::{CommandError, bench, consume, produce, store},
     config::table,
 };
 pub use serve::ServeError;
@@ -95,6 +96,7 @@ Examples:
   petrel bench produce --connections 16 --size 1024
   petrel bench consume --duration 10")]
     Bench(bench::Args),
+    Store(store::Args),
     /// Print the section of COMPATIBILITY.md about configuration
     #[command(hide = true)]
     ConfigTable,
@@ -158,7 +160,7 @@ enum Role {
     Broker(BrokerArgs),
 }
 
-/// Why the process ends with status 1: one line.
+/// Why the process ends early: one line.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// A server could not be started, or could not go on.
@@ -167,17 +169,32 @@ pub enum CliError {
     /// A client's command ended early.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// A data folder cannot be looked at.
+    #[error(transparent)]
+    Store(#[from] store::StoreCommandError),
     /// Standard output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 
+impl CliError {
+    /// The status with which the process ends.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            // 1 says that the folder was read and is not well.
+            Self::Store(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
 impl Cli {
-    /// Does what is asked for.
+    /// Does what is asked for. Answers the status with which the process is to end.
     ///
     /// # Errors
     /// [`CliError`]
-    pub fn run(self) -> Result<(), CliError> {
+    pub fn run(self) -> Result<ExitCode, CliError> {
         crate::logging::start(self.log.level(self.command.is_server()));
         match self.command {
             Command::Standalone(args) => serve::run(&Role::Standalone(args))?,
@@ -186,9 +203,10 @@ impl Cli {
             Command::Produce(args) => produce::run(args)?,
             Command::Consume(args) => consume::run(args)?,
             Command::Bench(args) => bench::run(args)?,
+            Command::Store(args) => return Ok(store::run(&args)?),
             Command::ConfigTable => io::stdout().write_all(table::markdown().as_bytes())?,
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,10 +1,13 @@
-//! The commands of the shell that are clients: `petrel produce`, `petrel consume`, `petrel bench`.
+//! The commands of the shell that serve nobody: clients (`petrel produce`, `petrel consume`, `petrel bench`) and what looks at a data
+//! folder (`petrel store`).
 //!
 //! Each is a struct of arguments and a function that runs to its end; what goes wrong comes back as one line.
 
 pub mod bench;
 pub mod consume;
 pub mod produce;
+pub mod store;
+mod unpacked;
 
 use std::{io, time::Duration};
 

@@ -7,10 +7,10 @@ use runtime_mio::cli::Cli;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("petrel: {error}");
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }

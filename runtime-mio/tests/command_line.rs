@@ -118,3 +118,46 @@ fn standalone_says_where_it_serves_and_what_to_try() {
     assert!(printed.iter().any(|line| line == "data         d/store"), "{printed:#?}");
     assert!(printed.iter().any(|line| *line == format!("  petrel consume Greetings -n 127.0.0.1:{port}")), "{printed:#?}");
 }
+
+/// A folder with the log of a store in it: one file, `bytes` long and empty but for its first ones.
+fn folder_with_log(bytes: usize, first: &[u8]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = dir.path().join("store/commitlog");
+    fs::create_dir_all(&log).expect("a folder");
+    let mut content = vec![0; bytes];
+    content[..first.len()].copy_from_slice(first);
+    fs::write(log.join("00000000000000000000"), content).expect("a file");
+    dir
+}
+
+#[test]
+fn store_says_by_its_status_whether_all_is_well() {
+    let empty = folder_with_log(16384, b"");
+    let output = petrel(empty.path(), &["store", "verify", "."]);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""));
+    assert_eq!(stdout, "0 messages from 0 to 0 of the log, 0 units in 0 queues\nall is well\n");
+
+    let torn = folder_with_log(16384, b"garbage");
+    let output = petrel(torn.path(), &["store", "verify", "store", "--json"]);
+    let (stdout, _) = texts(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout.starts_with(r#"{"type":"finding","severity":"damage","part":"log","path":"store/commitlog/00000000000000000000","at":0,"#)
+    );
+    assert!(stdout.lines().last().is_some_and(|line| line.starts_with(r#"{"type":"verified","well":false,"#)), "{stdout}");
+
+    let output = petrel(torn.path(), &["store", "inspect", "nowhere"]);
+    assert_eq!((output.status.code(), texts(&output).1.lines().count()), (Some(2), 1));
+    assert_eq!(petrel(torn.path(), &["store", "verify"]).status.code(), Some(2), "a folder is needed");
+}
+
+#[test]
+fn store_goes_by_the_sizes_of_a_configuration_if_it_is_given_one() {
+    let dir = folder_with_log(16384, b"");
+    fs::write(dir.path().join("broker.conf"), "storePathRootDir=store\nmappedFileSizeCommitLog=8192\n").expect("a file");
+    let output = petrel(dir.path(), &["store", "verify", "-c", "broker.conf"]);
+    let (stdout, _) = texts(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout.contains("16384 bytes long, where 8192 are expected"), "{stdout}");
+}

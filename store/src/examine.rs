@@ -61,7 +61,7 @@ impl Examination {
     pub fn open(config: ExamineConfig) -> Result<Self, OpenError> {
         let disk = Disk::system();
         if !disk.exists(&config.root) {
-            return Err(OpenError::NoStore { path: config.root.clone(), missing: config.root });
+            return Err(OpenError::Io { path: config.root, source: std::io::ErrorKind::NotFound.into() });
         }
         let folder = DataFolder::look_at(disk.clone(), &config.root)?;
         let layout = Layout::find(&disk, &config)?;

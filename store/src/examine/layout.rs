@@ -102,7 +102,7 @@ impl FileRow {
                 continue;
             }
             if file.len != size {
-                tell(severity, path.clone(), format!("{} bytes long, files beside it have {size}", file.len));
+                tell(severity, path.clone(), format!("{} bytes long, where {size} are expected", file.len));
             }
             if size > 0 && file.base.unsigned_abs() % size != 0 {
                 tell(severity, path, format!("its name is no multiple of {size}, the length of a file"));

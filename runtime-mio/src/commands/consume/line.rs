@@ -2,20 +2,15 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Read, Write},
+    io::{self, Write},
 };
 
-use flate2::read::ZlibDecoder;
 use proto_core::{
     properties::names::{KEYS, TAGS},
     record::RecordView,
-    sys_flag::message::{self, Compression},
 };
 
-use crate::client::Queue;
-
-/// More than this does not come out of a compressed body.
-const MAX_BODY: u64 = 16 * 1024 * 1024;
+use crate::{client::Queue, commands::unpacked::unpacked_body};
 
 /// Writes queue, offset, store time, tag, keys and body; the body comes last, as it may hold anything.
 pub(super) fn write(out: &mut impl Write, queue: &Queue, record: &RecordView<'_>) -> io::Result<()> {
@@ -33,34 +28,18 @@ pub(super) fn write(out: &mut impl Write, queue: &Queue, record: &RecordView<'_>
 
 /// The body if it is text, else how long it is.
 fn body_text<'a>(record: &RecordView<'a>) -> Cow<'a, str> {
-    let stored = record.body();
-    let flag = record.sys_flag();
-    let body = if flag & message::COMPRESSED == 0 {
-        Cow::Borrowed(stored)
-    } else if message::compression(flag) == Some(Compression::Zlib)
-        && let Some(inflated) = inflate(stored)
-    {
-        Cow::Owned(inflated)
-    } else {
-        return format!("<{} bytes, compressed>", stored.len()).into();
-    };
-    match body {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map_or_else(|_| size_of(bytes), in_one_line),
-        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+    match unpacked_body(record) {
+        Some(Cow::Borrowed(bytes)) => std::str::from_utf8(bytes).map_or_else(|_| size_of(bytes), in_one_line),
+        Some(Cow::Owned(bytes)) => match String::from_utf8(bytes) {
             Ok(text) => in_one_line(&text).into_owned().into(),
             Err(error) => size_of(error.as_bytes()),
         },
+        None => format!("<{} bytes, compressed>", record.body().len()).into(),
     }
 }
 
 fn size_of(bytes: &[u8]) -> Cow<'static, str> {
     format!("<{} bytes>", bytes.len()).into()
-}
-
-fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    ZlibDecoder::new(bytes).take(MAX_BODY + 1).read_to_end(&mut out).ok().filter(|_| out.len() as u64 <= MAX_BODY)?;
-    Some(out)
 }
 
 /// The text with line breaks and other controls escaped: they end no line and command no terminal.
@@ -84,6 +63,7 @@ mod tests {
     use super::*;
     use crate::client::test_server::record;
     use flate2::{Compression as Level, write::ZlibEncoder};
+    use proto_core::sys_flag::message;
 
     fn line(properties: &[u8], body: &[u8], sys_flag: i32) -> String {
         let bytes = record(5, properties, body, sys_flag);

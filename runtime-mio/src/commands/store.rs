@@ -1,0 +1,132 @@
+//! `petrel store`: looks at a data folder that no broker works on.
+
+mod check;
+mod dump;
+mod show;
+mod watch;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use ::store::{
+    OpenError,
+    examine::{Examination, ExamineConfig},
+};
+use thiserror::Error;
+
+use crate::config::{Config, ConfigError, Origin, Place, Surroundings, settings::BrokerSettings};
+
+/// Look at a data folder that no broker works on: what is in it, whether it is whole, its messages
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit status: 0 if all is well, 1 if something is damaged or has to be made anew, 2 if the folder cannot be read.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Command {
+    /// Show files, offsets, times, topics, queues and tables in short
+    #[command(after_help = "\
+Examples:
+  petrel store inspect petrel-data
+  petrel store inspect /var/lib/rocketmq/store --json | jq 'select(.type == \"queue\")'")]
+    Inspect(FolderArgs),
+    /// Hold every message against its checksum, and queues, index and tables against the messages; change nothing
+    #[command(after_help = "\
+Examples:
+  petrel store verify petrel-data
+  petrel store verify -c broker.conf")]
+    Verify(FolderArgs),
+    /// Print messages as JSON, one in a line
+    #[command(after_help = "\
+Examples:
+  petrel store dump petrel-data --topic Greetings --max 10
+  petrel store dump petrel-data --key order-4711
+  petrel store dump petrel-data --from 2026-11-22T19:30 --to 2026-11-22T19:45")]
+    Dump(dump::Args),
+}
+
+/// Which folder, and how its files were configured.
+#[derive(Clone, Debug, clap::Args)]
+struct FolderArgs {
+    /// The data folder; without it storePathRootDir of the configuration
+    #[arg(value_name = "DIR", required_unless_present = "config")]
+    dir: Option<PathBuf>,
+    /// The broker.conf of the folder's broker: sizes of files, another folder for the log; without it the files tell
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON, one object in a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a folder cannot be looked at; the process ends with status 2.
+#[derive(Debug, Error)]
+pub enum StoreCommandError {
+    /// The folder cannot be read, or somebody works on it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The configuration cannot be worked with.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// [`StoreCommandError`]
+pub fn run(args: &Args) -> Result<ExitCode, StoreCommandError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let done = match &args.command {
+        Command::Inspect(folder) => show::run(folder, &mut out),
+        Command::Verify(folder) => check::run(folder, &mut out),
+        Command::Dump(args) => dump::run(args, &mut out),
+    };
+    let done = done.and_then(|well| Ok(out.flush().map(|()| well)?));
+    match done {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::FAILURE),
+        // Whoever reads has seen enough.
+        Err(StoreCommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error),
+    }
+}
+
+impl FolderArgs {
+    fn examine(&self) -> Result<Examination, StoreCommandError> {
+        Ok(Examination::open(self.settings()?)?)
+    }
+
+    fn settings(&self) -> Result<ExamineConfig, StoreCommandError> {
+        let Some(file) = &self.config else {
+            return Ok(ExamineConfig { root: store_in(self.dir.clone().unwrap_or_default()), ..ExamineConfig::default() });
+        };
+        let mut config = Config::new(Place::Broker, Surroundings::detect());
+        config.read(file)?;
+        if let Some(dir) = &self.dir {
+            let root = store_in(dir.clone());
+            config.set("storePathRootDir", root.to_string_lossy(), Origin::Flag("DIR"))?;
+        }
+        let store = BrokerSettings::new(&config)?.store;
+        Ok(ExamineConfig {
+            commit_log: Some(store.commit_log_dir()),
+            mapped_file_size_commit_log: Some(store.mapped_file_size_commit_log),
+            mapped_file_size_consume_queue: Some(store.mapped_file_size_consume_queue),
+            root: store.store_path_root_dir,
+        })
+    }
+}
+
+/// The folder of the store in the folder that `petrel standalone` was given, or the folder itself.
+fn store_in(dir: PathBuf) -> PathBuf {
+    let inside = dir.join("store");
+    if !dir.join("commitlog").exists() && inside.join("commitlog").exists() { inside } else { dir }
+}
