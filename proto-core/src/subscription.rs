@@ -35,12 +35,17 @@ impl TagExpression {
             return Ok(Self::default());
         };
         let mut parsed = Self::default();
-        for tag in expression.split("||").map(|tag| tag.trim_matches(|c| c <= ' ')).filter(|tag| !tag.is_empty()) {
+        for tag in tags(expression) {
             parsed.tags.insert(tag.to_owned());
             parsed.codes.insert(java_string_hash(tag));
         }
         if parsed.tags.is_empty() { Err(SplitError) } else { Ok(parsed) }
     }
+}
+
+/// The tags that an expression names, in its order.
+pub fn tags(expression: &str) -> impl Iterator<Item = &str> {
+    expression.split("||").map(|tag| tag.trim_matches(|c| c <= ' ')).filter(|tag| !tag.is_empty())
 }
 
 /// Whether an expression of tags means everything.

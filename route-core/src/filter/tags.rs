@@ -2,7 +2,8 @@
 
 use proto_core::{
     bodies::SubscriptionData,
-    subscription::{self, SplitError, TagExpression},
+    hash::java_string_hash,
+    subscription::{self, SplitError},
 };
 use smallvec::SmallVec;
 
@@ -24,8 +25,10 @@ impl TagFilter {
         if subscription::is_all(expression) {
             return Ok(None);
         }
-        let TagExpression { codes, .. } = TagExpression::parse(Some(expression))?;
-        Ok(Some(Self { codes: codes.into_iter().collect() }))
+        let mut codes: SmallVec<_> = subscription::tags(expression).map(java_string_hash).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if codes.is_empty() { Err(SplitError) } else { Ok(Some(Self { codes })) }
     }
 
     /// A filter that no message passes: for expressions that nobody here can judge.

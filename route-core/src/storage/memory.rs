@@ -59,7 +59,13 @@ impl MemoryStorage {
         Self { lacks_its_end: true, ..self }
     }
 
-    /// Offsets noted so far, oldest first.
+    /// Makes room for more messages in the log and in the queues that are there, so that these come without a look at the heap.
+    pub fn reserve(&mut self, messages: usize, bytes: usize) {
+        self.log.reserve(bytes);
+        self.queues.iter_mut().for_each(|queue| queue.units.reserve(messages * QueueUnit::LEN));
+    }
+
+    /// The last offset noted of each key and queue, in the order in which they were noted first.
     #[must_use]
     pub fn noted(&self) -> &[(OffsetTableKind, String, i32, i64)] {
         &self.noted
@@ -267,6 +273,10 @@ impl Storage for MemoryStorage {
     }
 
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
-        self.noted.push((table, key.to_owned(), queue_id, offset));
+        let known = self.noted.iter_mut().find(|(of, name, queue, _)| (*of, name.as_str(), *queue) == (table, key, queue_id));
+        match known {
+            Some((.., noted)) => *noted = offset,
+            None => self.noted.push((table, key.to_owned(), queue_id, offset)),
+        }
     }
 }

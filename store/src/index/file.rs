@@ -214,27 +214,6 @@ impl IndexFile {
         Ok(Some(Entry::decode(&bytes)))
     }
 
-    /// The number of the first entry of a message at `offset` or behind.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub(super) fn first_from(&self, offset: i64) -> io::Result<i32> {
-        let (mut low, mut high) = (1, self.header.index_count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.entry(middle)?.is_some_and(|entry| entry.offset < offset) { low = middle + 1 } else { high = middle }
-        }
-        Ok(low)
-    }
-
-    /// Forgets the entries from a number on; `end` is the log offset and store time of the message whose entry is now the last one.
-    /// Takes effect with the next [`IndexFile::write_back`], before which the file must be made live.
-    pub(super) fn cut(&mut self, number: i32, end: (i64, i64)) {
-        self.live = None;
-        self.header.index_count = number.clamp(1, self.header.index_count);
-        (self.header.end_offset, self.header.end_timestamp) = end;
-    }
-
     /// Puts slots and entries into the file; [`IndexFile::sync`] and then [`IndexFile::write_header`], which makes them count, are to
     /// follow.
     ///

@@ -56,7 +56,11 @@ impl IndexFiles {
         end: i64,
     ) -> io::Result<(Self, i64)> {
         let mut set = Self { disk: disk.clone(), dir: dir.to_owned(), geometry, files: VecDeque::new(), count: 0 };
-        let mut names: VecDeque<_> = disk.list(dir)?.into_iter().filter(|entry| !entry.is_dir).collect();
+        let (mut names, foreign): (VecDeque<_>, VecDeque<_>) =
+            disk.list(dir)?.into_iter().partition(|entry| !entry.is_dir && entry.name.bytes().all(|byte| byte.is_ascii_digit()));
+        for entry in foreign {
+            tracing::warn!(path = %dir.join(entry.name).display(), "this is no index file and is left alone");
+        }
         let mut removed = 0;
         while let Some(entry) = names.pop_front() {
             let path = dir.join(&entry.name);
@@ -71,11 +75,6 @@ impl IndexFiles {
                 Ok((Judged::Empty, _)) => {
                     disk.remove_file(&path)?;
                     removed += 1;
-                }
-                Ok((Judged::Cut, mut file)) => {
-                    tracing::info!(path = %path.display(), at = end, "an index file is cut where the log ends");
-                    set.cut(&mut file, log, end)?;
-                    set.push(file);
                 }
                 Err(why) => {
                     // What follows it would leave a gap.
@@ -124,27 +123,10 @@ impl IndexFiles {
             return Err(format!("messages from {covered} on are missing in front of it"));
         }
         if header.end_offset >= end {
-            return Ok(Judged::Cut);
+            return Err(format!("it speaks of a message at {}, and the log ends at {end}", header.end_offset));
         }
         is_there(log, header.end_offset, header.end_timestamp)?;
         Ok(Judged::Keep)
-    }
-
-    /// Takes what lies at `end` and behind out of a file, durably: the log will soon hold something else there.
-    fn cut(&self, file: &mut IndexFile, log: &mut LogReader, end: i64) -> io::Result<()> {
-        let number = file.first_from(end)?;
-        let last = match file.entry(number - 1)? {
-            Some(entry) => log.message(entry.offset).map(|message| (entry.offset, message.store_timestamp())),
-            None => None,
-        };
-        match last {
-            Some(last) => file.cut(number, last),
-            None => file.cut(1, (file.header().begin_offset, file.header().begin_timestamp)),
-        }
-        file.make_live()?;
-        file.write_back()?;
-        file.sync()?;
-        file.write_header(file.header())
     }
 
     fn push(&mut self, file: IndexFile) {
@@ -250,8 +232,6 @@ enum Judged {
     Keep,
     /// It has nothing that is still there.
     Empty,
-    /// It goes on behind the end of the log.
-    Cut,
 }
 
 /// Whether the log has a message at a place that was stored at this time.

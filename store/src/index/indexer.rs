@@ -59,8 +59,8 @@ pub(crate) struct Indexer {
     shared: Arc<IndexShared>,
     flush: Arc<FlushShared>,
     searches: VecDeque<Waiting>,
-    /// Heads of files whose content is on disk; they are written when the checkpoint says so, or Java would drop the files after a
-    /// crash.
+    /// Heads of files whose content is on disk. They are written when the log that they speak of is on disk, too, and the checkpoint says
+    /// so, or the files would be dropped after a crash, by us or by Java.
     heads: VecDeque<(u64, Header)>,
     /// Messages since the last time the content was brought to disk.
     unwritten: usize,
@@ -181,7 +181,7 @@ impl Indexer {
     /// Writes the heads that the checkpoint covers, or all.
     fn write_heads(&mut self, all: bool) -> io::Result<()> {
         while let Some((number, header)) = self.heads.front()
-            && (all || header.end_timestamp <= self.flush.index_checkpointed())
+            && (all || (header.end_timestamp <= self.flush.index_checkpointed() && header.end_offset < self.flush.durable()))
         {
             if let Some(file) = self.files.get(*number) {
                 file.write_header(header)?;

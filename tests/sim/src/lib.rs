@@ -9,4 +9,5 @@ pub mod journal;
 pub mod names;
 pub mod oracle;
 pub mod process;
+pub mod scenario;
 pub mod world;

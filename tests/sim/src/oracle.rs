@@ -1,14 +1,28 @@
 //! What must hold, whatever happens. Each oracle reads the facts of every step, and the whole at the end, when everything has come to rest.
+//!
+//! An oracle allows for a fault only where it names the fault: what cannot hold without a disk, it does not ask of a broker that lost its
+//! disk, and of no other.
+
+use std::rc::Rc;
 
 use route_core::{Millis, Now};
 
-use crate::fact::Fact;
+use crate::{client::consumer::GroupPlan, fact::Fact, scenario::Scenario};
 
 mod acked;
+mod book;
+mod delayed;
 mod delivered;
+mod in_order;
+mod locks;
+mod log_order;
+mod offsets;
+mod prompt;
+mod readings;
+mod returned;
+mod shared_out;
 
-pub use acked::Acked;
-pub use delivered::Delivered;
+use book::Book;
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,21 +36,23 @@ pub struct Violation {
 }
 
 /// Something that must hold.
-pub trait Oracle {
-    /// A short name.
+trait Oracle {
+    /// What, in a few words.
     fn name(&self) -> &'static str;
 
-    /// Looks at a fact.
+    /// Looks at a fact; the book knows of it already.
     ///
     /// # Errors
     /// What must not be.
-    fn see(&mut self, now: Now, fact: &Fact) -> Result<(), String>;
+    fn see(&mut self, now: Now, fact: &Fact, book: &Book) -> Result<(), String>;
 
     /// Looks at the whole: all faults are over, all is sent, and everybody has had time enough.
     ///
     /// # Errors
     /// What must not be.
-    fn see_rest(&mut self) -> Result<(), String>;
+    fn see_rest(&mut self, _book: &Book) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether nothing is outstanding that time alone would bring.
     fn is_at_rest(&self) -> bool {
@@ -45,16 +61,30 @@ pub trait Oracle {
 }
 
 /// All oracles of a run.
-#[derive(Default)]
 pub struct Oracles {
+    book: Book,
     all: Vec<Box<dyn Oracle>>,
 }
 
 impl Oracles {
-    /// These oracles.
+    /// The oracles for a scenario.
     #[must_use]
-    pub fn new(all: Vec<Box<dyn Oracle>>) -> Self {
-        Self { all }
+    pub fn new(scenario: &Scenario) -> Self {
+        let groups: Vec<Rc<GroupPlan>> = scenario.groups.iter().map(|(plan, _)| plan.clone()).collect();
+        let all: Vec<Box<dyn Oracle>> = vec![
+            Box::new(acked::Acked::default()),
+            Box::new(log_order::LogOrder::default()),
+            Box::new(readings::Readings::default()),
+            Box::new(offsets::Offsets::default()),
+            Box::new(delayed::Delayed::default()),
+            Box::new(returned::Returned::new(scenario)),
+            Box::new(locks::Locks::default()),
+            Box::new(in_order::InOrder::new(&groups)),
+            Box::new(prompt::Prompt),
+            Box::new(delivered::Delivered::new(groups)),
+            Box::new(shared_out::SharedOut::default()),
+        ];
+        Self { book: Book::new(scenario), all }
     }
 
     /// Shows a fact to each.
@@ -62,8 +92,9 @@ impl Oracles {
     /// # Errors
     /// The first violation.
     pub fn see(&mut self, now: Now, fact: &Fact) -> Result<(), Violation> {
+        self.book.see(now, fact);
         for oracle in &mut self.all {
-            oracle.see(now, fact).map_err(|what| Violation { oracle: oracle.name(), at: now.mono, what })?;
+            oracle.see(now, fact, &self.book).map_err(|what| Violation { oracle: oracle.name(), at: now.mono, what })?;
         }
         Ok(())
     }
@@ -74,7 +105,7 @@ impl Oracles {
     /// The first violation.
     pub fn see_rest(&mut self, now: Now) -> Result<(), Violation> {
         for oracle in &mut self.all {
-            oracle.see_rest().map_err(|what| Violation { oracle: oracle.name(), at: now.mono, what })?;
+            oracle.see_rest(&self.book).map_err(|what| Violation { oracle: oracle.name(), at: now.mono, what })?;
         }
         Ok(())
     }

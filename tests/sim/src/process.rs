@@ -1,39 +1,49 @@
-//! Brokers as processes: the shipped machine over a log that is watched, with a clock and a disk of its own that can be taken away.
+//! Brokers as processes: the shipped machine over a log that is watched, with a disk that takes its time and survives the process.
 
-use std::{any::Any, collections::BTreeMap};
+use std::any::Any;
 
-use bytes::Bytes;
 use petrel_tests::Machine;
 use proto_core::Command;
 use route_core::{
-    Millis, Now, Output, Peer, PeerId, Reply, Timestamp,
-    broker::{Broker, config::BrokerConfig},
+    Millis, Now, Output, Peer, PeerId, Reply, Storage,
+    broker::{
+        Broker,
+        config::{BrokerConfig, FlushMode},
+    },
     output::{Table, Ticket},
+    random::Random,
 };
 
+pub mod clock;
+pub mod disk;
 pub mod log;
+mod tap;
 
-use crate::journal::Journal;
+use crate::{fact::Fact, journal::Journal, names::Name};
+use disk::{Disk, Pace, Writes};
 use log::WatchedLog;
+use tap::Tap;
 
-/// What a process finds when it starts and leaves when it ends.
-#[derive(Debug, Default)]
-pub struct Disk {
-    /// Every record that has survived.
-    pub log: WatchedLog,
-    /// The tables, as they were last saved.
-    pub tables: BTreeMap<Table, Bytes>,
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is killed: what it has written stays, be it on disk or not.
+    Killed,
+    /// Its machine loses power: what was not on disk may be gone.
+    Dark,
 }
 
 /// A broker's process.
 #[derive(Debug)]
 pub struct BrokerProcess {
+    name: Name,
     broker: Broker<WatchedLog>,
-    tables: BTreeMap<Table, Bytes>,
-    /// The cluster's time at which the process began: its own steady clock shows zero then.
-    started: Millis,
-    /// How far its wall clock is off.
-    wall_shift: i64,
+    flush_mode: FlushMode,
+    writes: Writes,
+    tap: Tap,
+    journal: Journal,
+    random: Random,
+    now: Now,
 }
 
 impl BrokerProcess {
@@ -42,9 +52,9 @@ impl BrokerProcess {
     /// # Panics
     /// If it does not understand what it has written itself.
     #[must_use]
-    pub fn start(now: Now, config: BrokerConfig, disk: Disk, wall_shift: i64) -> Self {
-        let started = now.mono;
-        let now = own_time(now, started, wall_shift);
+    pub fn start(now: Now, config: BrokerConfig, disk: Disk, pace: Pace, journal: Journal, seed: u64) -> Self {
+        let name = Name::from(config.name.as_ref());
+        let flush_mode = config.flush_mode;
         let noted = disk.log.noted().to_vec();
         let mut broker = Broker::new(now, config, disk.log).expect("the configuration is good");
         for (table, content) in &disk.tables {
@@ -54,7 +64,9 @@ impl BrokerProcess {
             broker.restore_offset(table, &key, queue, offset);
         }
         broker.handle_start(now);
-        Self { broker, tables: disk.tables, started, wall_shift }
+        journal.note(Fact::Started { broker: name.clone() });
+        let writes = Writes::new(now, disk.tables, pace);
+        Self { tap: Tap::new(name.clone(), journal.clone()), name, broker, flush_mode, writes, journal, random: Random::new(seed), now }
     }
 
     /// The machine.
@@ -62,53 +74,101 @@ impl BrokerProcess {
         &self.broker
     }
 
-    fn own(&self, now: Now) -> Now {
-        own_time(now, self.started, self.wall_shift)
+    /// How fast the disk is from now on.
+    pub const fn set_pace(&mut self, pace: Pace) {
+        self.writes.set_pace(pace);
     }
-}
 
-fn own_time(now: Now, started: Millis, wall_shift: i64) -> Now {
-    Now { mono: now.mono.saturating_sub(started), wall: Timestamp(now.wall.0 + wall_shift) }
+    /// The next flush of the log fails; after that the store takes nothing any more.
+    pub fn fail_flush(&mut self, now: Now) {
+        self.now = now;
+        self.writes.stop_flushing();
+        self.broker.storage_mut().close();
+        self.broker.handle_flush_failed(now, "the disk reports an error");
+    }
+
+    /// Ends the process; what is left is on the disk.
+    pub fn end(&mut self, end: End) -> Disk {
+        let log = std::mem::take(self.broker.storage_mut());
+        let written = log.log_bounds().1.0;
+        let disk = self.writes.end(end, log, &mut self.random);
+        let kept = disk.log.log_bounds().1.0;
+        self.journal.note(Fact::Ended { broker: self.name.clone(), kept, lost: written - kept, dark: end == End::Dark });
+        disk
+    }
+
+    fn begin(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// What has been appended goes to disk when the disk is ready for it.
+    fn settle(&mut self) {
+        let (_, end) = self.broker.storage().log_bounds();
+        if end > self.broker.storage().durable() {
+            self.writes.want_flush(self.now, self.flush_mode, end, &mut self.random);
+        }
+        self.tap.look(&self.broker);
+    }
 }
 
 impl Machine for BrokerProcess {
     fn handle_connected(&mut self, _now: Now, _peer: Peer) {}
 
     fn handle_dialed(&mut self, now: Now, address: &str, outcome: Option<Peer>) {
-        let now = self.own(now);
+        self.begin(now);
         Machine::handle_dialed(&mut self.broker, now, address, outcome);
     }
 
     fn handle_command(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
-        let now = self.own(now);
+        self.begin(now);
+        self.tap.see_command(peer, command);
         Machine::handle_command(&mut self.broker, now, peer, command);
+        self.tap.see_handled(command);
     }
 
     fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
-        let now = self.own(now);
+        self.begin(now);
+        self.tap.see_disconnected(peer);
         self.broker.handle_disconnected(now, peer);
     }
 
-    fn handle_persisted(&mut self, now: Now, ticket: Ticket) {
-        let now = self.own(now);
-        self.broker.handle_persisted(now, ticket, Ok(()));
-    }
+    /// Saves do not go through the cluster.
+    fn handle_persisted(&mut self, _now: Now, _ticket: Ticket) {}
 
     fn handle_timeout(&mut self, now: Now) {
-        let now = self.own(now);
-        self.broker.handle_timeout(now);
+        self.begin(now);
+        if let Some(up_to) = self.writes.pop_flushed(now) {
+            self.broker.handle_durable(now, up_to);
+        }
+        while let Some((ticket, table, result)) = self.writes.pop_saved(now, self.broker.storage_mut()) {
+            if table == Table::ConsumerOffsets && result.is_ok() {
+                self.journal.note(Fact::Saved { broker: self.name.clone() });
+            }
+            self.broker.handle_persisted(now, ticket, result);
+        }
+        if self.broker.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.broker.handle_timeout(now);
+        }
     }
 
     fn poll_timeout(&self) -> Option<Millis> {
-        self.broker.poll_timeout().map(|at| at + self.started)
+        [self.broker.poll_timeout(), self.writes.poll_timeout()].into_iter().flatten().min()
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        let output = self.broker.poll_output()?;
-        if let Output::Persist { table, content, .. } = &output {
-            self.tables.insert(*table, content.clone());
+        while let Some(output) = self.broker.poll_output() {
+            if let Output::Persist { ticket, table, content } = output {
+                if table == Table::ConsumerOffsets {
+                    self.journal.note(Fact::SaveBegan { broker: self.name.clone() });
+                }
+                self.writes.save(self.now, ticket, table, content, self.broker.storage().noted().len(), &mut self.random);
+                continue;
+            }
+            self.tap.see_output(&output);
+            return Some(output);
         }
-        Some(output)
+        self.settle();
+        None
     }
 
     fn take_body(&mut self, reply: Reply) -> Vec<u8> {
@@ -118,10 +178,4 @@ impl Machine for BrokerProcess {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
-}
-
-/// A new log for a broker.
-#[must_use]
-pub fn empty_disk(config: &BrokerConfig, journal: &Journal) -> Disk {
-    Disk { log: WatchedLog::new(config.name.as_ref().into(), config.flush_mode, journal.clone()), tables: BTreeMap::new() }
 }

@@ -1,47 +1,28 @@
-//! A run: everybody is started, works, and is watched.
+//! A run: everybody is started, works, suffers, and is watched.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 
-use petrel_tests::{
-    Cluster, NodeId,
-    network::{Conditions, Network},
-};
-use route_core::{
-    Millis,
-    broker::config::BrokerConfig,
-    name_server::{NameServer, config::NameServerConfig},
-};
+use petrel_tests::{Cluster, network::Network};
+use route_core::Millis;
 
 use crate::{
-    client::{
-        Client,
-        consumer::{Consumer, GroupPlan},
-        producer::{Producer, ProducerPlan},
-    },
+    client::{Client, consumer::Consumer, producer::Producer},
     journal::Journal,
     names::Name,
-    oracle::{self, Oracles, Violation},
-    process::{BrokerProcess, empty_disk},
+    oracle::{Oracles, Violation},
+    process::clock::OwnClock,
+    scenario::Scenario,
 };
 
-/// What a run is made of.
-#[derive(Clone, Debug)]
-pub struct Scenario {
-    /// The seed of all chance in it.
-    pub seed: u64,
-    /// The network.
-    pub network: Conditions,
-    /// How many name servers.
-    pub name_servers: usize,
-    /// The brokers' settings; names, addresses and name servers are filled in.
-    pub brokers: Vec<BrokerConfig>,
-    /// The producers.
-    pub producers: Vec<ProducerPlan>,
-    /// The consumer groups, and how many members each has.
-    pub groups: Vec<(GroupPlan, usize)>,
-    /// How long it may take until everything has come to rest.
-    pub patience: Millis,
-}
+mod faults;
+mod hosts;
+
+use faults::Act;
+use hosts::{BrokerSlot, ConsumerSlot, NamesSlot};
+
+/// Once all faults are over, it takes at most this long until everybody knows of everybody: registrations, routes and heartbeats come
+/// every half minute, one after the other, and then queues are shared out.
+const SETTLING: Millis = Millis::from_secs(180);
 
 /// How a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,79 +37,62 @@ pub struct Tally {
 
 /// A run under way.
 pub struct World {
+    scenario: Scenario,
     cluster: Cluster,
     journal: Journal,
-    producers: Vec<NodeId>,
-    consumers: Vec<NodeId>,
+    servers: Rc<[Name]>,
+    names: Vec<NamesSlot>,
+    brokers: Vec<BrokerSlot>,
+    producers: Vec<petrel_tests::NodeId>,
+    consumers: Vec<ConsumerSlot>,
+    /// What is done to the cluster, and when.
+    acts: BTreeMap<(Millis, u64), Act>,
+    planned: u64,
     oracles: Oracles,
-    patience: Millis,
     tally: Tally,
     trace: Vec<String>,
 }
 
 impl World {
     /// Starts everybody.
-    ///
-    /// # Panics
-    /// If a broker does not take its configuration.
     #[must_use]
-    pub fn start(scenario: &Scenario, traced: bool) -> Self {
-        let journal = Journal::new(traced);
-        let mut cluster = Cluster::on(Network::with(scenario.network, scenario.seed));
-        let now = cluster.now();
-        let mut servers = Vec::new();
-        for number in 0..scenario.name_servers {
-            let address = address(1, number, 9876);
-            servers.push(Name::from(address.to_string()));
-            let machine = NameServer::new(now, NameServerConfig::default(), None).expect("without tables nothing can be damaged");
-            cluster.start(address, Box::new(machine));
+    pub fn start(scenario: &Scenario, oracles: Oracles, traced: bool) -> Self {
+        let mut world = Self {
+            cluster: Cluster::on(Network::with(scenario.network, scenario.seed)),
+            journal: Journal::new(traced),
+            servers: hosts::name_server_addresses(scenario.name_servers),
+            names: Vec::new(),
+            brokers: Vec::new(),
+            producers: Vec::new(),
+            consumers: Vec::new(),
+            acts: BTreeMap::new(),
+            planned: 0,
+            oracles,
+            tally: Tally::default(),
+            trace: Vec::new(),
+            scenario: scenario.clone(),
+        };
+        world.start_everybody();
+        for (at, fault) in &scenario.faults {
+            world.plan(*at, Act::Begin(*fault));
         }
-        for (number, config) in scenario.brokers.iter().enumerate() {
-            let mut config = config.clone();
-            config.name = format!("broker-{}", letter(number)).into();
-            config.address = address(2, number, 10911);
-            config.name_servers = servers.iter().map(|server| server.as_ref().into()).collect();
-            config.seed = scenario.seed ^ number as u64;
-            let disk = empty_disk(&config, &journal);
-            let machine = BrokerProcess::start(now, config.clone(), disk, 0);
-            cluster.start(config.address, Box::new(machine));
-        }
-        let servers: Rc<[Name]> = servers.into();
-        let mut producers = Vec::new();
-        for plan in &scenario.producers {
-            let seed = scenario.seed ^ (1 << 32) ^ u64::from(plan.number);
-            let role = Producer::new(now, plan.clone(), servers.clone(), journal.clone(), seed);
-            let address = address(3, usize::from(plan.number), 50_000);
-            producers.push(cluster.start(address, Box::new(Client::start(now, role))));
-        }
-        let mut consumers = Vec::new();
-        let groups: Vec<Rc<GroupPlan>> = scenario.groups.iter().map(|(plan, _)| Rc::new(plan.clone())).collect();
-        for (plan, (_, members)) in groups.iter().zip(&scenario.groups) {
-            for member in 0..*members {
-                let number = consumers.len();
-                let seed = scenario.seed ^ (2 << 32) ^ number as u64;
-                let client = Name::from(format!("{}-{member}", plan.group));
-                let role = Consumer::new(plan.clone(), client, servers.clone(), journal.clone(), seed);
-                let client = Client::start(now, role);
-                consumers.push(cluster.start(address(4, number, 50_000), Box::new(client)));
-            }
-        }
-        let oracles = Oracles::new(vec![Box::new(oracle::Acked::default()), Box::new(oracle::Delivered::new(groups))]);
-        Self { cluster, journal, producers, consumers, oracles, patience: scenario.patience, tally: Tally::default(), trace: Vec::new() }
+        world
     }
 
-    /// Runs until all is sent and everything has come to rest.
+    /// Runs until all is sent, all faults are over and everything has come to rest.
     ///
     /// # Errors
     /// What an oracle saw that must not be.
     pub fn run(&mut self) -> Result<Tally, Violation> {
-        while !(self.all_is_sent() && self.oracles.are_at_rest() && self.all_are_idle()) {
-            if self.cluster.now().mono > self.patience {
-                break;
-            }
-            self.pass(Millis::from_secs(1))?;
+        self.pass(self.scenario.span)?;
+        self.calm();
+        let deadline = self.cluster.now().mono + self.scenario.patience;
+        while self.cluster.now().mono < deadline && !(self.all_is_sent() && self.oracles.are_at_rest() && self.all_are_idle()) {
+            self.pass(Millis::from_secs(5))?;
         }
-        self.pass(Millis::from_secs(20))?;
+        self.pass(SETTLING)?;
+        self.note_rest();
+        self.look()?;
         self.oracles.see_rest(self.cluster.now())?;
         self.tally.span = self.cluster.now().mono;
         Ok(self.tally)
@@ -140,9 +104,22 @@ impl World {
         &self.trace
     }
 
-    /// Lets time pass and looks at what happens in it.
+    /// Lets time pass, does what is planned for it, and looks at all that happens in it.
     fn pass(&mut self, span: Millis) -> Result<(), Violation> {
         let horizon = self.cluster.now().mono + span;
+        while let Some((&(at, number), _)) = self.acts.first_key_value()
+            && at <= horizon
+        {
+            self.step_until(at)?;
+            if let Some(act) = self.acts.remove(&(at, number)) {
+                self.act(act);
+                self.look()?;
+            }
+        }
+        self.step_until(horizon)
+    }
+
+    fn step_until(&mut self, horizon: Millis) -> Result<(), Violation> {
         while self.cluster.step(horizon) {
             self.tally.steps += 1;
             self.look()?;
@@ -163,20 +140,12 @@ impl World {
 
     fn all_is_sent(&mut self) -> bool {
         let cluster = &mut self.cluster;
-        self.producers.iter().all(|node| cluster.machine::<Client<Producer>>(*node).role().is_done())
+        self.producers.iter().all(|node| cluster.machine::<OwnClock<Client<Producer>>>(*node).machine().role().is_done())
     }
 
     fn all_are_idle(&mut self) -> bool {
         let cluster = &mut self.cluster;
-        self.consumers.iter().all(|node| cluster.machine::<Client<Consumer>>(*node).role().is_idle())
+        let up = self.consumers.iter().filter(|slot| slot.up);
+        up.into_iter().all(|slot| cluster.machine::<OwnClock<Client<Consumer>>>(slot.node).machine().role().is_idle())
     }
-}
-
-fn address(net: u8, number: usize, port: u16) -> SocketAddr {
-    let host = u8::try_from(number + 1).expect("a few hundred hosts of a kind at most");
-    SocketAddr::from(([10, 0, net, host], port))
-}
-
-fn letter(number: usize) -> char {
-    char::from(b'a' + u8::try_from(number % 26).unwrap_or(0))
 }

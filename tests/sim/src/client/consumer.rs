@@ -22,17 +22,20 @@ use super::{
     routes::{self, Routes},
 };
 use crate::{
+    fact::Fact,
     journal::Journal,
     names::{Name, Queue},
 };
 
 mod concurrent;
 mod offsets;
+mod orderly;
 mod plan;
 mod process_queue;
 mod pulling;
 mod rebalance;
 
+pub use orderly::LockFor;
 pub use plan::{GroupPlan, Model, Style};
 
 use concurrent::Job;
@@ -62,8 +65,16 @@ pub enum Tag {
     Offset(Queue, u64),
     /// A pull, by the number of the reading.
     Pull(Queue, u64),
+    /// The same again, once an orderly queue is locked.
+    StartOffset(Queue, u64),
     /// A failed message was sent back.
     SendBack(Queue, u64, i64),
+    /// A copy of a failed message was sent to the retry topic.
+    SentToRetry(Queue, u64, i64),
+    /// A lock.
+    Lock(LockFor),
+    /// The group is told that this client leaves.
+    Leave,
 }
 
 /// Something to do at a time. Numbers tell one reading of a queue from the next.
@@ -78,6 +89,14 @@ enum Todo {
     Finish(Job),
     /// A message that could not be sent back is tried again.
     Resubmit(Queue, u64, i64),
+    /// Orderly: all locks are renewed.
+    RenewLocks,
+    /// Orderly: the next message of a queue.
+    Work(Queue, u64),
+    /// Orderly: the same, but the lock has to come first.
+    LockForWork(Queue, u64),
+    /// Orderly: the application is done with a message.
+    FinishInOrder(Job),
 }
 
 /// The consumer.
@@ -93,6 +112,8 @@ pub struct Consumer {
     /// Queues that are being taken, by the number that their reading will have.
     joining: BTreeMap<Queue, u64>,
     offsets: Offsets,
+    /// Broadcasting: what lies in the client's own file. It survives the process.
+    local_offsets: BTreeMap<Queue, i64>,
     next_reading: u64,
     sub_version: i64,
     /// Routes that have to come before the first heartbeat.
@@ -119,6 +140,7 @@ impl Consumer {
             queues: BTreeMap::new(),
             joining: BTreeMap::new(),
             offsets: Offsets::default(),
+            local_offsets: BTreeMap::new(),
             next_reading: 1,
             sub_version: 0,
             awaited_routes: 0,
@@ -145,6 +167,43 @@ impl Consumer {
     /// The queues that it reads.
     pub fn queues(&self) -> impl Iterator<Item = &Queue> {
         self.queues.iter().filter(|(_, queue)| !queue.dropped).map(|(queue, _)| queue)
+    }
+
+    /// The queues of its topics, as its routes say.
+    #[must_use]
+    pub fn readable_queues(&self) -> Vec<Queue> {
+        self.topics().iter().flat_map(|topic| self.routes.readable(topic)).collect()
+    }
+
+    /// What lies in its own file of offsets.
+    #[must_use]
+    pub const fn local_offsets(&self) -> &BTreeMap<Queue, i64> {
+        &self.local_offsets
+    }
+
+    /// Has had so many lives before, and finds a file of offsets that the last one has left.
+    #[must_use]
+    pub fn with_past(self, lives: u64, local_offsets: BTreeMap<Queue, i64>) -> Self {
+        Self { local_offsets, next_reading: (lives << 32) + 1, ..self }
+    }
+
+    /// It is told to stop: it keeps its offsets, gives its locks back and takes leave. Its process may end a moment later.
+    pub fn stop(&mut self, now: Now, net: &mut Remoting<Tag>) {
+        self.persist_all(net);
+        if self.is_locking() {
+            let locked: Vec<Queue> = self.queues.keys().cloned().collect();
+            for queue in locked {
+                self.unlock(net, &queue);
+            }
+        }
+        let fields = vec![("clientID", self.client.to_string().into()), ("consumerGroup", self.plan.group.to_string().into())];
+        for master in self.routes.masters() {
+            net.call(now, &master, Ask::new(RequestCode::UnregisterClient, fields.clone()), Patience::Sync(API_TIMEOUT), Tag::Leave);
+        }
+        self.queues.clear();
+        self.joining.clear();
+        self.agenda = Agenda::default();
+        self.journal.line(|| format!("{} stops", self.client));
     }
 
     /// Whether no message is with it.
@@ -200,9 +259,13 @@ impl Consumer {
         }
     }
 
-    /// Tells the broker of a queue how far the group has come in it.
-    fn persist(&self, net: &mut Remoting<Tag>, queue: &Queue) {
-        let Some(offset) = self.offsets.get(queue).filter(|_| self.is_clustering()) else { return };
+    /// Keeps how far the group has come in a queue: at its broker, or with broadcasting in the client's own file.
+    fn persist(&mut self, net: &mut Remoting<Tag>, queue: &Queue) {
+        let Some(offset) = self.offsets.get(queue) else { return };
+        if !self.is_clustering() {
+            self.local_offsets.insert(queue.clone(), offset);
+            return;
+        }
         let Some(address) = self.routes.master(&queue.broker) else { return };
         let fields = vec![
             ("topic", queue.topic.to_string().into()),
@@ -211,7 +274,9 @@ impl Consumer {
             ("commitOffset", offset.to_string().into()),
         ];
         net.tell(address, Ask::new(RequestCode::UpdateConsumerOffset, fields));
-        self.journal.line(|| format!("{} commits {queue} at {offset}", self.client));
+        let (group, client) = (self.plan.group.clone(), self.client.clone());
+        self.journal.line(|| format!("{client} commits {queue} at {offset}"));
+        self.journal.note(Fact::Commits { group, client, queue: queue.clone(), offset });
     }
 
     fn persist_all(&mut self, net: &mut Remoting<Tag>) {
@@ -239,6 +304,9 @@ impl Role for Consumer {
         self.agenda.after(now, routes::POLL_INTERVAL, Todo::PollRoutes);
         self.agenda.after(now, HEARTBEAT_INTERVAL, Todo::Heartbeat);
         self.agenda.after(now, FIRST_PERSIST, Todo::Persist);
+        if self.is_locking() {
+            self.agenda.after(now, orderly::FIRST_LOCK, Todo::RenewLocks);
+        }
     }
 
     fn handle_answer(&mut self, now: Now, net: &mut Remoting<Tag>, tag: Tag, answer: Answer) {
@@ -253,11 +321,14 @@ impl Role for Consumer {
                     }
                 }
             }
-            Tag::Heartbeat => {}
+            Tag::Heartbeat | Tag::Leave => {}
             Tag::Members(topic) => self.handle_members(now, net, &topic, &answer),
             Tag::Offset(queue, id) => self.handle_offset(now, &queue, id, &answer),
             Tag::Pull(queue, id) => self.handle_pulled(now, net, &queue, id, answer),
-            Tag::SendBack(queue, id, offset) => self.handle_sent_back(now, &queue, id, offset, &answer),
+            Tag::StartOffset(queue, id) => self.handle_start_offset(now, net, &queue, id, &answer),
+            Tag::SendBack(queue, id, offset) => self.handle_sent_back(now, net, &queue, id, offset, &answer),
+            Tag::SentToRetry(queue, id, offset) => self.handle_sent_to_retry(now, &queue, id, offset, &answer),
+            Tag::Lock(what_for) => self.handle_locked(now, net, what_for, &answer),
         }
     }
 
@@ -286,6 +357,13 @@ impl Role for Consumer {
                 Todo::Pull(queue, id) => self.pull(now, net, &queue, id),
                 Todo::Finish(job) => self.finish(now, net, job),
                 Todo::Resubmit(queue, id, offset) => self.submit(now, &queue, id, offset),
+                Todo::RenewLocks => {
+                    self.renew_locks(now, net);
+                    self.agenda.after(now, orderly::LOCK_INTERVAL, Todo::RenewLocks);
+                }
+                Todo::Work(queue, id) => self.work(now, &queue, id),
+                Todo::LockForWork(queue, id) => self.lock_for_work(now, net, &queue, id),
+                Todo::FinishInOrder(job) => self.finish_in_order(now, net, job),
             }
         }
     }

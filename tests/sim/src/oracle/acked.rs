@@ -1,45 +1,45 @@
-//! A message that a producer was told is stored lies where it was told.
+//! What was acknowledged lies where it was said to lie, and a broker that acknowledges what is on disk never loses it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use route_core::Now;
 
-use super::Oracle;
-use crate::{
-    fact::Fact,
-    names::{Key, Name},
-};
+use super::{Book, Oracle};
+use crate::{fact::Fact, names::Name};
 
-/// What lies in the brokers' logs.
+/// The acknowledged places.
 #[derive(Debug, Default)]
-pub struct Acked {
-    stored: BTreeMap<(Name, i64), Key>,
+pub(super) struct Acked {
+    places: BTreeSet<(Name, i64)>,
 }
 
 impl Oracle for Acked {
     fn name(&self) -> &'static str {
-        "acked messages are stored"
+        "what is acknowledged is stored"
     }
 
-    fn see(&mut self, _now: Now, fact: &Fact) -> Result<(), String> {
+    fn see(&mut self, _now: Now, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
-            Fact::Stored { broker, record } => {
-                if let Some(key) = record.key {
-                    self.stored.insert((broker.clone(), record.place), key);
-                }
-            }
             Fact::Acked { key, spot, place } => {
-                let found = self.stored.get(&(spot.queue.broker.clone(), *place));
-                if found != Some(key) {
-                    return Err(format!("{key} was acknowledged at {spot}, place {place} of the log, where {found:?} lies"));
+                let broker = &spot.queue.broker;
+                let stored = book.record(broker, *place);
+                let right = stored.is_some_and(|record| record.key == Some(*key));
+                let may_be_gone = book.has_lost(*key) && !book.is_durable(broker);
+                if !right && !may_be_gone {
+                    return Err(format!("{key} was acknowledged at {spot}, place {place} of the log, where {stored:?} lies"));
+                }
+                self.places.insert((broker.clone(), *place));
+            }
+            Fact::Ended { broker, .. } => {
+                for record in book.lost_now() {
+                    let acked = self.places.remove(&(broker.clone(), record.place));
+                    if acked && book.is_durable(broker) {
+                        return Err(format!("{broker} has lost {record:?}, which it had acknowledged as being on disk"));
+                    }
                 }
             }
             _ => {}
         }
-        Ok(())
-    }
-
-    fn see_rest(&mut self) -> Result<(), String> {
         Ok(())
     }
 }

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use proto_core::properties::{self, names as property};
+use proto_core::{
+    properties::{self, names as property},
+    record::RecordView,
+};
 use route_core::{
     Storage, Timestamp,
     broker::config::FlushMode,
+    output::Table,
+    random::Random,
     storage::{
         AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, TagsCode, Units,
         keys::{KeyQuery, Search},
@@ -28,6 +33,10 @@ pub struct WatchedLog {
     broker: Name,
     memory: MemoryStorage,
     noted: Vec<Noted>,
+    /// The store takes no writes any more.
+    closed: bool,
+    flush: FlushMode,
+    readable: i64,
     journal: Journal,
 }
 
@@ -41,17 +50,92 @@ impl WatchedLog {
     /// An empty log.
     #[must_use]
     pub fn new(broker: Name, flush: FlushMode, journal: Journal) -> Self {
-        let visibility = match flush {
-            FlushMode::Async => Visibility::OnAppend,
-            FlushMode::Sync => Visibility::OnDurable,
-        };
-        Self { broker, memory: MemoryStorage::new(visibility), noted: Vec::new(), journal }
+        Self { broker, memory: empty(flush), noted: Vec::new(), closed: false, flush, readable: 0, journal }
     }
 
     /// The offsets that were noted and are in no saved table.
     #[must_use]
     pub fn noted(&self) -> &[Noted] {
         &self.noted
+    }
+
+    /// How many messages have become readable.
+    #[must_use]
+    pub const fn readable(&self) -> i64 {
+        self.readable
+    }
+
+    /// The store takes no writes from now on.
+    pub(super) const fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// A table was saved that holds the first `len` of the noted offsets; how many were forgotten.
+    pub(super) fn forget_noted(&mut self, table: Table, len: usize) -> usize {
+        let kind = if table == Table::DelayOffsets { OffsetTableKind::Delay } else { OffsetTableKind::Consumer };
+        let before = self.noted.len();
+        let mut index = 0;
+        self.noted.retain(|(noted, ..)| {
+            index += 1;
+            index > len || *noted != kind
+        });
+        before - self.noted.len()
+    }
+
+    /// A place between two records, behind everything that is known to be on disk.
+    pub(super) fn cut_between_records(&self, random: &mut Random) -> i64 {
+        let (_, end) = self.memory.log_bounds();
+        let mut places = vec![self.memory.durable().0];
+        while let Some(record) = self.memory.record(LogOffset(places[places.len() - 1]))
+            && !record.is_empty()
+        {
+            places.push(places[places.len() - 1] + record.len() as i64);
+        }
+        debug_assert_eq!(places.last(), Some(&end.0));
+        places[random.below(u32::try_from(places.len()).unwrap_or(u32::MAX)) as usize]
+    }
+
+    /// What a new process finds: the log up to `kept` and the first `noted` of the noted offsets, or all of both. All of it counts as
+    /// being on disk: recovery syncs what it finds.
+    #[must_use]
+    pub(super) fn reopen(self, kept: Option<i64>, noted_kept: Option<usize>) -> Self {
+        let Self { broker, mut memory, mut noted, flush, journal, .. } = self;
+        let (_, end) = memory.log_bounds();
+        // Now every record has its unit, with its tags code.
+        memory.set_durable(end);
+        let kept = kept.unwrap_or(end.0);
+        noted.truncate(noted_kept.unwrap_or(usize::MAX));
+        let mut copy = empty(flush);
+        let mut place = 0;
+        while place < kept
+            && let Some(record) = memory.record(LogOffset(place))
+            && let Ok(view) = RecordView::parse(record)
+        {
+            let queue = copy.open_queue(view.topic(), view.queue_id());
+            let message = NewMessage {
+                topic: view.topic(),
+                queue_id: view.queue_id(),
+                flag: view.flag(),
+                sys_flag: view.sys_flag(),
+                born_timestamp: view.born_timestamp(),
+                born_host: view.born_host(),
+                store_host: view.store_host(),
+                reconsume_times: view.reconsume_times(),
+                prepared_transaction_offset: view.prepared_transaction_offset(),
+                body: view.body(),
+                properties: view.properties(),
+                tags_code: TagsCode::Hash(tags_code(&memory, &view)),
+            };
+            copy.append(Timestamp(view.store_timestamp()), queue, &message).expect("what was taken once is taken again");
+            place += record.len() as i64;
+        }
+        copy.set_durable(LogOffset(place));
+        while copy.poll_arrival().is_some() {}
+        Self { broker, memory: copy, noted, closed: false, flush, readable: 0, journal }
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        if self.closed { Err(AppendError::ReadOnly("the last flush failed".into())) } else { Ok(()) }
     }
 
     fn note_stored(&self, message: &NewMessage<'_>, appended: &Appended) {
@@ -70,8 +154,27 @@ impl WatchedLog {
             },
             stored_at: appended.store_timestamp.0,
         };
+        self.journal.line(|| {
+            let Record { spot, place, key, times, .. } = &record;
+            let who = key.map_or_else(|| "something".to_owned(), |key| key.to_string());
+            format!("{} stores {who}, try {times}, at {spot}, place {place}", self.broker)
+        });
         self.journal.note(Fact::Stored { broker: self.broker.clone(), record });
     }
+}
+
+fn empty(flush: FlushMode) -> MemoryStorage {
+    MemoryStorage::new(match flush {
+        FlushMode::Async => Visibility::OnAppend,
+        FlushMode::Sync => Visibility::OnDurable,
+    })
+}
+
+/// What the unit of a record carries.
+fn tags_code(memory: &MemoryStorage, record: &RecordView<'_>) -> i64 {
+    let queue = memory.find_queue(record.topic(), record.queue_id());
+    let unit = queue.and_then(|queue| memory.units(queue, record.queue_offset()).next());
+    unit.map_or(0, |unit| unit.tags_code)
 }
 
 impl Storage for WatchedLog {
@@ -90,6 +193,7 @@ impl Storage for WatchedLog {
     }
 
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        self.check_open()?;
         let appended = self.memory.append(now, queue, message)?;
         self.note_stored(message, &appended);
         Ok(appended)
@@ -102,6 +206,7 @@ impl Storage for WatchedLog {
         messages: &[NewMessage<'_>],
         placed: &mut Vec<Appended>,
     ) -> Result<(), AppendError> {
+        self.check_open()?;
         let before = placed.len();
         self.memory.append_batch(now, queue, messages, placed)?;
         messages.iter().zip(&placed[before..]).for_each(|(message, appended)| self.note_stored(message, appended));
@@ -153,7 +258,9 @@ impl Storage for WatchedLog {
     }
 
     fn poll_arrival(&mut self) -> Option<Arrival> {
-        self.memory.poll_arrival()
+        let arrival = self.memory.poll_arrival()?;
+        self.readable += 1;
+        Some(arrival)
     }
 
     fn remove_topic(&mut self, topic: &str) {
@@ -161,6 +268,12 @@ impl Storage for WatchedLog {
     }
 
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
+        if table == OffsetTableKind::Consumer
+            && let Some((topic, group)) = key.split_once('@')
+        {
+            let queue = Queue { topic: topic.into(), broker: self.broker.clone(), id: queue_id };
+            self.journal.note(Fact::OffsetNoted { group: group.into(), queue, offset });
+        }
         self.noted.push((table, key.to_owned(), queue_id, offset));
     }
 }

@@ -46,7 +46,20 @@ pub(super) struct ProcessQueue {
     pub(super) last_pull: Millis,
     /// The offset of the next pull.
     pub(super) next_offset: i64,
+    /// Orderly: whether the broker has locked the queue for this client, and when it last said so.
+    pub(super) locked: bool,
+    /// See [`Self::locked`].
+    pub(super) last_lock: Millis,
+    /// Orderly: whether somebody works through the queue.
+    pub(super) running: bool,
+    /// Orderly: the message that is with the application.
+    pub(super) working_on: Option<i64>,
+    /// Orderly: whether the start of the reading has been set under the lock.
+    pub(super) previously_locked: bool,
 }
+
+/// How long a client trusts a lock (`rocketmq.client.rebalance.lockMaxLiveTime`).
+const LOCK_VALIDITY: Millis = Millis::from_secs(30);
 
 /// Silence after which a queue is dropped and begun anew (`rocketmq.client.pull.pullMaxIdleTime`).
 const PULL_MAX_IDLE: Millis = Millis::from_secs(120);
@@ -54,8 +67,20 @@ const PULL_MAX_IDLE: Millis = Millis::from_secs(120);
 impl ProcessQueue {
     /// An empty queue that is read from an offset on.
     #[must_use]
-    pub(super) const fn new(id: u64, now: Millis, next_offset: i64) -> Self {
-        Self { id, messages: BTreeMap::new(), last_offset: -1, dropped: false, last_pull: now, next_offset }
+    pub(super) const fn new(id: u64, now: Millis, next_offset: i64, locked: bool) -> Self {
+        Self {
+            id,
+            messages: BTreeMap::new(),
+            last_offset: -1,
+            dropped: false,
+            last_pull: now,
+            next_offset,
+            locked,
+            last_lock: now,
+            running: false,
+            working_on: None,
+            previously_locked: false,
+        }
     }
 
     /// Takes what a pull has brought.
@@ -77,6 +102,12 @@ impl ProcessQueue {
     pub(super) fn span(&self) -> i64 {
         let ends = self.messages.first_key_value().zip(self.messages.last_key_value());
         ends.map_or(0, |((first, _), (last, _))| last - first)
+    }
+
+    /// Whether the lock is one to trust.
+    #[must_use]
+    pub(super) fn holds_lock(&self, now: Millis) -> bool {
+        self.locked && now.saturating_sub(self.last_lock) <= LOCK_VALIDITY
     }
 
     /// Whether no pull has been sent for too long.

@@ -7,6 +7,7 @@ use route_core::{Millis, Now};
 use super::{Consumer, Style, Tag, Todo, process_queue::Pulled};
 use crate::{
     client::remoting::{Answer, Ask, Patience, Remoting},
+    fact::Fact,
     names::Queue,
 };
 
@@ -17,7 +18,7 @@ const SUSPEND: i64 = 15_000;
 const PULL_TIMEOUT: Millis = Millis::from_secs(30);
 
 /// `pullTimeDelayMillsWhenException`
-const AFTER_FAILURE: Millis = Millis::from_secs(3);
+pub(super) const AFTER_FAILURE: Millis = Millis::from_secs(3);
 
 /// The pause while too much is in the cache, and how much that is (`pullThresholdForQueue`, `consumeConcurrentlyMaxSpan`).
 const WHILE_FULL: Millis = Millis(50);
@@ -26,12 +27,21 @@ const WIDE: i64 = 2_000;
 
 impl Consumer {
     pub(super) fn pull(&mut self, now: Now, net: &mut Remoting<Tag>, queue: &Queue, id: u64) {
-        let plan = self.plan.clone();
+        let (plan, locking) = (self.plan.clone(), self.is_locking());
         let Some(reading) = self.reading(queue, id).filter(|reading| !reading.dropped) else { return };
         reading.last_pull = now.mono;
         let full = reading.messages.len() > FULL || (plan.style == Style::Concurrent && reading.span() > WIDE);
         if full {
             return self.agenda.after(now, WHILE_FULL, Todo::Pull(queue.clone(), id));
+        }
+        if locking && !reading.locked {
+            return self.agenda.after(now, AFTER_FAILURE, Todo::Pull(queue.clone(), id));
+        }
+        if locking && !reading.previously_locked {
+            if !self.ask_offset(now, net, queue, Tag::StartOffset(queue.clone(), id)) {
+                self.agenda.after(now, AFTER_FAILURE, Todo::Pull(queue.clone(), id));
+            }
+            return;
         }
         let from = reading.next_offset;
         let Some(address) = self.routes.master(&queue.broker).map(str::to_owned) else {
@@ -72,12 +82,14 @@ impl Consumer {
         let next = packet.number("nextBeginOffset");
         let pulled: Vec<Pulled> = packet.records().into_iter().filter_map(Pulled::new).collect();
         let offsets: Vec<i64> = pulled.iter().map(|message| message.record.offset).collect();
-        if let Some(reading) = self.reading(queue, id) {
-            reading.next_offset = next;
-            reading.put(pulled.into_iter());
-        }
-        for offset in offsets {
-            self.submit(now, queue, id, offset);
+        let Some(reading) = self.reading(queue, id) else { return };
+        let from = std::mem::replace(&mut reading.next_offset, next);
+        reading.put(pulled.into_iter());
+        let (group, client) = (self.plan.group.clone(), self.client.clone());
+        self.journal.note(Fact::Pulled { group, client, queue: queue.clone(), from, offsets: offsets.clone(), next });
+        match self.plan.style {
+            Style::Concurrent => offsets.into_iter().for_each(|offset| self.submit(now, queue, id, offset)),
+            Style::Orderly => self.work_soon(now, queue, id),
         }
         self.pull(now, net, queue, id);
     }
@@ -85,9 +97,13 @@ impl Consumer {
     /// There was nothing: what has been looked at need not be looked at again.
     fn go_on(&mut self, now: Now, net: &mut Remoting<Tag>, queue: &Queue, id: u64, next: i64) {
         let Some(reading) = self.reading(queue, id) else { return };
-        reading.next_offset = next;
+        let from = std::mem::replace(&mut reading.next_offset, next);
         if reading.messages.is_empty() {
             self.offsets.update(queue, next, true);
+        }
+        if from != next {
+            let (group, client) = (self.plan.group.clone(), self.client.clone());
+            self.journal.note(Fact::Pulled { group, client, queue: queue.clone(), from, offsets: Vec::new(), next });
         }
         self.pull(now, net, queue, id);
     }

@@ -13,7 +13,7 @@ use route_core::{
     filter::{QueueAllocator, QueueName},
 };
 
-use super::{API_TIMEOUT, Consumer, ProcessQueue, Tag, Todo};
+use super::{API_TIMEOUT, Consumer, ProcessQueue, Tag, Todo, orderly::LockFor, pulling::AFTER_FAILURE};
 use crate::{
     client::remoting::{Answer, Ask, Patience, Remoting},
     fact::Fact,
@@ -25,6 +25,9 @@ const WAIT_INTERVAL: Millis = Millis::from_secs(20);
 
 /// The shortest time between two of them (`rocketmq.client.rebalance.minInterval`).
 const MIN_INTERVAL: Millis = Millis::from_secs(1);
+
+/// A lock that was refused is asked for again after this.
+const AFTER_LOCK_FAILED: Millis = Millis(500);
 
 /// A queue that was taken is first read after this time.
 const FIRST_PULL: Millis = Millis(500);
@@ -99,7 +102,7 @@ impl Consumer {
             .map(|(queue, _)| queue.clone())
             .collect();
         for queue in &lost {
-            self.drop_queue(net, queue);
+            self.drop_queue(now, net, queue);
         }
         self.joining.retain(|queue, _| queue.topic != *topic || mine.contains(queue));
         let mut changed = self.queues.len() != before;
@@ -116,26 +119,72 @@ impl Consumer {
         }
     }
 
-    fn drop_queue(&mut self, net: &mut Remoting<Tag>, queue: &Queue) {
-        self.persist(net, queue);
+    /// Stops reading a queue. An orderly one stays with this client as long as its application works on it.
+    fn drop_queue(&mut self, now: Now, net: &mut Remoting<Tag>, queue: &Queue) {
+        if let Some(reading) = self.queues.get_mut(queue) {
+            reading.dropped = true;
+        }
+        if self.is_locking() {
+            if !self.give_back(now, net, queue) {
+                return;
+            }
+        } else {
+            self.persist(net, queue);
+        }
         self.queues.remove(queue);
         self.offsets.forget(queue);
         self.journal.line(|| format!("{} drops {queue}", self.client));
     }
 
     fn join(&mut self, now: Now, net: &mut Remoting<Tag>, queue: Queue) {
-        let Some(address) = self.routes.master(&queue.broker) else { return };
         let id = self.next_reading;
         self.next_reading += 1;
+        self.joining.insert(queue.clone(), id);
+        if self.is_locking() {
+            if !self.ask_lock(now, net, std::slice::from_ref(&queue), LockFor::Join(queue.clone(), id)) {
+                self.joining.remove(&queue);
+            }
+        } else {
+            self.begin_reading(now, net, queue, id);
+        }
+    }
+
+    pub(super) fn handle_join_locked(&mut self, now: Now, net: &mut Remoting<Tag>, queue: Queue, id: u64, locked: bool) {
+        if self.joining.get(&queue) != Some(&id) {
+            if locked && !self.queues.contains_key(&queue) && !self.joining.contains_key(&queue) {
+                self.unlock(net, &queue);
+            }
+        } else if locked {
+            self.begin_reading(now, net, queue, id);
+        } else {
+            self.joining.remove(&queue);
+            self.rebalance_by(now.mono + AFTER_LOCK_FAILED);
+        }
+    }
+
+    fn begin_reading(&mut self, now: Now, net: &mut Remoting<Tag>, queue: Queue, id: u64) {
         self.offsets.forget(&queue);
+        if self.is_clustering() {
+            if !self.ask_offset(now, net, &queue, Tag::Offset(queue.clone(), id)) {
+                self.joining.remove(&queue);
+            }
+        } else {
+            let from = self.local_offsets.get(&queue).copied().unwrap_or(0);
+            self.joining.remove(&queue);
+            self.read_from(now, queue, id, from);
+        }
+    }
+
+    /// Asks the broker of a queue how far the group has come in it; `false` if it is not known where that is.
+    pub(super) fn ask_offset(&self, now: Now, net: &mut Remoting<Tag>, queue: &Queue, tag: Tag) -> bool {
+        let Some(address) = self.routes.master(&queue.broker) else { return false };
         let fields = vec![
             ("topic", queue.topic.to_string().into()),
             ("consumerGroup", self.plan.group.to_string().into()),
             ("queueId", queue.id.to_string().into()),
         ];
-        let ask = Ask::new(RequestCode::QueryConsumerOffset, fields);
-        net.call(now, address, ask, Patience::Sync(API_TIMEOUT), Tag::Offset(queue.clone(), id));
-        self.joining.insert(queue, id);
+        net.call(now, address, Ask::new(RequestCode::QueryConsumerOffset, fields), Patience::Sync(API_TIMEOUT), tag);
+        true
     }
 
     pub(super) fn handle_offset(&mut self, now: Now, queue: &Queue, id: u64, answer: &Answer) {
@@ -143,23 +192,53 @@ impl Consumer {
             return;
         }
         self.joining.remove(queue);
-        let from = match answer {
-            Ok(packet) if packet.code == ResponseCode::Success.code() => packet.number("offset"),
-            // A group that is new here begins with the first message.
-            Ok(packet) if packet.code == ResponseCode::QueryNotFound.code() => 0,
-            _ => return self.rebalance_by(now.mono + MIN_INTERVAL),
-        };
-        self.queues.insert(queue.clone(), ProcessQueue::new(id, now.mono, from));
-        self.journal.note(Fact::Began { group: self.plan.group.clone(), client: self.client.clone(), queue: queue.clone(), from });
+        match told(answer) {
+            Some(from) => self.read_from(now, queue.clone(), id, from),
+            None => self.rebalance_by(now.mono + MIN_INTERVAL),
+        }
+    }
+
+    fn read_from(&mut self, now: Now, queue: Queue, id: u64, from: i64) {
+        let locked = self.is_locking();
+        self.queues.insert(queue.clone(), ProcessQueue::new(id, now.mono, from, locked));
+        if !locked {
+            self.note_began(&queue, from);
+        }
+        self.agenda.after(now, FIRST_PULL, Todo::Pull(queue, id));
+    }
+
+    fn note_began(&self, queue: &Queue, from: i64) {
+        let (group, client, local) = (self.plan.group.clone(), self.client.clone(), !self.is_clustering());
+        self.journal.note(Fact::Began { group, client, queue: queue.clone(), from, local });
         self.journal.line(|| format!("{} reads {queue} from {from}", self.client));
-        self.agenda.after(now, FIRST_PULL, Todo::Pull(queue.clone(), id));
+    }
+
+    /// An orderly reading begins where the group is now that the queue is locked, not where it was before.
+    pub(super) fn handle_start_offset(&mut self, now: Now, net: &mut Remoting<Tag>, queue: &Queue, id: u64, answer: &Answer) {
+        let Some(reading) = self.reading(queue, id).filter(|reading| !reading.dropped) else { return };
+        let Some(from) = told(answer) else {
+            return self.agenda.after(now, AFTER_FAILURE, Todo::Pull(queue.clone(), id));
+        };
+        reading.next_offset = from;
+        reading.previously_locked = true;
+        self.note_began(queue, from);
+        self.pull(now, net, queue, id);
     }
 
     /// The broker says that an offset is none: the queue is given back, with the offset that the broker names, and taken anew.
     pub(super) fn begin_anew(&mut self, now: Now, net: &mut Remoting<Tag>, queue: &Queue, offset: i64) {
         self.offsets.freeze(queue, offset);
         self.persist(net, queue);
-        self.drop_queue(net, queue);
+        self.drop_queue(now, net, queue);
         self.rebalance_soon(now);
+    }
+}
+
+/// Where an answer says that the group is. A group that is new here begins with the first message.
+fn told(answer: &Answer) -> Option<i64> {
+    match answer {
+        Ok(packet) if packet.code == ResponseCode::Success.code() => Some(packet.number("offset")),
+        Ok(packet) if packet.code == ResponseCode::QueryNotFound.code() => Some(0),
+        _ => None,
     }
 }

@@ -1,0 +1,134 @@
+//! A delayed message comes once, never early, and late by no more than a moment.
+
+use std::collections::BTreeMap;
+
+use proto_core::names::SCHEDULE_TOPIC;
+use route_core::{Millis, Now};
+
+use super::{Book, Oracle};
+use crate::{
+    fact::{Fact, Record},
+    names::{Key, Name},
+};
+
+/// How late a message may be if nothing is wrong: a level looks at the clock each second.
+const LATE: Millis = Millis(1_500);
+
+/// After a fault this long passes before lateness counts again.
+const RECOVERY: Millis = Millis::from_secs(30);
+
+#[derive(Debug)]
+struct Waiting {
+    due: Millis,
+    /// Somebody has set the clock since: it may come earlier or later than it was meant to.
+    clock_set: bool,
+    /// The records it came in.
+    record: Record,
+    /// Where it was delivered to, once it was.
+    delivered: Option<i64>,
+}
+
+/// What identifies a waiting message: broker, topic and queue it is for, whose it is, and its attempt.
+type Id = (Name, Name, i32, Option<Key>, i32);
+
+/// All that wait, and those that waited.
+#[derive(Debug, Default)]
+pub(super) struct Delayed {
+    waiting: BTreeMap<Id, Vec<Waiting>>,
+    count: usize,
+    /// Brokers that have lost power: their cursors may be behind.
+    set_back: std::collections::BTreeSet<Name>,
+}
+
+fn id(broker: &Name, record: &Record) -> Option<Id> {
+    let (topic, queue) = record.real.clone()?;
+    Some((broker.clone(), topic, queue, record.key, record.times))
+}
+
+impl Oracle for Delayed {
+    fn name(&self) -> &'static str {
+        "delayed messages come in time, once"
+    }
+
+    fn see(&mut self, now: Now, fact: &Fact, book: &Book) -> Result<(), String> {
+        match fact {
+            Fact::Stored { broker, record } if *record.spot.queue.topic == *SCHEDULE_TOPIC => {
+                let Some(id) = id(broker, record) else { return Ok(()) };
+                let wait = Millis(u64::try_from(record.tags_code - record.stored_at).unwrap_or(0));
+                let waiting = Waiting { due: now.mono + wait, clock_set: false, record: record.clone(), delivered: None };
+                self.waiting.entry(id).or_default().push(waiting);
+                self.count += 1;
+            }
+            Fact::Stored { broker, record } if record.real.as_ref().is_some_and(|(topic, _)| *topic == record.spot.queue.topic) => {
+                return self.see_delivered(now, broker, record, book);
+            }
+            Fact::Ended { broker, dark, .. } => {
+                if *dark {
+                    self.set_back.insert(broker.clone());
+                }
+                self.see_lost(broker, book)?;
+            }
+            Fact::ClockSet { broker, .. } => {
+                for ((of, ..), waiting) in &mut self.waiting {
+                    if of == broker {
+                        waiting.iter_mut().for_each(|waiting| waiting.clock_set = true);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn see_rest(&mut self, _book: &Book) -> Result<(), String> {
+        let left = self.waiting.values().flatten().find(|waiting| waiting.delivered.is_none());
+        left.map_or(Ok(()), |waiting| Err(format!("{:?} was due at {:?} and never came", waiting.record, waiting.due)))
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl Delayed {
+    fn see_delivered(&mut self, now: Now, broker: &Name, record: &Record, book: &Book) -> Result<(), String> {
+        let Some(id) = id(broker, record) else { return Ok(()) };
+        let all = self.waiting.entry(id).or_default();
+        let first = all.iter_mut().filter(|waiting| waiting.delivered.is_none()).min_by_key(|waiting| waiting.due);
+        let Some(waiting) = first else {
+            // A cursor that was not on disk goes back: then messages come again.
+            if self.set_back.contains(broker) && !all.is_empty() {
+                return Ok(());
+            }
+            return Err(format!("{record:?} came, but nothing waits to come there: {all:?}"));
+        };
+        waiting.delivered = Some(record.place);
+        self.count -= 1;
+        if now.mono < waiting.due && !waiting.clock_set {
+            return Err(format!("{record:?} came at {:?}, but was due at {:?}", now.mono, waiting.due));
+        }
+        if now.mono > waiting.due + LATE && !waiting.clock_set && book.is_calm(now, RECOVERY) {
+            return Err(format!("{record:?} came at {:?}, but was due at {:?}", now.mono, waiting.due));
+        }
+        Ok(())
+    }
+
+    /// What a log has lost waits no longer, or waits again.
+    fn see_lost(&mut self, broker: &Name, book: &Book) -> Result<(), String> {
+        for record in book.lost_now() {
+            let Some(all) = id(broker, record).and_then(|id| self.waiting.get_mut(&id)) else { continue };
+            if let Some(index) = all.iter().position(|waiting| waiting.record.place == record.place) {
+                if all.remove(index).delivered.is_none() {
+                    self.count -= 1;
+                }
+            } else if let Some(waiting) = all.iter_mut().find(|waiting| waiting.delivered == Some(record.place)) {
+                // Without a durable log the cursor may have outlived the message.
+                if book.is_durable(broker) {
+                    waiting.delivered = None;
+                    self.count += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}

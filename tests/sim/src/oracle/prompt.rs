@@ -1,0 +1,24 @@
+//! No pull waits for what is there, and no machine is woken for nothing for ever.
+
+use route_core::Now;
+
+use super::{Book, Oracle};
+use crate::fact::Fact;
+
+/// Judges what the processes themselves have noticed.
+#[derive(Debug)]
+pub(super) struct Prompt;
+
+impl Oracle for Prompt {
+    fn name(&self) -> &'static str {
+        "nobody waits or works for nothing"
+    }
+
+    fn see(&mut self, _now: Now, fact: &Fact, _book: &Book) -> Result<(), String> {
+        match fact {
+            Fact::Overlooked { group, queue, from } => Err(format!("a pull of {group} waits for {queue}@{from}, which is there")),
+            Fact::Spins { who } => Err(format!("{who} is woken again and again and has nothing to do")),
+            _ => Ok(()),
+        }
+    }
+}

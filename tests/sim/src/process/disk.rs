@@ -1,0 +1,156 @@
+//! A broker's disk: what is on it, and what is on its way there.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use route_core::{
+    Millis, Now,
+    broker::config::FlushMode,
+    output::{Table, Ticket},
+    random::Random,
+    storage::LogOffset,
+};
+
+use super::{End, log::WatchedLog};
+
+/// Pause between two flushes of a log whose messages nobody waits for (`flushIntervalCommitLog`).
+const FLUSH_INTERVAL: Millis = Millis(500);
+
+/// What a process finds when it starts and leaves when it ends.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// The log.
+    pub log: WatchedLog,
+    /// The tables, as they were last saved.
+    pub tables: BTreeMap<Table, Bytes>,
+}
+
+/// How long a disk takes at most, and whether it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// For a flush or a save.
+    pub longest: Millis,
+    /// Whether saves of tables fail.
+    pub saves_fail: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { longest: Millis(20), saves_fail: false }
+    }
+}
+
+#[derive(Debug)]
+struct Save {
+    due: Millis,
+    ticket: Ticket,
+    table: Table,
+    content: Bytes,
+    /// How many offsets had been noted when it began: the table holds them.
+    noted: usize,
+}
+
+/// What is on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Writes {
+    tables: BTreeMap<Table, Bytes>,
+    saves: VecDeque<Save>,
+    flush: Option<(Millis, LogOffset)>,
+    next_flush: Millis,
+    can_flush: bool,
+    pace: Pace,
+}
+
+impl Writes {
+    pub(super) const fn new(now: Now, tables: BTreeMap<Table, Bytes>, pace: Pace) -> Self {
+        Self { tables, saves: VecDeque::new(), flush: None, next_flush: now.mono, can_flush: true, pace }
+    }
+
+    pub(super) const fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    pub(super) const fn stop_flushing(&mut self) {
+        self.can_flush = false;
+        self.flush = None;
+    }
+
+    /// The log has bytes that are not on disk.
+    pub(super) fn want_flush(&mut self, now: Now, mode: FlushMode, end: LogOffset, random: &mut Random) {
+        if self.flush.is_some() || !self.can_flush {
+            return;
+        }
+        let begin = if mode == FlushMode::Sync { now.mono } else { self.next_flush.max(now.mono) };
+        let due = begin + self.draw(random);
+        self.next_flush = due + FLUSH_INTERVAL;
+        self.flush = Some((due, end));
+    }
+
+    /// The end of a flush that is done.
+    pub(super) fn pop_flushed(&mut self, now: Now) -> Option<LogOffset> {
+        let (due, end) = self.flush?;
+        if due > now.mono {
+            return None;
+        }
+        self.flush = None;
+        Some(end)
+    }
+
+    /// Begins to save a table, behind the saves that have begun before.
+    pub(super) fn save(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes, noted: usize, random: &mut Random) {
+        let begin = self.saves.back().map_or(now.mono, |last| last.due.max(now.mono));
+        let due = begin + self.draw(random);
+        self.saves.push_back(Save { due, ticket, table, content, noted });
+    }
+
+    /// A save that is done, well or not.
+    pub(super) fn pop_saved(&mut self, now: Now, log: &mut WatchedLog) -> Option<(Ticket, Table, Result<(), String>)> {
+        if self.saves.front()?.due > now.mono {
+            return None;
+        }
+        let save = self.saves.pop_front()?;
+        let (ticket, table) = (save.ticket, save.table);
+        if self.pace.saves_fail {
+            return Some((ticket, table, Err("the disk is full".to_owned())));
+        }
+        self.finish(save, log);
+        Some((ticket, table, Ok(())))
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Millis> {
+        let flush = self.flush.map(|(due, _)| due);
+        [flush, self.saves.front().map(|save| save.due)].into_iter().flatten().min()
+    }
+
+    /// The process ends: some of what was on its way has come to its end, some has not.
+    pub(super) fn end(&mut self, end: End, mut log: WatchedLog, random: &mut Random) -> Disk {
+        let done = random.below(u32::try_from(self.saves.len() + 1).unwrap_or(1)) as usize;
+        for save in self.saves.drain(..done).collect::<Vec<_>>() {
+            self.finish(save, &mut log);
+        }
+        let tables = std::mem::take(&mut self.tables);
+        let log = match end {
+            End::Killed => log.reopen(None, None),
+            End::Dark => {
+                let noted = random.below(u32::try_from(log.noted().len() + 1).unwrap_or(1)) as usize;
+                let kept = log.cut_between_records(random);
+                log.reopen(Some(kept), Some(noted))
+            }
+        };
+        Disk { log, tables }
+    }
+
+    fn finish(&mut self, save: Save, log: &mut WatchedLog) {
+        if save.table == Table::ConsumerOffsets || save.table == Table::DelayOffsets {
+            let forgotten = log.forget_noted(save.table, save.noted);
+            for later in &mut self.saves {
+                later.noted = later.noted.saturating_sub(forgotten);
+            }
+        }
+        self.tables.insert(save.table, save.content);
+    }
+
+    fn draw(&self, random: &mut Random) -> Millis {
+        Millis(1 + u64::from(random.below(u32::try_from(self.pace.longest.0).unwrap_or(u32::MAX))))
+    }
+}
