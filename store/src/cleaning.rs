@@ -5,7 +5,10 @@
 
 use std::path::PathBuf;
 
-use route_core::time::{Millis, Now};
+use route_core::{
+    storage::DiskSpace,
+    time::{Millis, Now},
+};
 
 use crate::{
     errands::{Done, Errand, Errands},
@@ -20,6 +23,8 @@ pub(crate) struct Cleaning {
     pub(crate) queues: QueueExpiry,
     pub(crate) look: Errands,
     pub(crate) clean: Errands,
+    /// What the last look has seen of the disk that the log lies on.
+    pub(crate) space: Option<DiskSpace>,
     pub(crate) commit_log_dir: PathBuf,
     pub(crate) consume_queue_dir: PathBuf,
     pub(crate) log_file_size: u32,
@@ -50,7 +55,10 @@ impl Store {
 
     fn handle_done(&mut self, now: Now, done: Done) {
         match done {
-            Done::Seen(seen) => self.cleaning.log.handle_seen(now, &seen),
+            Done::Seen(seen) => {
+                self.cleaning.space = seen.log.map(|space| DiskSpace { used: space.used, available: space.available });
+                self.cleaning.log.handle_seen(now, &seen);
+            }
             Done::LogFileDeleted(base, result) => {
                 match &result {
                     Ok(()) => self.cleaning.queues.handle_log_start(self.log.start()),

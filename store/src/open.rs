@@ -139,6 +139,7 @@ impl Store {
             log: LogExpiry::new(config.expiry.clone()),
             look: errands("petrel-look")?,
             clean: errands("petrel-clean")?,
+            space: None,
             commit_log_dir: config.commit_log_dir(),
             consume_queue_dir: config.consume_queue_dir(),
             log_file_size: config.mapped_file_size_commit_log,

@@ -12,8 +12,8 @@ use proto_core::{
 use route_core::{
     output::{Table, Ticket},
     storage::{
-        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
-        Storage, TagsCode, Units,
+        AppendError, Appended, Arrival, Boundary, DiskSpace, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
+        QueueUnit, Storage, TagsCode, Units,
         keys::{Found, KeyQuery, Search},
     },
     time::Timestamp,
@@ -373,6 +373,10 @@ impl Storage for Store {
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
         (LogOffset(self.log.start()), LogOffset(self.log.end()))
+    }
+
+    fn disk_space(&self) -> Option<DiskSpace> {
+        self.cleaning.space
     }
 
     fn may_lack_its_end(&self) -> bool {

@@ -251,6 +251,18 @@ fn a_full_disk_takes_no_message_until_old_files_have_made_room() {
 const SENT: usize = 158;
 const PER_FILE: usize = 16;
 
+#[test]
+fn how_full_the_disk_is_can_be_asked_once_it_was_looked_at() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.store.disk_space(), None);
+    bench.disk.set_capacity(1 << 20);
+    bench.send(40);
+    bench.clean();
+    let space = bench.store.disk_space().expect("it was looked at");
+    assert_eq!(space.used + space.available, 1 << 20);
+    assert!(space.used > 40 * BODY as u64);
+}
+
 /// Every message that the log holds is in its queue, once and in order; answers where the log begins.
 fn check(disk: &SimulatedDisk, at: &str) -> i64 {
     let (store, recovered) =
