@@ -29,22 +29,24 @@ pub(crate) struct Cleaning {
     pub(crate) consume_queue_dir: PathBuf,
     pub(crate) log_file_size: u32,
     pub(crate) queue_file_size: u32,
+    /// The last present that was told.
+    pub(crate) now: Now,
 }
 
 impl Store {
-    /// `now` has reached what [`Store::poll_timeout`] announced: the disk is looked at, and old files go.
+    /// `now` has reached what [`Store::poll_timeout`] announced: it is time to look at the disk, or for old files to go.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.cleaning.now = now;
         self.cleaning.log.handle_timeout(now);
         self.cleaning.queues.handle_timeout(now);
-        self.carry_out(now);
     }
 
     /// The store's threads may have something to say.
     pub fn handle_wake(&mut self, now: Now) {
+        self.cleaning.now = now;
         while let Some(done) = self.cleaning.look.poll_done().or_else(|| self.cleaning.clean.poll_done()) {
             self.handle_done(now, done);
         }
-        self.carry_out(now);
     }
 
     /// The next moment at which the store wants to be woken.
@@ -82,7 +84,10 @@ impl Store {
         }
     }
 
-    fn carry_out(&mut self, now: Now) {
+    /// Carries out what was decided. To be called at the end of a loop turn, when nothing that was read is still to be turned into slices:
+    /// files that go are not there any more when this returns.
+    pub fn clean(&mut self) {
+        let now = self.cleaning.now;
         while let Some(output) = self.cleaning.log.poll_output() {
             match output {
                 LogOutput::Look => self.look(),

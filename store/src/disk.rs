@@ -201,9 +201,16 @@ impl Disk {
 
     /// Maps a file that is there or is made now, to be written from `published` on, with space allocated up to `allocated`.
     pub(crate) fn map_for_writing(&self, path: &Path, len: usize, published: usize, allocated: usize) -> io::Result<MappedWriter> {
+        let is_new = !self.exists(path);
         let file = self.create_sized(path, len as u64)?;
         let allocated = allocated.clamp(published, len);
-        file.allocate(published as u64..allocated as u64)?;
+        if let Err(error) = file.allocate(published as u64..allocated as u64) {
+            if is_new {
+                // Nobody is to find a file that has no space.
+                self.remove_file(path)?;
+            }
+            return Err(error);
+        }
         MappedWriter::new(file.map(len, published, allocated)?)
     }
 

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use route_core::storage::{LogOffset, QueueUnit, Storage};
+use route_core::{
+    Now,
+    storage::{LogOffset, QueueUnit, Storage},
+};
 
 use crate::{
     StoreConfig,
@@ -144,6 +147,7 @@ impl Store {
             consume_queue_dir: config.consume_queue_dir(),
             log_file_size: config.mapped_file_size_commit_log,
             queue_file_size: config.mapped_file_size_consume_queue,
+            now: Now::default(),
         };
         let shared = Arc::clone(flusher.shared());
         while let Some(file) = log.take_opened() {

@@ -82,6 +82,7 @@ impl Bench {
         if self.store.poll_timeout().is_some_and(|at| at <= self.now.mono) {
             self.store.handle_timeout(self.now);
         }
+        self.store.clean();
     }
 
     /// So much goes on as does in five minutes.
@@ -245,6 +246,20 @@ fn a_full_disk_takes_no_message_until_old_files_have_made_room() {
     assert!(bench.log_start() > 0, "the oldest went although its time was not over");
     bench.try_send("T", 0).unwrap();
     assert!(bench.bounds(0).min > 0 && bench.bounds(0).max == 201);
+}
+
+#[test]
+fn a_file_for_which_there_is_no_space_is_not_left_behind() {
+    let mut bench = Bench::new();
+    bench.send(3);
+    let used: u64 = bench.disk.files().iter().map(|(_, len)| len).sum();
+    bench.disk.set_capacity(used);
+    let refused = (0..100).find_map(|_| bench.try_send("T", 0).err());
+    assert!(matches!(refused, Some(AppendError::NoSpace(_))), "{refused:?}");
+    assert_eq!(bench.files("/data/commitlog"), [format!("{:020}", 0)]);
+    bench.disk.set_capacity(u64::MAX);
+    bench.send(20);
+    assert_eq!(bench.files("/data/commitlog").len(), 3);
 }
 
 /// Messages of the test below, and how many of them make a file of the log.

@@ -11,6 +11,7 @@ pub mod packet;
 pub mod pair;
 pub mod process;
 pub mod requests;
+pub mod small_disk;
 pub mod socket;
 
 pub use client::TestClient;

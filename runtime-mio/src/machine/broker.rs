@@ -154,7 +154,9 @@ impl Machine for BrokerMachine {
     }
 
     fn end_turn(&mut self) {
-        self.broker.storage_mut().request_flush();
+        let store = self.broker.storage_mut();
+        store.request_flush();
+        store.clean();
     }
 
     fn close(self: Box<Self>) -> Result<(), String> {

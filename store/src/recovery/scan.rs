@@ -6,7 +6,7 @@ use proto_core::record;
 
 use super::LogFiles;
 use crate::{
-    disk::file_path,
+    disk::{Access, PAGE, file_path},
     error::{OpenError, at},
     mapping::Mapping,
     whole_record::{Found, check},
@@ -75,8 +75,11 @@ impl<'a> LogScan<'a> {
             if self.files.bases.binary_search(&base).is_err() {
                 return Ok(None);
             }
-            let mapping = self.map(base)?;
             let in_file = (self.at - base) as usize;
+            let Some(mapping) = self.map(base, in_file)? else {
+                self.stopped = Some("nothing was written here".into());
+                return Ok(None);
+            };
             let rest = mapping.bytes().get(in_file..).unwrap_or_default();
             match check(rest, rest.len(), self.at) {
                 Ok(Found::Record(len)) => {
@@ -93,15 +96,23 @@ impl<'a> LogScan<'a> {
         }
     }
 
-    fn map(&mut self, base: i64) -> Result<Arc<Mapping>, OpenError> {
+    /// The file that begins at `base`, to be read from `from` on; `None` if nothing was ever written there. A file in memory (tmpfs) takes
+    /// space when a place without any is read through a mapping, and a full one answers with SIGBUS.
+    fn map(&mut self, base: i64, from: usize) -> Result<Option<Arc<Mapping>>, OpenError> {
         if let Some((mapped, mapping)) = &self.mapping
             && *mapped == base
         {
-            return Ok(Arc::clone(mapping));
+            return Ok(Some(Arc::clone(mapping)));
         }
         let path = file_path(&self.files.dir, base);
-        let mapping = self.files.disk.map_finished(&path, self.files.file_size as usize).map_err(at(&path))?;
+        let file = self.files.disk.open_file(&path, Access::Write).map_err(at(&path))?;
+        let first_page = from as u64 - from as u64 % PAGE;
+        if file.next_data(first_page).map_err(at(&path))?.is_none_or(|data| data >= first_page + PAGE) {
+            return Ok(None);
+        }
+        let len = self.files.file_size as usize;
+        let mapping = file.map(len, len, len).map_err(at(&path))?;
         self.mapping = Some((base, Arc::clone(&mapping)));
-        Ok(mapping)
+        Ok(Some(mapping))
     }
 }
