@@ -54,6 +54,7 @@ pub mod json;
 pub mod names;
 pub mod perm;
 pub mod properties;
+pub mod recall;
 pub mod record;
 pub mod sql;
 pub mod subscription;

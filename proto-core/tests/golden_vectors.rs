@@ -10,6 +10,7 @@ use proto_core::{
     ids::{OffsetMessageId, UniqueIdGenerator},
     names, perm,
     properties::{self, PropertiesWriter},
+    recall::RecallHandle,
     record::{RecordFields, RecordView, body_crc},
     subscription, sys_flag,
 };
@@ -113,6 +114,17 @@ fn properties_are_read_as_java_reads_them() {
             assert_eq!(expected[name].as_str().unwrap().as_bytes(), *value, "{vector}");
             assert_eq!(properties::find(&stored, name), Some(*value), "{vector}");
         }
+    }
+}
+
+#[test]
+fn recall_handles_are_those_of_java() {
+    for vector in vectors("recall_handle") {
+        let field = |name: &str| text(&vector, name).to_owned();
+        let handle =
+            RecallHandle { topic: field("topic"), broker: field("broker"), timestamp: field("timestamp"), unique_key: field("msgId") };
+        assert_eq!(handle.encode(), text(&vector, "handle"), "{vector}");
+        assert_eq!(RecallHandle::decode(text(&vector, "handle")), Ok(handle), "{vector}");
     }
 }
 
@@ -342,6 +354,7 @@ fn no_vector_goes_unlooked_at() {
         "offset_msg_id",
         "offset_msg_id_decode",
         "uniq_id",
+        "recall_handle",
         "validate_name",
         "system_topics",
         "names",

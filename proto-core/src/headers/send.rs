@@ -64,6 +64,18 @@ ext_header! {
         trace_on: Option<bool> = "TRACE_ON",
     }
 
+    /// 370 `RECALL_MESSAGE`: a producer takes back a timed message.
+    lenient RecallMessageRequest<'a> {
+        /// The producer's group.
+        producer_group: Option<Text<'a>> = "producerGroup",
+        /// The topic that the message was sent to.
+        topic: Text<'a> = "topic",
+        /// What the answer to the send named.
+        recall_handle: Text<'a> = "recallHandle",
+        /// The broker that is meant.
+        broker_name: Option<Text<'a>> = "bname",
+    }
+
     /// 36 `CONSUMER_SEND_MSG_BACK`: a consumer could not handle a message.
     lenient ConsumerSendMsgBackRequest<'a> {
         /// Where the message lies in the commit log.
