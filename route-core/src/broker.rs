@@ -39,6 +39,7 @@ pub mod producers;
 pub mod read;
 pub mod refusal;
 pub mod retry;
+pub mod timer;
 pub mod topics;
 pub mod traffic;
 
@@ -51,6 +52,7 @@ mod pull_filter;
 mod redeliver;
 mod send;
 mod tables;
+mod timed;
 
 use announce::Announced;
 use config::BrokerConfig;
@@ -65,7 +67,9 @@ use park::ParkingLot;
 use producers::ProducerTable;
 use pull::HeldPull;
 use read::ReadScratch;
+use send::Place;
 use tables::TableSaves;
+use timer::TimerSchedule;
 use topics::{SystemTopics, TopicTable};
 use traffic::Traffic;
 
@@ -105,6 +109,10 @@ pub struct Broker<S: Storage> {
     delay: DelaySchedule,
     /// The last delivery of a delayed message was refused by storage.
     delivery_refused: bool,
+    /// `None` if no message may ask for a time.
+    timer: Option<TimerSchedule>,
+    /// The last delivery of a timed message was refused by storage.
+    timer_refused: bool,
     holds: HoldTable<HeldPull>,
     /// Held pulls that something has arrived for.
     woken: Vec<HeldPull>,
@@ -114,6 +122,7 @@ pub struct Broker<S: Storage> {
     saves: TableSaves,
     save_offsets: Interval,
     save_delays: Interval,
+    save_timer: Interval,
     save_filters: Interval,
     parked: ParkingLot,
     /// Who waits for what storage finds. Storage takes up no more than it can work on.
@@ -165,6 +174,8 @@ impl<S: Storage> Broker<S> {
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),
             delivery_refused: false,
+            timer: config.timer.enabled.then(|| TimerSchedule::new(now, config.timer, &mut storage)),
+            timer_refused: false,
             delay_levels,
             holds: HoldTable::new(limits.held_pulls),
             woken: Vec::new(),
@@ -173,6 +184,7 @@ impl<S: Storage> Broker<S> {
             saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),
             save_delays: Interval::new(now, config.flush_delay_offset_interval, config.flush_delay_offset_interval),
+            save_timer: Interval::new(now, config.timer.flush_interval, config.timer.flush_interval),
             save_filters: Interval::new(now, FILTER_SAVE_INTERVAL, FILTER_SAVE_INTERVAL),
             parked: ParkingLot::default(),
             searches: IndexMap::default(),
@@ -333,6 +345,7 @@ impl<S: Storage> Broker<S> {
         self.registration.handle_timeout(now, &announced);
         self.save_due_tables(now);
         self.deliver_due(now);
+        self.deliver_timed(now);
         while let Some(held) = self.holds.pop_overdue(now) {
             self.finish_held(now, &held);
         }
@@ -350,6 +363,8 @@ impl<S: Storage> Broker<S> {
             self.locks.poll_timeout(),
             self.registration.poll_timeout(),
             self.delay.poll_timeout(),
+            self.timer.as_ref().and_then(TimerSchedule::poll_timeout),
+            self.timer.as_ref().filter(|timer| timer.is_dirty()).map(|_| self.save_timer.next()),
             self.holds.poll_timeout(),
             self.parked.poll_timeout(),
             Some(self.save_offsets.next()),
@@ -390,6 +405,9 @@ impl<S: Storage> Broker<S> {
         let now = self.now;
         while let Some(arrival) = self.storage.poll_arrival() {
             self.delay.handle_arrival(now, arrival);
+            if let Some(timer) = &mut self.timer {
+                timer.handle_arrival(now, arrival);
+            }
             let storage = &self.storage;
             let record = || storage.units(arrival.queue, arrival.queue_offset).next().and_then(|unit| storage.record(unit.offset));
             self.holds.handle_arrival(arrival, &record, &mut self.woken);

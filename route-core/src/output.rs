@@ -106,7 +106,7 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// The tables that a machine keeps on disk, each a JSON file of RocketMQ's.
+/// The tables that a machine keeps on disk, each a file of RocketMQ's; nearly all are JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// `config/topics.json`
@@ -117,6 +117,8 @@ pub enum Table {
     ConsumerOffsets,
     /// `config/delayOffset.json`
     DelayOffsets,
+    /// `config/timercheck`, which is binary. What it calls delivered must be on disk before it is.
+    TimerCheckpoint,
     /// `config/consumerFilter.json`
     ConsumerFilters,
     /// The name server's `kvConfig.json`
@@ -190,6 +192,8 @@ pub struct SendStored {
     pub queue_offset: i64,
     /// The client's unique key; Java answers it as `transactionId`.
     pub transaction_id: UniqueKey,
+    /// What takes a timed message back.
+    pub recall_handle: Option<Box<str>>,
 }
 
 /// A message's unique key, inline: 32 or 56 hexadecimal digits as clients make them, longer ones are not mirrored.
@@ -310,6 +314,9 @@ impl EncodeExt for SendReply {
                 }
             });
             out.number("queueOffset", stored.queue_offset);
+            if let Some(handle) = &stored.recall_handle {
+                out.text("recallHandle", handle);
+            }
         }
         out.boolean("TRACE_ON", self.trace_on);
         out.text("MSG_REGION", &self.region);

@@ -133,7 +133,7 @@ pub struct NewMessage<'a> {
 /// What goes into the last field of a consume-queue unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagsCode {
-    /// A value known before the append: the hash of the tag.
+    /// A value known before the append: the hash of the tag, or what the timer is to do with a timed message.
     Hash(i64),
     /// Store time plus this many milliseconds: the delivery time of a delayed message.
     StoreTimePlus(i64),

@@ -59,6 +59,7 @@ impl TablePaths {
             (Table::SubscriptionGroups, "subscriptionGroup.json"),
             (Table::ConsumerOffsets, "consumerOffset.json"),
             (Table::DelayOffsets, "delayOffset.json"),
+            (Table::TimerCheckpoint, "timercheck"),
             (Table::ConsumerFilters, "consumerFilter.json"),
             (Table::KvConfig, "kvConfig.json"),
         ];

@@ -194,8 +194,10 @@ impl Conversation {
         for record in &mut records {
             record.place = 0;
             record.stored_at = 0;
-            if let Some(origin) = record.properties.get_mut("ORIGIN_MESSAGE_ID") {
-                *origin = "an id".to_owned();
+            for (name, what) in [("ORIGIN_MESSAGE_ID", "an id"), ("TIMER_DEQUEUE_MS", "a moment")] {
+                if let Some(value) = record.properties.get_mut(name) {
+                    *value = what.to_owned();
+                }
             }
             if self.keys_by_broker
                 && let Some(key) = record.properties.get_mut("UNIQ_KEY")

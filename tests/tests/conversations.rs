@@ -80,6 +80,16 @@ fn a_consumer_that_fails_hears_what_java_says() {
     replay("retry-dlq", recorded_pair());
 }
 
+#[test]
+fn a_producer_of_delayed_and_timed_messages_hears_what_java_says() {
+    let pair = Pair::with(|config| {
+        config.address = recorded_broker();
+        config.delay_levels = "1s 2s 2s 3s 4s 5s 6s 7s 8s 9s 10s 20s 30s 40s 50s 1m 1h 2h".into();
+        config.recall = true;
+    });
+    replay("delay", pair);
+}
+
 /// The settings under which the other clients were recorded.
 fn plain_pair() -> Pair {
     Pair::with(|config| config.address = recorded_broker())

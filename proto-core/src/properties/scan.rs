@@ -126,10 +126,11 @@ impl<'a> Special<'a> {
         crate::hash::tags_code(self.tags.and_then(|tags| std::str::from_utf8(tags).ok()))
     }
 
-    /// Whether any property asks for a delivery at some other time than now.
+    /// Whether any property asks for a delivery at some other time than now. A message that had its time once does not ask again.
     #[must_use]
-    pub fn has_timer(&self) -> bool {
-        self.timer_delay_sec.is_some() || self.timer_delay_ms.is_some() || self.timer_deliver_ms.is_some()
+    pub fn wants_time(&self) -> bool {
+        let asks = self.timer_delay_sec.is_some() || self.timer_delay_ms.is_some() || self.timer_deliver_ms.is_some();
+        asks && self.timer_out_ms.is_none()
     }
 }
 

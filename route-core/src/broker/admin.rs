@@ -28,6 +28,7 @@ mod lookup;
 mod membership;
 mod queue_locks;
 mod queue_offsets;
+mod recall;
 mod reset_offset;
 mod runtime_info;
 mod send_back;
@@ -67,6 +68,7 @@ impl<S: Storage> Broker<S> {
             RequestCode::CheckClientConfig => self.check_client_config(command),
             RequestCode::GetConsumerListByGroup => self.consumer_list_by_group(command),
             RequestCode::ConsumerSendMsgBack => self.send_message_back(now, command),
+            RequestCode::RecallMessage => self.recall_message(now, asked, command),
             RequestCode::LockBatchMq => self.lock_queues(now, command),
             RequestCode::UnlockBatchMq => self.unlock_queues(command),
             RequestCode::UpdateAndCreateTopic => self.update_and_create_topic(now, command),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use proto_core::bloom::BloomFilter;
 
-use super::{filters::FilterLimits, read::ReadLimits};
+use super::{filters::FilterLimits, read::ReadLimits, timer::TimerConfig};
 use crate::{registration::RegistrationConfig, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
@@ -69,6 +69,12 @@ pub struct BrokerConfig {
     pub flush_consumer_offset_interval: Millis,
     /// `flushDelayOffsetInterval`
     pub flush_delay_offset_interval: Millis,
+    /// What concerns messages with a time of their own.
+    pub timer: TimerConfig,
+    /// `recallMessageEnable`: whether producers may take timed messages back.
+    pub recall: bool,
+    /// `allowRecallWhenBrokerNotWriteable`
+    pub recall_when_not_writable: bool,
     /// `channelExpiredTimeout`
     pub channel_expired_timeout: Millis,
     /// `notifyConsumerIdsChangedEnable`
@@ -179,6 +185,9 @@ impl Default for BrokerConfig {
             delay_levels: "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h".into(),
             flush_consumer_offset_interval: Millis::from_secs(5),
             flush_delay_offset_interval: Millis::from_secs(10),
+            timer: TimerConfig::default(),
+            recall: false,
+            recall_when_not_writable: true,
             channel_expired_timeout: Millis::from_secs(120),
             notify_consumer_ids_changed: true,
             property_filter: false,

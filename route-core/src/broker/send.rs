@@ -180,9 +180,10 @@ impl<S: Storage> Broker<S> {
             None => None,
         };
         let delay_level = if dead.is_some() { 0 } else { special.delay_level() };
-        if delay_level <= 0 && special.has_timer() {
-            return Err(Refusal::system("accurate timer message is not enabled, timerWheelEnable is false"));
-        }
+        let may_wait = delay_level <= 0
+            && dead.is_none()
+            && matches!(message_flag::transaction(request.sys_flag), message_flag::TRANSACTION_NOT | message_flag::TRANSACTION_COMMIT);
+        let timed = if may_wait && special.wants_time() { self.timer_entry(now, &special)? } else { None };
 
         self.complete_properties(properties, &special);
         if dead.is_some() {
@@ -196,7 +197,11 @@ impl<S: Storage> Broker<S> {
             Some(topic) => (Cow::Owned(topic), None, 0),
             None => (Cow::Borrowed(topic), Some(admitted.queue), admitted.queue_number),
         };
-        let place = self.place(topic, queue, queue_number, special.tags_code(), delay_level);
+        let recall_handle = timed.and_then(|(out, _)| self.recall_handle(&topic, out));
+        let place = match timed {
+            Some((out, entry)) => self.place_in_timer(&topic, queue_number, out, entry),
+            None => self.place(topic, queue, queue_number, special.tags_code(), delay_level),
+        };
         let message = NewMessage {
             topic: &place.topic,
             queue_id: place.queue_number,
@@ -220,6 +225,7 @@ impl<S: Storage> Broker<S> {
             queue_id: queue_number,
             queue_offset: appended.queue_offset,
             transaction_id,
+            recall_handle,
         };
         Ok(Stored { reply, end: appended.end, wait: special.waits_store_ok() })
     }
@@ -269,6 +275,7 @@ impl<S: Storage> Broker<S> {
             queue_id: queue_number,
             queue_offset: first.queue_offset,
             transaction_id: special.uniq_key.map(unique_key).unwrap_or_default(),
+            recall_handle: None,
         };
         Ok(Stored { reply, end: last.end, wait: special.waits_store_ok() })
     }

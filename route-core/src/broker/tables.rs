@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 use proto_core::{code::ResponseCode, json::JsonError};
+use thiserror::Error;
 
-use super::{Asked, Broker};
+use super::{
+    Asked, Broker,
+    timer::{TimerFileError, TimerSchedule},
+};
 use crate::{
     output::{Output, ParkedReply, PeerId, Reply, Table, Ticket},
     saves::{Saves, Tickets, Waiting},
@@ -11,24 +15,36 @@ use crate::{
     time::{Now, Timestamp},
 };
 
+/// A saved table that cannot be read.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// One of JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// How far the timer was.
+    #[error(transparent)]
+    Timer(#[from] TimerFileError),
+}
+
 impl<S: Storage> Broker<S> {
     /// Takes in a saved table; before [`Self::handle_start`].
     ///
     /// # Errors
     /// The content cannot be read; the broker is as it was, and an older copy may be tried.
-    pub fn load(&mut self, table: Table, content: &[u8]) -> Result<(), JsonError> {
+    pub fn load(&mut self, table: Table, content: &[u8]) -> Result<(), LoadError> {
         match table {
             Table::Topics => {
                 self.topics.load(content)?;
                 self.topics_saved = Some(Timestamp(self.topics.version().timestamp));
-                Ok(())
             }
-            Table::SubscriptionGroups => self.groups.load(content),
-            Table::ConsumerOffsets => self.offsets.load(content),
-            Table::DelayOffsets => self.delay.load(content),
-            Table::ConsumerFilters => self.filters.load(self.now.wall, content),
-            Table::KvConfig => Ok(()),
+            Table::SubscriptionGroups => self.groups.load(content)?,
+            Table::ConsumerOffsets => self.offsets.load(content)?,
+            Table::DelayOffsets => self.delay.load(content)?,
+            Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(content))?,
+            Table::ConsumerFilters => self.filters.load(self.now.wall, content)?,
+            Table::KvConfig => {}
         }
+        Ok(())
     }
 
     /// Takes in an offset that was noted after its table was saved; after [`Self::load`].
@@ -57,6 +73,9 @@ impl<S: Storage> Broker<S> {
         if self.save_delays.is_due(now) && self.delay.take_dirty() {
             self.saves.delay_offsets.handle_changed(None);
         }
+        if self.save_timer.is_due(now) {
+            self.note_timer_progress();
+        }
         if self.save_filters.is_due(now) {
             self.filters.clean(now.wall);
             self.note_changed_filters();
@@ -80,6 +99,7 @@ impl<S: Storage> Broker<S> {
         if self.delay.take_dirty() {
             self.saves.delay_offsets.handle_changed(None);
         }
+        self.note_timer_progress();
         self.note_changed_filters();
         self.save_changed_tables();
     }
@@ -139,6 +159,12 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    fn note_timer_progress(&mut self) {
+        if self.timer.as_mut().is_some_and(TimerSchedule::take_dirty) {
+            self.saves.timer.handle_changed(None);
+        }
+    }
+
     fn start_saves(&mut self) {
         for table in TableSaves::TABLES {
             let Some(ticket) = self.saves.poll_save(table) else { continue };
@@ -147,6 +173,10 @@ impl<S: Storage> Broker<S> {
                 Table::SubscriptionGroups => self.groups.to_file(),
                 Table::ConsumerOffsets => self.offsets.to_file(),
                 Table::DelayOffsets => self.delay.to_file(self.now.wall),
+                Table::TimerCheckpoint => match &self.timer {
+                    Some(timer) => timer.to_file(self.now.wall),
+                    None => continue,
+                },
                 Table::ConsumerFilters => self.filters.to_file(),
                 Table::KvConfig => continue,
             };
@@ -163,12 +193,19 @@ pub(super) struct TableSaves {
     groups: Saves,
     consumer_offsets: Saves,
     delay_offsets: Saves,
+    timer: Saves,
     consumer_filters: Saves,
 }
 
 impl TableSaves {
-    const TABLES: [Table; 5] =
-        [Table::Topics, Table::SubscriptionGroups, Table::ConsumerOffsets, Table::DelayOffsets, Table::ConsumerFilters];
+    const TABLES: [Table; 6] = [
+        Table::Topics,
+        Table::SubscriptionGroups,
+        Table::ConsumerOffsets,
+        Table::DelayOffsets,
+        Table::TimerCheckpoint,
+        Table::ConsumerFilters,
+    ];
 
     fn of(&mut self, table: Table) -> Option<&mut Saves> {
         match table {
@@ -176,6 +213,7 @@ impl TableSaves {
             Table::SubscriptionGroups => Some(&mut self.groups),
             Table::ConsumerOffsets => Some(&mut self.consumer_offsets),
             Table::DelayOffsets => Some(&mut self.delay_offsets),
+            Table::TimerCheckpoint => Some(&mut self.timer),
             Table::ConsumerFilters => Some(&mut self.consumer_filters),
             Table::KvConfig => None,
         }
@@ -212,6 +250,7 @@ impl TableSaves {
             && self.groups.is_idle()
             && self.consumer_offsets.is_idle()
             && self.delay_offsets.is_idle()
+            && self.timer.is_idle()
             && self.consumer_filters.is_idle()
     }
 }

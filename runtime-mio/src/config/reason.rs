@@ -31,6 +31,9 @@ pub(super) const READ_ONLY_PATHS: &str = "a log in several folders";
 pub(super) const REPLICATION: &str = "replication";
 pub(super) const ROCKSDB: &str = "storage in RocksDB";
 pub(super) const TIERED: &str = "tiered storage";
-pub(super) const TIMER: &str = "messages timed to the second";
+pub(super) const TIMER: &str = "timed messages wait in their queue alone: there is no timer log beside it";
+pub(super) const TIMER_ERRORS: &str =
+    "a timed message is tried until it is stored, and one that never can be is left out with a line in the log";
+pub(super) const UNUSED: &str = "RocketMQ does not read it either";
 pub(super) const TRANSACTIONS: &str = "transactions";
 pub(super) const UNUSED_OFFSETS: &str = "removal of committed offsets that nobody uses";

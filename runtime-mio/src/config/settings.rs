@@ -7,6 +7,7 @@ use route_core::{
     broker::{
         config::{BrokerConfig, FlushMode},
         read::ReadLimits,
+        timer::{TimerConfig, TimerRules},
     },
     name_server::NameServerConfig,
     registration::RegistrationConfig,
@@ -76,6 +77,9 @@ impl BrokerSettings {
             delay_levels: config.text("messageDelayLevel").into(),
             flush_consumer_offset_interval: millis("flushConsumerOffsetInterval"),
             flush_delay_offset_interval: millis("flushDelayOffsetInterval"),
+            timer: timer_config(config),
+            recall: config.switch("recallMessageEnable"),
+            recall_when_not_writable: config.switch("allowRecallWhenBrokerNotWriteable"),
             channel_expired_timeout: millis("channelExpiredTimeout"),
             notify_consumer_ids_changed: config.switch("notifyConsumerIdsChangedEnable"),
             property_filter: config.switch("enablePropertyFilter"),
@@ -197,6 +201,25 @@ fn expiry_policy(config: &Config) -> Result<ExpiryPolicy, ConfigError> {
         delete_file_batch_max: config.number("deleteFileBatchMax"),
         redelete_hanged_file_interval: millis("redeleteHangedFileInterval"),
     })
+}
+
+fn timer_config(config: &Config) -> TimerConfig {
+    let rules = TimerRules::new(
+        Millis(config.number("timerPrecisionMs")),
+        Millis::from_secs(config.number("timerMaxDelaySec")),
+        config.number("timerRollWindowSlot"),
+        Millis::from_secs(config.number::<u64>("fileReservedTime").saturating_mul(3600)),
+    );
+    TimerConfig {
+        enabled: config.switch("timerWheelEnable"),
+        rules,
+        congest_num: config.number("timerCongestNumEachSlot"),
+        topic_in_delete_key: config.switch("appendTopicForTimerDeleteKey"),
+        stop_enqueue: config.switch("timerStopEnqueue"),
+        stop_dequeue: config.switch("timerStopDequeue"),
+        flush_interval: Millis(config.number("timerFlushIntervalMs")),
+        ..TimerConfig::default()
+    }
 }
 
 fn read_limits(config: &Config) -> ReadLimits {

@@ -55,6 +55,7 @@ impl BrokerMachine {
         let groups = store.load_table(Table::SubscriptionGroups, readable::<SubscriptionGroupWrapper>)?;
         let consumers = store.load_offsets(OffsetTableKind::Consumer, readable::<ConsumerOffsetSerializeWrapper>)?;
         let delays = store.load_offsets(OffsetTableKind::Delay, readable::<DelayOffsetSerializeWrapper>)?;
+        let timer = store.load_table(Table::TimerCheckpoint, |content| Ok(Bytes::copy_from_slice(content)))?;
         let filters = store.load_table(Table::ConsumerFilters, readable::<ConsumerFilterWrapper>)?;
         let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
         for (table, content) in [
@@ -62,6 +63,7 @@ impl BrokerMachine {
             (Table::SubscriptionGroups, groups),
             (Table::ConsumerOffsets, consumers.0),
             (Table::DelayOffsets, delays.0),
+            (Table::TimerCheckpoint, timer),
             (Table::ConsumerFilters, filters),
         ] {
             if let Some(content) = content {

@@ -38,7 +38,14 @@ impl<'a> Redelivery<'a> {
     /// # Errors
     /// [`Undeliverable`].
     pub fn read(record: &'a [u8]) -> Result<Self, Undeliverable> {
-        let record = RecordView::parse(record)?;
+        Self::of(RecordView::parse(record)?)
+    }
+
+    /// A record of the schedule topic, or of the timer's.
+    ///
+    /// # Errors
+    /// [`Undeliverable`].
+    pub fn of(record: RecordView<'a>) -> Result<Self, Undeliverable> {
         let topic = record.property(property::REAL_TOPIC).ok_or(Undeliverable::NoAddress)?;
         let queue_id = properties::find_number(record.properties(), property::REAL_QID);
         let queue_id = queue_id.and_then(|id| i32::try_from(id).ok()).filter(|&id| id >= 0).ok_or(Undeliverable::NoAddress)?;

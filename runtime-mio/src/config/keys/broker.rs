@@ -8,7 +8,7 @@ use crate::config::{
     },
     reason::{
         ADDRESS_SERVER, AUTHENTICATION, BIT_MAPS, COLD, CONTAINER, CONTROLLER, HOME, LIGHT_QUEUES, MAPPING, METRICS, ONE_LOOP, OPTION,
-        PLUG_INS, POP, REGISTRATION, REPLICATION, ROCKSDB, STATISTICS, TIMER, TRANSACTIONS,
+        PLUG_INS, POP, REGISTRATION, REPLICATION, ROCKSDB, STATISTICS, TRANSACTIONS,
     },
 };
 
@@ -229,8 +229,8 @@ pub(super) const BROKER: &[Key] = &[
     flag("clearRetryTopicWhenDeleteTopic", true, NotYet(OPTION)),
     flag("enableLmqStats", false, NotYet(LIGHT_QUEUES)),
     text("configManagerVersion", "v1", NotYet(ROCKSDB)),
-    flag("allowRecallWhenBrokerNotWriteable", true, NotYet(TIMER)),
-    flag("recallMessageEnable", false, NotYet(TIMER)),
+    flag("allowRecallWhenBrokerNotWriteable", true, Used),
+    flag("recallMessageEnable", false, Used),
     flag("enableRegisterProducer", true, NotYet(OPTION)),
     flag("enableCreateSysGroup", true, NotYet(OPTION)),
     flag("enableLiteEventMode", true, NotYet(LIGHT_QUEUES)),
