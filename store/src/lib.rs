@@ -59,6 +59,7 @@ pub mod examine;
 mod expiry;
 mod flusher;
 mod folder;
+mod held_saves;
 mod index;
 mod log_walk;
 mod mapping;

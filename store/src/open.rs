@@ -25,6 +25,7 @@ use crate::{
     expiry::{LogExpiry, QueueExpiry},
     flusher::{FlushPolicy, FlushStart, Flusher},
     folder::DataFolder,
+    held_saves::HeldSaves,
     index::{Geometry, Index, IndexStart, OpenedIndex, Trust},
     offset_journal::OffsetJournal,
     queues::QueueTable,
@@ -178,6 +179,7 @@ impl Store {
             flusher,
             index,
             tables,
+            held_saves: HeldSaves::default(),
             consumer_offsets: OffsetJournal::open(disk.clone(), config.config_dir().join("consumerOffset.journal")),
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
             cleaning,
@@ -209,6 +211,7 @@ impl Store {
             index.stop(true);
         }
         self.flusher.stop(true);
+        while self.settle_held_saves().is_some() {}
         self.tables.finish();
         while self.poll_event().is_some() {}
         self.consumer_offsets.close();

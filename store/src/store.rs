@@ -27,6 +27,7 @@ use crate::{
     event::StoreEvent,
     flusher::{FlushShared, Flusher},
     folder::DataFolder,
+    held_saves::{HeldSave, HeldSaves},
     index::Index,
     mapping::LogSlice,
     offset_journal::{NotedOffset, OffsetJournal},
@@ -59,6 +60,7 @@ pub struct Store {
     /// `None` if it is switched off.
     pub(crate) index: Option<Index>,
     pub(crate) tables: Tables,
+    pub(crate) held_saves: HeldSaves,
     pub(crate) consumer_offsets: OffsetJournal,
     pub(crate) delay_offsets: OffsetJournal,
     pub(crate) cleaning: Cleaning,
@@ -86,6 +88,9 @@ impl Store {
         if self.shared.is_poisoned() && !self.failure_reported {
             self.failure_reported = true;
             return Some(StoreEvent::FlushFailed(self.shared.failure().unwrap_or_default().to_owned()));
+        }
+        if let Some(done) = self.settle_held_saves() {
+            return Some(done);
         }
         if let Some((ticket, found)) = self.index.as_mut().and_then(Index::poll_answer) {
             return Some(StoreEvent::Found(ticket, found));
@@ -131,14 +136,30 @@ impl Store {
         Ok((value, noted))
     }
 
-    /// Has a table saved; [`StoreEvent::Persisted`] brings the ticket back. For a table of offsets `content` must hold all that was
+    /// Has a table saved; [`StoreEvent::Persisted`] brings the ticket back. A table that calls messages delivered is saved after the log is on
+    /// disk with them. For a table of offsets `content` must hold all that was
     /// [noted](Storage::note_offset) up to this call: a killed process goes by what was noted after it.
     pub fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
         let identity = Identity::of(&content);
         if let Some(journal) = self.journal_of(table) {
             journal.saving(identity);
         }
-        self.tables.save(ticket, table, content);
+        let end = self.position.written;
+        if HeldSaves::concern(table) && self.shared.durable() < end {
+            self.held_saves.push(HeldSave { end, ticket, table, content });
+            self.flusher.request();
+        } else {
+            self.tables.save(ticket, table, content);
+        }
+    }
+
+    /// Starts the saves that have waited for the log; answers one that never can be done.
+    pub(crate) fn settle_held_saves(&mut self) -> Option<StoreEvent> {
+        while let Some(HeldSave { ticket, table, content, .. }) = self.held_saves.pop_durable(self.shared.durable()) {
+            self.tables.save(ticket, table, content);
+        }
+        let failure = self.shared.failure()?;
+        self.held_saves.pop_any().map(|save| StoreEvent::Persisted(save.ticket, Err(failure.to_owned())))
     }
 
     fn journal(&mut self, table: OffsetTableKind) -> &mut OffsetJournal {

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use proto_core::record::RecordView;
 use route_core::{
     Storage, Timestamp,
+    output::{Table, Ticket},
     storage::{AppendError, Appended, LogOffset, NewMessage, QueueBounds, TagsCode},
 };
 use store::{
@@ -196,4 +197,44 @@ fn a_sync_every_half_second_keeps_the_loss_of_an_asynchronous_broker_short() {
     for seed in 0..20 {
         assert_eq!(shown(&open(&disk.after(Crash::PowerLoss, seed), FlushDiskType::AsyncFlush)).len(), 1, "seed {seed}");
     }
+}
+
+#[test]
+fn a_table_that_calls_messages_delivered_is_on_disk_after_they_are() {
+    let table = Path::new("/data/config/timercheck");
+    for flush_disk_type in [FlushDiskType::SyncFlush, FlushDiskType::AsyncFlush] {
+        let disk = SimulatedDisk::new(1);
+        let mut store = open(&disk, flush_disk_type);
+        send(&mut store, "delivered").unwrap();
+        store.save(Ticket(7), Table::TimerCheckpoint, "it is delivered".into());
+        store.step(Work::Tables);
+        assert_eq!(disk.content(table), None);
+        flush(&mut store);
+        store.step(Work::Tables);
+        assert_eq!(disk.content(table).as_deref(), Some(&b"it is delivered"[..]));
+        assert_eq!(store.poll_event(), Some(StoreEvent::Persisted(Ticket(7), Ok(()))));
+    }
+}
+
+#[test]
+fn a_table_that_calls_messages_delivered_is_not_saved_when_they_cannot_be() {
+    let disk = SimulatedDisk::new(1);
+    let mut store = open(&disk, FlushDiskType::AsyncFlush);
+    send(&mut store, "lost").unwrap();
+    store.save(Ticket(7), Table::TimerCheckpoint, "it is delivered".into());
+    disk.fail_sync_after(0);
+    let events = flush(&mut store);
+    assert!(events.iter().any(|event| matches!(event, StoreEvent::Persisted(Ticket(7), Err(_)))), "{events:?}");
+    store.step(Work::Tables);
+    assert_eq!(disk.content(Path::new("/data/config/timercheck")), None);
+}
+
+#[test]
+fn a_store_that_is_closed_saves_what_has_waited_for_the_log() {
+    let disk = SimulatedDisk::new(1);
+    let mut store = open(&disk, FlushDiskType::AsyncFlush);
+    send(&mut store, "delivered").unwrap();
+    store.save(Ticket(7), Table::TimerCheckpoint, "it is delivered".into());
+    store.close().unwrap();
+    assert!(disk.content(Path::new("/data/config/timercheck")).is_some());
 }
