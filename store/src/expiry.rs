@@ -22,11 +22,11 @@ pub struct ExpiryPolicy {
     pub file_reserved_time: Millis,
     /// In which hours of the day files go whose time is over.
     pub delete_when: DeleteWhen,
-    /// Above this, files whose time is over go at any hour. From 10 to 95, as for Java.
+    /// Above this, files whose time is over go at any hour. From 10 on, as for Java.
     pub disk_max_used_space_ratio: u8,
-    /// Above this, the oldest files go before their time. From 30 to 85.
+    /// Above this, the oldest files go before their time. From 30 on.
     pub disk_space_clean_forcibly_ratio: u8,
-    /// Above this, no message is taken. From 35 to 90.
+    /// Above this, no message is taken. From 35 on.
     pub disk_space_warning_level_ratio: u8,
     /// Whether files may go before their time.
     pub clean_file_forcibly_enable: bool,
@@ -43,12 +43,13 @@ pub struct ExpiryPolicy {
 }
 
 impl ExpiryPolicy {
-    /// The marks, each brought into the range that Java allows for it.
+    /// The marks, no lower than Java allows them to be. It holds them below 95, 85 and 90, too, which on a large disk gives away much space;
+    /// here space is allocated before it is used, so that a mark may be as high as somebody wants it.
     fn marks(&self) -> Marks {
         Marks {
-            expired_go: self.disk_max_used_space_ratio.clamp(10, 95),
-            oldest_go: self.disk_space_clean_forcibly_ratio.clamp(30, 85),
-            refused: self.disk_space_warning_level_ratio.clamp(35, 90),
+            expired_go: self.disk_max_used_space_ratio.max(10),
+            oldest_go: self.disk_space_clean_forcibly_ratio.max(30),
+            refused: self.disk_space_warning_level_ratio.max(35),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Bench {
         let data = self.path("data");
         let conf = self.path("broker.conf");
         let text = format!(
-            "listenPort={}\nbrokerIP1=127.0.0.1\nstorePathRootDir={}\nstorePathCommitLog={}\nmappedFileSizeCommitLog=1048576\ncleanFileForciblyEnable=false\nflushDiskType={}\n",
+            "listenPort={}\nbrokerIP1=127.0.0.1\nstorePathRootDir={}\nstorePathCommitLog={}\nmappedFileSizeCommitLog=1048576\ncleanFileForciblyEnable=false\ndiskSpaceWarningLevelRatio=100\nflushDiskType={}\n",
             self.port,
             data.display(),
             data.join("commitlog").display(),

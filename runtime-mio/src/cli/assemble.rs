@@ -27,6 +27,9 @@ pub(super) fn assemble(role: &Role, surroundings: Surroundings) -> Result<(Confi
         }
         // RocketMQ's own default refuses a consumer that filters by SQL92 at its start.
         config.set("enablePropertyFilter", "true", Origin::Standalone)?;
+        // It may have to share a disk that others have filled.
+        config.set("diskSpaceWarningLevelRatio", "98", Origin::Standalone)?;
+        config.set("diskSpaceCleanForciblyRatio", "97", Origin::Standalone)?;
         set_data(&mut config, Path::new(DATA), &Origin::Standalone)?;
     }
     if let Some(file) = &role.args().config {

@@ -54,6 +54,14 @@ fn standalone_filters_by_sql_unless_it_is_told_not_to_and_a_broker_does_if_it_is
 }
 
 #[test]
+fn standalone_takes_messages_on_a_fuller_disk_than_a_broker_does() {
+    let refused_above = |plan: Plan| plan.broker.expect("a broker").store.expiry.disk_space_warning_level_ratio;
+    assert_eq!(refused_above(standalone("", |_| {})), 98);
+    assert_eq!(refused_above(standalone("diskSpaceWarningLevelRatio=80\n", |_| {})), 80);
+    assert_eq!(refused_above(assemble(&Role::Broker(BrokerArgs::default()), machine()).expect("settings").1), 90);
+}
+
+#[test]
 fn a_machine_without_a_name_gives_the_broker_ours() {
     let nameless = Surroundings { host_name: None, ..machine() };
     let plan = assemble(&Role::Standalone(StandaloneArgs::default()), nameless).expect("settings").1;

@@ -203,8 +203,12 @@ fn those_behind_a_file_that_cannot_be_deleted_wait_for_it() {
 }
 
 #[test]
-fn marks_are_held_in_the_range_that_java_allows() {
-    let mut expiry = started(ExpiryPolicy { disk_space_warning_level_ratio: 99, disk_space_clean_forcibly_ratio: 99, ..policy() });
-    expiry.handle_seen(at(1000), &seen(91, &[5]));
-    assert_eq!(expiry.refuses(), Some(91));
+fn marks_are_not_lower_than_java_allows_and_as_high_as_somebody_wants() {
+    let mut low = started(ExpiryPolicy { disk_space_warning_level_ratio: 1, ..policy() });
+    low.handle_seen(at(1000), &seen(35, &[]));
+    assert_eq!(low.refuses(), None);
+    let mut high = started(ExpiryPolicy { disk_space_warning_level_ratio: 98, disk_space_clean_forcibly_ratio: 97, ..policy() });
+    assert_eq!((gone(&mut high, 1000, &seen(97, &[5])), high.refuses()), (vec![], None));
+    high.handle_seen(at(2000), &seen(99, &[]));
+    assert_eq!(high.refuses(), Some(99));
 }
