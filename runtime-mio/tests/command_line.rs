@@ -136,7 +136,7 @@ fn store_says_by_its_status_whether_all_is_well() {
     let output = petrel(empty.path(), &["store", "verify", "."]);
     let (stdout, stderr) = texts(&output);
     assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""));
-    assert_eq!(stdout, "0 messages from 0 to 0 of the log, 0 units in 0 queues\nall is well\n");
+    assert_eq!(stdout, "0 messages from 0 to 0 of the log, 0 units in 0 queues, 0 keys in the index\nall is well\n");
 
     let torn = folder_with_log(16384, b"garbage");
     let output = petrel(torn.path(), &["store", "verify", "store", "--json"]);

@@ -4,6 +4,7 @@
 //! It changes nothing, so it serves for copies, for folders that cannot be written, and before anything is repaired.
 
 mod finding;
+mod index_check;
 mod inspect;
 mod layout;
 mod messages;
@@ -39,6 +40,8 @@ pub struct ExamineConfig {
     pub mapped_file_size_commit_log: Option<u32>,
     /// Bytes of a file of a consume queue.
     pub mapped_file_size_consume_queue: Option<u32>,
+    /// Slots and entries of an index file.
+    pub index_shape: Option<(u32, u32)>,
 }
 
 /// A data folder that is looked at. Others may look, too, but none may work on it until the value is dropped.

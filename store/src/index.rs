@@ -36,9 +36,10 @@ mod file_name;
 mod files;
 mod format;
 mod indexer;
-mod keys;
+pub(crate) mod keys;
 mod log;
 mod search;
+pub(crate) mod view;
 
 pub(crate) use files::Trust;
 pub(crate) use format::Geometry;

@@ -300,3 +300,50 @@ fn a_summary_says_what_java_says() {
         assert!(summary.tables.iter().all(|table| table.entries.is_some()) && summary.index.len() > 1 && summary.checkpoint.is_some());
     }
 }
+
+/// Files of the index, the oldest first.
+fn index_files(root: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(root.join("index")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_index_of_a_java_broker_fits_its_log() {
+    for (name, keys) in [("clean", 929), ("crashed", 1_290), ("torn", 1_290)] {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(name, dir.path());
+        let (verified, findings) = verify(dir.path());
+        assert_eq!(verified.keys, keys, "{name}");
+        assert!(findings.iter().all(|finding| finding.part != Part::Index), "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn an_index_that_lacks_a_file_or_has_a_wrong_entry_or_slot_is_named_and_the_next_start_or_its_removal_mends_it() {
+    type Damage = fn(&[PathBuf]);
+    // 50 slots and 100 entries, as `kit::config` says; the entries begin at byte 240.
+    let damages: [(&str, Damage); 4] = [
+        ("messages are not found by all of their keys", |files| fs::remove_file(&files[0]).unwrap()),
+        ("has no key with the hash", |files| change(&files[0], 240 + 20 * 7 + 3, 0xff)),
+        ("it leads to entry", |files| change(&files[0], 240 + 20 * 90 + 19, 0xff)),
+        ("slots are wrong", |files| {
+            let slot = (0..50).find(|slot| fs::read(&files[0]).unwrap()[40 + slot * 4 + 3] != 0).unwrap();
+            change(&files[0], 40 + slot as u64 * 4 + 3, 0);
+        }),
+    ];
+    for (what, damage) in damages {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), true);
+        let sound = verify(dir.path());
+        assert_eq!((wrong(&sound.1).len(), sound.0.keys), (0, 200), "{:#?}", sound.1);
+        damage(&index_files(dir.path()));
+        let (verified, findings) = verify(dir.path());
+        let wrong = wrong(&findings);
+        assert!(wrong.iter().any(|finding| finding.part == Part::Index && finding.what.contains(what)), "{what}: {findings:#?}");
+        assert_eq!(verified.damaged, 0, "no message is damaged");
+        fs::remove_dir_all(dir.path().join("index")).unwrap();
+        open(config(dir.path())).store.close().unwrap();
+        assert!(verify(dir.path()).0.is_well());
+    }
+}

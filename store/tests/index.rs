@@ -118,7 +118,7 @@ fn no_bytes_in_slots_and_entries_make_a_search_fail_or_go_on_for_ever() {
     let sent = fill(&mut opened);
     opened.store.close().unwrap();
     let sound: Vec<_> = index_files(&dir).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
-    for seed in 0..40 {
+    for seed in 0..100 {
         let mut random = Random::new(seed);
         for (path, bytes) in &sound {
             let mut bytes = bytes.clone();
@@ -289,7 +289,7 @@ impl Scene {
 
 #[test]
 fn after_any_crash_the_index_finds_exactly_what_the_log_holds() {
-    for seed in 0..40 {
+    for seed in 0..100 {
         let mut random = Random::new(seed);
         let sync = random.below(3) == 0;
         let disk = SimulatedDisk::new(seed);

@@ -120,6 +120,7 @@ impl FolderArgs {
             commit_log: Some(store.commit_log_dir()),
             mapped_file_size_commit_log: Some(store.mapped_file_size_commit_log),
             mapped_file_size_consume_queue: Some(store.mapped_file_size_consume_queue),
+            index_shape: Some((store.max_hash_slot_num, store.max_index_num)),
             root: store.store_path_root_dir,
         })
     }

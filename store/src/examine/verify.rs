@@ -8,12 +8,14 @@ use proto_core::record::RecordView;
 
 use super::{
     Examination, Finding, Part, Severity, Watch,
+    index_check::IndexCheck,
     queue_check::{Against, QueueCheck},
     queue_view::QueueView,
     tables::Tables,
 };
 use crate::{
     error::OpenError,
+    index::Geometry,
     log_walk::{LogEnd, LogWalk, Step},
     store::is_shown,
 };
@@ -37,6 +39,8 @@ pub struct Verified {
     pub queues: u64,
     /// Their units.
     pub units: u64,
+    /// Keys of messages in the index.
+    pub keys: u64,
     /// Findings that are good to know.
     pub notes: u64,
     /// Findings that can be put right from the log or from a copy.
@@ -67,15 +71,22 @@ impl Examination {
         let tables = Tables::read(&self.disk, self.config.root.join("config"))?;
         let mut queues = Queues::open(self)?;
         run.verified.queues = queues.checks.len() as u64;
-        let end = run.log(&mut queues)?;
+        let mut index = IndexCheck::open(&self.disk, self.config.root.join("index"), self.index_geometry())?;
+        let end = run.log(&mut queues, &mut index)?;
         run.verified.log_end = end.at;
         run.judge_end(&end);
         run.judge_unheld(&tables);
         run.queues(queues, &tables)?;
+        run.index(index)?;
         for finding in tables.findings {
             run.tell(finding);
         }
         Ok(run.verified)
+    }
+
+    fn index_geometry(&self) -> Option<Geometry> {
+        let (slots, entries) = self.config.index_shape?;
+        Some(Geometry { slots: i32::try_from(slots).ok()?.max(1), entries: i32::try_from(entries).ok()?.max(2) })
     }
 
     /// The file of the log in which an offset lies, and its place there.
@@ -133,7 +144,7 @@ impl Run<'_, '_> {
         self.tell(Finding { severity, part: Part::Log, path, at: Some(at), what });
     }
 
-    fn log(&mut self, queues: &mut Queues<'_>) -> Result<LogEnd, OpenError> {
+    fn log(&mut self, queues: &mut Queues<'_>, index: &mut IndexCheck) -> Result<LogEnd, OpenError> {
         let of = self.of;
         let layout = &of.layout;
         let (start, size) = (layout.log_start(), layout.log_file_size);
@@ -146,7 +157,11 @@ impl Run<'_, '_> {
                 self.watch.progress((told - start).unsigned_abs(), (limit - start).unsigned_abs());
             }
             match walk.step()? {
-                Step::Record(record) => self.record(queues, &record)?,
+                Step::Record(record) => {
+                    self.record(queues, &record)?;
+                    let against = Against { log_start: start, closed: of.closed, damaged: &self.damaged };
+                    index.handle_record(&record, &against)?;
+                }
                 Step::Damage { from, to, why } => self.damage(from, to, &why),
                 Step::End(end) => {
                     self.watch.progress((limit - start).unsigned_abs(), (limit - start).unsigned_abs());
@@ -238,13 +253,23 @@ impl Run<'_, '_> {
     fn queues(&mut self, queues: Queues<'_>, tables: &Tables) -> Result<(), OpenError> {
         let ends: Vec<i64> = queues.checks.iter().map(|check| check.view.end).collect();
         self.judge_offsets(&queues, &ends, tables);
-        let damaged = std::mem::take(&mut self.damaged);
+        let damaged = self.damaged.clone();
         let against = Against { log_start: self.verified.log_start, closed: self.of.closed, damaged: &damaged };
         for check in queues.checks {
             self.verified.units += (check.view.end - check.view.first).unsigned_abs();
             for finding in check.finish(&against)? {
                 self.tell(finding);
             }
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, index: IndexCheck) -> Result<(), OpenError> {
+        self.verified.keys = index.entries;
+        let damaged = std::mem::take(&mut self.damaged);
+        let against = Against { log_start: self.verified.log_start, closed: self.of.closed, damaged: &damaged };
+        for finding in index.finish(&against)? {
+            self.tell(finding);
         }
         Ok(())
     }

@@ -27,6 +27,9 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// RocketMQ's.
+    pub(crate) const STANDARD: Self = Self { slots: 5_000_000, entries: 20_000_000 };
+
     /// Bytes of a file.
     pub(crate) fn file_len(self) -> u64 {
         self.entry_at(self.entries)
@@ -182,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_file_of_the_standard_shape_has_javas_length() {
-        let geometry = Geometry { slots: 5_000_000, entries: 20_000_000 };
+        let geometry = Geometry::STANDARD;
         assert_eq!(geometry.file_len(), 420_000_040);
         assert_eq!((geometry.slot_at(2_598_919), geometry.entry_at(1)), (40 + 4 * 2_598_919, 40 + 20_000_000 + 20));
     }

@@ -18,7 +18,7 @@ pub(super) fn key_hash(topic: &str, kind: KeyKind, key: &str) -> i32 {
 }
 
 /// Puts the hashes of all that a message can be looked up by into `hashes`: the unique key, the keys, the tag.
-pub(super) fn hashes_of(record: &RecordView<'_>, hashes: &mut Vec<i32>) {
+pub(crate) fn hashes_of(record: &RecordView<'_>, hashes: &mut Vec<i32>) {
     hashes.clear();
     if !keys::is_indexed(record) {
         return;
