@@ -42,10 +42,13 @@ pub mod retry;
 pub mod timer;
 pub mod topics;
 pub mod traffic;
+pub mod transaction;
 
 mod admin;
 mod announce;
+mod check_back;
 mod found;
+mod half_messages;
 mod overrun;
 mod pull;
 mod pull_filter;
@@ -72,6 +75,7 @@ use tables::TableSaves;
 use timer::TimerSchedule;
 use topics::{SystemTopics, TopicTable};
 use traffic::Traffic;
+use transaction::TransactionTable;
 
 /// Who asked, and under which number the answer goes back.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +107,7 @@ pub struct Broker<S: Storage> {
     consumers: ConsumerTable,
     producers: ProducerTable,
     filters: FilterTable,
+    transactions: TransactionTable,
     offsets: OffsetTable,
     locks: QueueLocks,
     delay_levels: DelayLevels,
@@ -118,6 +123,8 @@ pub struct Broker<S: Storage> {
     woken: Vec<HeldPull>,
     /// Lines about a full hold table.
     holds_full: Seldom,
+    /// Storage refuses what transactions have to be noted with.
+    notes_refused: Seldom,
     registration: Registration,
     saves: TableSaves,
     save_offsets: Interval,
@@ -169,6 +176,7 @@ impl<S: Storage> Broker<S> {
             groups: GroupTable::new(now.wall, config.auto_create_group, limits.groups),
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
+            transactions: TransactionTable::new(limits.transactions),
             filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span),
             offsets: OffsetTable::new(now.wall, limits.offsets),
             locks: QueueLocks::new(limits.locks),
@@ -180,6 +188,7 @@ impl<S: Storage> Broker<S> {
             holds: HoldTable::new(limits.held_pulls),
             woken: Vec::new(),
             holds_full: Seldom::new(FLOOD_NOTICE),
+            notes_refused: Seldom::new(FLOOD_NOTICE),
             registration: Registration::new(config.registration()),
             saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),
@@ -213,6 +222,11 @@ impl<S: Storage> Broker<S> {
         &self.storage
     }
 
+    /// The undecided transactions, and what has become of the others; for metrics.
+    pub const fn transactions(&self) -> &TransactionTable {
+        &self.transactions
+    }
+
     /// The log, for the runtime to ask for a flush.
     pub const fn storage_mut(&mut self) -> &mut S {
         &mut self.storage
@@ -231,6 +245,7 @@ impl<S: Storage> Broker<S> {
             self.clamp_offsets();
         }
         self.recover_topics(now);
+        self.recover_transactions(now);
         let announced = Announced { topics: &self.topics, permission: self.config.permission };
         self.registration.handle_start(now, &announced);
     }
@@ -346,6 +361,7 @@ impl<S: Storage> Broker<S> {
         self.save_due_tables(now);
         self.deliver_due(now);
         self.deliver_timed(now);
+        self.check_due_transactions(now);
         while let Some(held) = self.holds.pop_overdue(now) {
             self.finish_held(now, &held);
         }
@@ -365,6 +381,7 @@ impl<S: Storage> Broker<S> {
             self.delay.poll_timeout(),
             self.timer.as_ref().and_then(TimerSchedule::poll_timeout),
             self.timer.as_ref().filter(|timer| timer.is_dirty()).map(|_| self.save_timer.next()),
+            self.transactions.poll_timeout(),
             self.holds.poll_timeout(),
             self.parked.poll_timeout(),
             Some(self.save_offsets.next()),

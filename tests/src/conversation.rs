@@ -14,6 +14,7 @@ use proto_core::{
     Command,
     code::RequestCode,
     frame::{Decoded, FrameDecoder},
+    ids::OffsetMessageId,
     json,
 };
 use route_core::{Millis, Timestamp};
@@ -257,16 +258,34 @@ fn say(cluster: &mut Cluster, client: TestClient, node: NodeId, frame: &[u8], ex
     let bytes = if said.code == RequestCode::ConsumerSendMsgBack.code() {
         let place = said.number("offset");
         let ours = our_place(cluster, exchanges, place).unwrap_or_else(|| panic!("nobody was told of the message at {place}"));
-        let header_len = u32::from_be_bytes([0, frame[5], frame[6], frame[7]]) as usize;
-        let mut header: Value = serde_json::from_slice(&frame[8..8 + header_len]).expect("recorded headers are JSON");
-        header["extFields"]["offset"] = Value::String(ours.to_string());
-        self::frame(&header.to_string(), &frame[8 + header_len..])
+        with_fields(frame, &[("offset", ours)])
+    } else if said.code == RequestCode::EndTransaction.code() {
+        let (queue_offset, place) = our_half(cluster, exchanges, said.field("msgId")).expect("the half message was sent here too");
+        with_fields(frame, &[("tranStateTableOffset", queue_offset), ("commitLogOffset", place)])
     } else {
         frame.to_vec()
     };
     client.expect_answer(cluster, said.opaque, said.flag);
     client.write_raw(cluster, node, bytes);
     (said.code, said.opaque)
+}
+
+/// A recorded request with other numbers in some of its fields.
+fn with_fields(frame: &[u8], fields: &[(&str, i64)]) -> Vec<u8> {
+    let header_len = u32::from_be_bytes([0, frame[5], frame[6], frame[7]]) as usize;
+    let mut header: Value = serde_json::from_slice(&frame[8..8 + header_len]).expect("recorded headers are JSON");
+    for (name, number) in fields {
+        header["extFields"][name] = Value::String(number.to_string());
+    }
+    self::frame(&header.to_string(), &frame[8 + header_len..])
+}
+
+/// Offset and place of the half message with this key, as our broker has told them to its producer.
+fn our_half(cluster: &mut Cluster, exchanges: &[Exchange], key: &str) -> Option<(i64, i64)> {
+    let sent = exchanges.iter().find(|exchange| exchange.expected.fields.get("transactionId").is_some_and(|id| id == key))?;
+    let answer = sent.client.peek(cluster, sent.opaque)?;
+    let id = OffsetMessageId::parse(answer.field("msgId")).expect("a message id");
+    Some((answer.number("queueOffset"), id.offset))
 }
 
 /// Finds a message that Java had at `place` among what our broker has answered so far.

@@ -90,6 +90,16 @@ impl Pair {
         self.register();
     }
 
+    /// The broker's machine dies and takes the log from `end` on with it; the broker starts again on the rest.
+    pub fn crash_broker_at(&mut self, end: LogOffset) {
+        let log = std::mem::take(self.cluster.machine::<TestBroker>(self.broker).storage_mut());
+        let tables = self.cluster.kill(self.broker);
+        self.cluster.drive();
+        let machine = broker(&self.cluster, &self.config, log.after_a_crash_at(end), &tables);
+        self.cluster.restart(self.broker, Box::new(machine));
+        self.register();
+    }
+
     /// Kills the name server's process and starts it again.
     pub fn restart_names(&mut self) {
         let tables = self.cluster.kill(self.names);

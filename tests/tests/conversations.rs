@@ -6,6 +6,7 @@ use petrel_tests::{
     requests::Message,
 };
 use proto_core::code::ResponseCode;
+use route_core::Millis;
 
 /// The settings under which the Java client was recorded.
 fn recorded_pair() -> Pair {
@@ -53,6 +54,16 @@ fn a_consumer_that_filters_by_sql_hears_what_java_says() {
         config.property_filter = true;
     });
     replay("push-consumer-sql92", pair);
+}
+
+#[test]
+fn a_producer_with_transactions_hears_what_java_says() {
+    let pair = Pair::with(|config| {
+        config.address = recorded_broker();
+        config.transaction_timeout = Millis(3000);
+        config.transaction_check_interval = Millis(3000);
+    });
+    replay("transaction", pair);
 }
 
 #[test]

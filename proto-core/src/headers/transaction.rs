@@ -1,4 +1,4 @@
-//! Transactions: `END_TRANSACTION` (37) and `CHECK_TRANSACTION_STATE` (39).
+//! Transactions: `END_TRANSACTION` (37), `CHECK_TRANSACTION_STATE` (39) and `RESUME_CHECK_HALF_MESSAGE` (323).
 
 use super::ext_header;
 use crate::text::Text;
@@ -24,6 +24,14 @@ ext_header! {
         transaction_id: Option<Text<'a>> = "transactionId",
         /// The broker that is meant.
         broker_name: Option<Text<'a>> = "bname",
+    }
+
+    /// 323 `RESUME_CHECK_HALF_MESSAGE`: an operator wants producers to be asked again about a half message that was put aside.
+    lenient ResumeCheckHalfMessageRequest<'a> {
+        /// The topic of the message.
+        topic: Option<Text<'a>> = "topic",
+        /// Offset message id of the copy that was put aside.
+        msg_id: Text<'a> = "msgId",
     }
 
     /// 39 `CHECK_TRANSACTION_STATE`: the broker asks a producer about a half message, which is the body.

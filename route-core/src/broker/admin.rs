@@ -23,6 +23,7 @@ use crate::{
 
 mod connections;
 mod consumer_offsets;
+mod end_transaction;
 mod group_configs;
 mod lookup;
 mod membership;
@@ -46,6 +47,8 @@ enum Answer {
     AfterAppend(LogOffset, Reply),
     /// It is what storage finds.
     AfterSearch(QueryTicket),
+    /// Nothing is answered, even to who waits.
+    Nothing,
 }
 
 type Handled = Result<Answer, Refusal>;
@@ -69,6 +72,8 @@ impl<S: Storage> Broker<S> {
             RequestCode::GetConsumerListByGroup => self.consumer_list_by_group(command),
             RequestCode::ConsumerSendMsgBack => self.send_message_back(now, command),
             RequestCode::RecallMessage => self.recall_message(now, asked, command),
+            RequestCode::EndTransaction => self.end_transaction(now, command),
+            RequestCode::ResumeCheckHalfMessage => self.resume_check(now, command),
             RequestCode::LockBatchMq => self.lock_queues(now, command),
             RequestCode::UnlockBatchMq => self.unlock_queues(command),
             RequestCode::UpdateAndCreateTopic => self.update_and_create_topic(now, command),
@@ -98,6 +103,7 @@ impl<S: Storage> Broker<S> {
             Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Ok(Answer::AfterSearch(ticket)) => drop(self.searches.insert(ticket, asked)),
+            Ok(Answer::Nothing) => {}
             Err(refusal) => self.reply(asked, refusal.into()),
         }
     }

@@ -95,6 +95,16 @@ pub struct BrokerConfig {
     pub use_server_side_reset_offset: bool,
     /// `slaveReadEnable`: whether groups are told to read what is no longer in memory from the broker that their configuration names.
     pub slave_read: bool,
+    /// `rejectTransactionMessage`
+    pub reject_transactions: bool,
+    /// `transactionTimeOut`: how long a producer may think about its half message before it is asked.
+    pub transaction_timeout: Millis,
+    /// `transactionCheckInterval`: how long until it is asked again.
+    pub transaction_check_interval: Millis,
+    /// `transactionCheckMax`: after so many questions a half message is put aside.
+    pub transaction_check_max: u32,
+    /// `fileReservedTime`: an undecided half message that is older is put aside too.
+    pub transaction_max_age: Millis,
     /// How much one pull may return.
     pub read_limits: ReadLimits,
     /// How large the tables may grow.
@@ -123,6 +133,8 @@ pub struct TableLimits {
     pub held_pulls: usize,
     /// Filters by expressions.
     pub filters: FilterLimits,
+    /// Undecided transactions; a further half message is refused.
+    pub transactions: usize,
 }
 
 impl Default for TableLimits {
@@ -135,6 +147,7 @@ impl Default for TableLimits {
             locks: 1_000_000,
             held_pulls: 1_000_000,
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
+            transactions: 1_000_000,
         }
     }
 }
@@ -190,6 +203,11 @@ impl Default for BrokerConfig {
             recall_when_not_writable: true,
             channel_expired_timeout: Millis::from_secs(120),
             notify_consumer_ids_changed: true,
+            reject_transactions: false,
+            transaction_timeout: Millis::from_secs(6),
+            transaction_check_interval: Millis::from_secs(30),
+            transaction_check_max: 15,
+            transaction_max_age: Millis::from_secs(72 * 3600),
             property_filter: false,
             filter_support_retry: false,
             filter_clean_span: Millis::from_secs(24 * 3600),

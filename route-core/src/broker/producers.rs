@@ -8,17 +8,20 @@ use crate::{
     time::{Millis, Now},
 };
 
-/// Groups of producers. Membership decides nothing about sends; operators ask for it, and transactions will be checked through it.
+/// Groups of producers. Membership decides nothing about sends; operators ask for it, and who keeps silent about
+/// a half message is asked through it.
 #[derive(Debug)]
 pub struct ProducerTable {
     members: Members,
+    /// How many questions have gone out; producers of a group take turns by it.
+    turn: usize,
 }
 
 impl ProducerTable {
     /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
     #[must_use]
     pub fn new(limit: usize, expiry: Millis) -> Self {
-        Self { members: Members::new(limit, expiry) }
+        Self { members: Members::new(limit, expiry), turn: 0 }
     }
 
     /// One group of a heartbeat.
@@ -67,6 +70,13 @@ impl ProducerTable {
         self.members.group(group)
     }
 
+    /// The producer of a group that is asked next; `None` if none is connected. They take turns.
+    pub fn next_of(&mut self, group: &str) -> Option<PeerId> {
+        let members = self.members.group(group)?;
+        self.turn = self.turn.wrapping_add(1);
+        members.get_index(self.turn % members.len().max(1)).map(|(&peer, _)| peer)
+    }
+
     /// All groups.
     pub fn groups(&self) -> impl Iterator<Item = (&Arc<str>, &Group)> {
         self.members.groups()
@@ -97,6 +107,18 @@ mod tests {
         assert!(producers.handle_timeout(at(130)).is_empty(), "H is still heard of");
         assert!(producers.group("G").is_none());
         assert_eq!(producers.handle_timeout(at(180)), [PeerId(1)]);
+    }
+
+    #[test]
+    fn the_producers_of_a_group_are_asked_in_turn() {
+        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        assert_eq!(producers.next_of("G"), None);
+        producers.register(at(0), "G", peer(1), CLIENT).unwrap();
+        producers.register(at(0), "G", peer(2), CLIENT).unwrap();
+        let mut asked: Vec<_> = (0..4).filter_map(|_| producers.next_of("G")).collect();
+        assert_ne!(asked[0], asked[1]);
+        asked.sort_unstable();
+        assert_eq!(asked, [PeerId(1), PeerId(1), PeerId(2), PeerId(2)]);
     }
 
     #[test]

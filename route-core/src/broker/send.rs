@@ -171,9 +171,19 @@ impl<S: Storage> Broker<S> {
         if body.is_empty() || special.inner_num.is_some() {
             return Err(self.illegal_message());
         }
-        if special.is_half() && !(reconsume_times > 0 && special.delay_level() > 0) {
-            let remark = format!("the broker[{}] sending transaction message is forbidden", self.config.address.ip());
-            return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        let is_half = special.is_half() && !(reconsume_times > 0 && special.delay_level() > 0);
+        if is_half {
+            if self.config.reject_transactions {
+                let remark = format!("the broker[{}] sending transaction message is forbidden", self.config.address.ip());
+                return Err(Refusal::new(ResponseCode::NoPermission, remark));
+            }
+            if !self.transactions.has_room() {
+                let remark = format!(
+                    "{} transactions are undecided, as many as may be: producers have to commit or roll back",
+                    self.transactions.len()
+                );
+                return Err(Refusal::new(ResponseCode::SystemBusy, remark));
+            }
         }
         let dead = match names::group_of_retry_topic(topic) {
             Some(group) => self.is_dead_on_send(now, group, version, reconsume_times, request.max_reconsume_times)?,
@@ -183,7 +193,11 @@ impl<S: Storage> Broker<S> {
         let may_wait = delay_level <= 0
             && dead.is_none()
             && matches!(message_flag::transaction(request.sys_flag), message_flag::TRANSACTION_NOT | message_flag::TRANSACTION_COMMIT);
-        let timed = if may_wait && special.wants_time() { self.timer_entry(now, &special)? } else { None };
+        let mut timed = if (may_wait || is_half) && special.wants_time() { self.timer_entry(now, &special)? } else { None };
+        if is_half {
+            // It has only been looked whether it may have this time: delays and times count from the commit on.
+            timed = None;
+        }
 
         self.complete_properties(properties, &special);
         if dead.is_some() {
@@ -199,14 +213,19 @@ impl<S: Storage> Broker<S> {
         };
         let recall_handle = timed.and_then(|(out, _)| self.recall_handle(&topic, out));
         let place = match timed {
+            _ if is_half => self.half_place(&topic, queue_number, special.tags_code(), special.uniq_key.unwrap_or(&transaction_id)),
             Some((out, entry)) => self.place_in_timer(&topic, queue_number, out, entry),
             None => self.place(topic, queue, queue_number, special.tags_code(), delay_level),
         };
+        let mut sys_flag = request.sys_flag | admitted.multi_tags;
+        if is_half {
+            sys_flag = message_flag::with_transaction(sys_flag, message_flag::TRANSACTION_NOT);
+        }
         let message = NewMessage {
             topic: &place.topic,
             queue_id: place.queue_number,
             flag: request.flag,
-            sys_flag: request.sys_flag | admitted.multi_tags,
+            sys_flag,
             born_timestamp: request.born_timestamp,
             born_host: asked.peer.addr,
             store_host: self.config.address,
@@ -219,6 +238,9 @@ impl<S: Storage> Broker<S> {
         let appended = self.storage.append(now.wall, place.queue, &message).map_err(|error| self.not_stored(&error))?;
         let put_into = if place.queue == admitted.queue { Some(admitted.topic) } else { self.topics.find(&place.topic) };
         self.note_put(now, put_into, 1, appended.offset, appended.end);
+        if is_half {
+            self.begin_transaction(now, &appended);
+        }
         let reply = SendStored {
             store_host: self.config.address,
             offsets: smallvec![appended.offset],
@@ -364,7 +386,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Gives the message whose properties are in the buffer a key of its own, as its client did not.
-    fn append_unique_key(&mut self, now: Now) -> UniqueKey {
+    pub(super) fn append_unique_key(&mut self, now: Now) -> UniqueKey {
         let id = self.unique_ids.next_id(now.wall.0);
         self.properties.append(property::UNIQ_KEY, id.as_str().as_bytes());
         unique_key(id.as_str().as_bytes())
@@ -374,7 +396,7 @@ impl<S: Storage> Broker<S> {
         Refusal::new(ResponseCode::NoPermission, format!("the broker[{}] sending message is forbidden", self.config.address.ip()))
     }
 
-    fn illegal_message(&self) -> Refusal {
+    pub(super) fn illegal_message(&self) -> Refusal {
         let remark = format!(
             "the message is illegal, maybe msg body or properties length not matched. msg body length limit {}B, msg properties length limit 32KB.",
             self.config.max_message_size

@@ -66,6 +66,7 @@ impl<S: Storage> Broker<S> {
     pub(super) fn save_due_tables(&mut self, now: Now) {
         if self.save_offsets.is_due(now) {
             self.saves.handle_retry();
+            self.commit_transaction_progress(now);
             if self.offsets.take_dirty() {
                 self.saves.consumer_offsets.handle_changed(None);
             }
@@ -93,6 +94,7 @@ impl<S: Storage> Broker<S> {
     /// Saves all that has changed, due or not: before a stop.
     pub(super) fn save_everything(&mut self) {
         self.saves.handle_retry();
+        self.commit_transaction_progress(self.now);
         if self.offsets.take_dirty() {
             self.saves.consumer_offsets.handle_changed(None);
         }

@@ -59,6 +59,23 @@ impl MemoryStorage {
         Self { lacks_its_end: true, ..self }
     }
 
+    /// The same log as a crash leaves it that takes everything from `end` on: records and the units for them.
+    #[must_use]
+    pub fn after_a_crash_at(mut self, end: LogOffset) -> Self {
+        while let Some((queue, unit)) = self.pending.pop_front() {
+            self.dispatch(queue, unit);
+        }
+        self.log.truncate(usize::try_from(end.0).unwrap_or(0));
+        for queue in &mut self.queues {
+            let kept = Units::new(&queue.units).take_while(|unit| unit.offset < end).count();
+            queue.units.truncate(kept * QueueUnit::LEN);
+            queue.next = i64::try_from(kept).unwrap_or(i64::MAX);
+        }
+        self.arrivals.clear();
+        self.durable = self.durable.min(end.0);
+        self.after_a_crash()
+    }
+
     /// Makes room for more messages in the log and in the queues that are there, so that these come without a look at the heap.
     pub fn reserve(&mut self, messages: usize, bytes: usize) {
         self.log.reserve(bytes);

@@ -1,5 +1,6 @@
 //! Why a key has no effect, or for what it would be needed.
 
+pub(super) const EACH_WORD: &str = "each word of a producer is noted at once, so that a crash forgets none";
 pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
 pub(super) const BIT_MAPS: &str = "expressions are judged on the messages themselves: no bit map stands in a queue";
 pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
@@ -35,5 +36,4 @@ pub(super) const TIMER: &str = "timed messages wait in their queue alone: there 
 pub(super) const TIMER_ERRORS: &str =
     "a timed message is tried until it is stored, and one that never can be is left out with a line in the log";
 pub(super) const UNUSED: &str = "RocketMQ does not read it either";
-pub(super) const TRANSACTIONS: &str = "transactions";
 pub(super) const UNUSED_OFFSETS: &str = "removal of committed offsets that nobody uses";

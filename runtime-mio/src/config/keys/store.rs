@@ -8,7 +8,7 @@ use crate::config::{
     },
     reason::{
         BATCH_QUEUES, COLD, COMPACTION, CONTROLLER, INDEX, LIGHT_QUEUES, MAPPING, METRICS, ONE_BATCH, ONE_LOOP, ONE_WRITER, OPTION,
-        QUEUE_EXTENSIONS, READ_ONLY_PATHS, READERS, RECOVERY, REPLICATION, ROCKSDB, STATISTICS, TIMER, TIMER_ERRORS, TRANSACTIONS, UNUSED,
+        QUEUE_EXTENSIONS, READ_ONLY_PATHS, READERS, RECOVERY, REPLICATION, ROCKSDB, STATISTICS, TIMER, TIMER_ERRORS, UNUSED,
         UNUSED_OFFSETS,
     },
 };
@@ -231,6 +231,6 @@ pub(super) const STORE: &[Key] = &[
     flag("timerWheelSnapshotFlush", false, NoEffect(TIMER)),
     number("timerWheelSnapshotIntervalMs", 10000, ANY, NoEffect(TIMER)),
     flag("transRocksDBEnable", false, NotYet(ROCKSDB)),
-    flag("transWriteOriginTransHalfEnable", true, NotYet(TRANSACTIONS)),
+    flag("transWriteOriginTransHalfEnable", true, NotYet(ROCKSDB)),
     flag("useSeparateStorePathForRocksdbCQ", false, NotYet(ROCKSDB)),
 ];

@@ -51,6 +51,10 @@ fn each_used_key_reaches_the_machine() {
         ("flushDelayOffsetInterval", "80"),
         ("channelExpiredTimeout", "81"),
         ("notifyConsumerIdsChangedEnable", "false"),
+        ("rejectTransactionMessage", "true"),
+        ("transactionTimeOut", "83"),
+        ("transactionCheckInterval", "84"),
+        ("transactionCheckMax", "5"),
         ("enablePropertyFilter", "true"),
         ("filterSupportRetry", "true"),
         ("filterDataCleanTimeSpan", "82"),
@@ -77,6 +81,8 @@ fn each_used_key_reaches_the_machine() {
         machine.notify_consumer_ids_changed,
     ];
     assert_eq!(switches, [false; 8]);
+    assert_eq!((machine.reject_transactions, machine.transaction_check_max), (true, 5));
+    assert_eq!((machine.transaction_timeout, machine.transaction_check_interval), (Millis(83), Millis(84)));
     assert_eq!((machine.property_filter, machine.filter_support_retry), (true, true));
     assert_eq!((machine.filter_clean_span, machine.filter_bloom.bits()), (Millis(82), 96));
 }

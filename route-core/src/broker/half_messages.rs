@@ -1,0 +1,268 @@
+//! The two queues of transactions: what is written into them, and how the table is read back from them at the start.
+
+use std::borrow::Cow;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexSet;
+use proto_core::{
+    code::ResponseCode,
+    delay,
+    hash::tags_code,
+    names::{SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_CONSUMER_GROUP, TRANS_HALF_TOPIC, TRANS_OP_HALF_TOPIC},
+    properties::{Special, names as property},
+    record::RecordView,
+    sys_flag::message as message_flag,
+};
+
+use super::{
+    Broker,
+    refusal::Refusal,
+    send::Place,
+    transaction::{self, End, Half, Progress},
+};
+use crate::{
+    output::NoticeLevel,
+    storage::{AppendError, Appended, LogOffset, NewMessage, QueueId, Storage, TagsCode},
+    time::Now,
+};
+
+/// Both topics have one queue.
+const QUEUE: i32 = 0;
+
+impl<S: Storage> Broker<S> {
+    /// Where a half message is stored whose properties are in the buffer; they are made those of one.
+    pub(super) fn half_place(&mut self, topic: &str, queue_number: i32, tags_code: i64, unique_key: &[u8]) -> Place<'static> {
+        transaction::prepare(&mut self.properties, topic, queue_number, unique_key);
+        let queue = self.open_queue(TRANS_HALF_TOPIC, QUEUE);
+        Place { topic: Cow::Borrowed(TRANS_HALF_TOPIC), queue_number: QUEUE, queue, tags_code: TagsCode::Hash(tags_code) }
+    }
+
+    /// A half message was stored: its producers are asked about it if they keep silent.
+    pub(super) fn begin_transaction(&mut self, now: Now, appended: &Appended) {
+        let record = self.storage.record(appended.offset).unwrap_or_default();
+        let timeout = self.config.transaction_timeout;
+        let (first, identity) = match Half::read(record, appended.offset) {
+            Ok(half) => (half.first_check(timeout), half.identity()),
+            Err(_) => (now.wall, None),
+        };
+        self.transactions.begin(appended.queue_offset, appended.offset, now.deadline(first), identity);
+        if self.transactions.owes_now(now) {
+            self.write_notes(now);
+        }
+    }
+
+    /// Puts a committed message where it belongs: its own queue, or where it waits for its time.
+    pub(super) fn append_committed(&mut self, now: Now, half: &Half<'_>, place: LogOffset) -> Result<Appended, Refusal> {
+        let record = half.record();
+        self.properties.start(record.properties());
+        self.properties.remove(property::REAL_TOPIC);
+        self.properties.remove(property::REAL_QID);
+        let special = Special::scan(record.properties());
+        let timed = if special.delay_level() <= 0 && special.wants_time() { self.timer_entry(now, &special)? } else { None };
+        let target = match timed {
+            Some((out, entry)) => self.place_in_timer(half.topic(), half.queue_id(), out, entry),
+            None => self.place(half.topic().into(), None, half.queue_id(), special.tags_code(), special.delay_level()),
+        };
+        let message = NewMessage {
+            topic: &target.topic,
+            queue_id: target.queue_number,
+            flag: record.flag(),
+            sys_flag: message_flag::with_transaction(record.sys_flag(), message_flag::TRANSACTION_COMMIT),
+            born_timestamp: record.born_timestamp(),
+            born_host: record.born_host(),
+            store_host: record.store_host(),
+            reconsume_times: record.reconsume_times(),
+            prepared_transaction_offset: place.0,
+            body: record.body(),
+            properties: self.properties.as_bytes(),
+            tags_code: target.tags_code,
+        };
+        let appended = self.storage.append(now.wall, target.queue, &message).map_err(|error| self.not_committed(&error))?;
+        self.note_put(now, self.topics.find(&target.topic), 1, appended.offset, appended.end);
+        Ok(appended)
+    }
+
+    /// Appends a half message once more, or to another topic, with the properties that are in the buffer.
+    pub(super) fn append_copy(&mut self, now: Now, half: &Half<'_>, topic: &str) -> Result<Appended, AppendError> {
+        let record = half.record();
+        let queue = self.open_queue(topic, QUEUE);
+        let message = NewMessage {
+            topic,
+            queue_id: QUEUE,
+            flag: record.flag(),
+            sys_flag: record.sys_flag(),
+            born_timestamp: record.born_timestamp(),
+            born_host: record.born_host(),
+            store_host: record.store_host(),
+            reconsume_times: record.reconsume_times(),
+            prepared_transaction_offset: 0,
+            body: record.body(),
+            properties: self.properties.as_bytes(),
+            tags_code: TagsCode::Hash(tags_code(record.property(property::TAGS))),
+        };
+        let appended = self.storage.append(now.wall, queue, &message)?;
+        self.note_put(now, self.topics.find(topic), 1, appended.offset, appended.end);
+        Ok(appended)
+    }
+
+    /// Writes the note that is owed, if one is. Each word is noted at once, and not after some seconds as in Java: what is noted cannot be
+    /// decided again after a crash.
+    pub(super) fn write_notes(&mut self, now: Now) -> Option<Appended> {
+        if self.transactions.owed().is_empty() {
+            return None;
+        }
+        let mut body = std::mem::take(&mut self.properties_text);
+        transaction::write_op(self.transactions.owed(), &mut body);
+        self.properties.clear();
+        self.properties.append(property::TAGS, transaction::DONE.as_bytes());
+        self.append_unique_key(now);
+        let queue = self.open_queue(TRANS_OP_HALF_TOPIC, QUEUE);
+        let message = NewMessage {
+            topic: TRANS_OP_HALF_TOPIC,
+            queue_id: QUEUE,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: now.wall.0,
+            born_host: self.config.address,
+            store_host: self.config.address,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: &body,
+            properties: self.properties.as_bytes(),
+            tags_code: TagsCode::Hash(tags_code(Some(transaction::DONE))),
+        };
+        let appended = self.storage.append(now.wall, queue, &message);
+        self.properties_text = body;
+        match appended {
+            Ok(appended) => {
+                self.transactions.noted(appended.queue_offset);
+                self.note_put(now, self.topics.find(TRANS_OP_HALF_TOPIC), 1, appended.offset, appended.end);
+                Some(appended)
+            }
+            Err(error) => {
+                self.transactions.note_refused(now);
+                if self.notes_refused.allows(now.mono) {
+                    self.notice(NoticeLevel::Warn, format!("ends of transactions cannot be noted for now: {error}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Keeps how far the two queues need not be read again.
+    pub(super) fn commit_transaction_progress(&mut self, now: Now) {
+        let Progress { half, op } = self.transactions.progress();
+        for (topic, offset) in [(TRANS_HALF_TOPIC, half), (TRANS_OP_HALF_TOPIC, op)] {
+            if self.offsets.query(topic, TRANS_CONSUMER_GROUP, QUEUE).unwrap_or(0) != offset {
+                self.commit_offset(now, topic, TRANS_CONSUMER_GROUP, QUEUE, offset);
+            }
+        }
+    }
+
+    /// Reads the undecided transactions from their two queues.
+    pub(super) fn recover_transactions(&mut self, now: Now) {
+        let half_queue = self.open_queue(TRANS_HALF_TOPIC, QUEUE);
+        let op_queue = self.open_queue(TRANS_OP_HALF_TOPIC, QUEUE);
+        let from = |topic: &str, queue| {
+            let bounds = self.storage.bounds(queue);
+            self.offsets.query(topic, TRANS_CONSUMER_GROUP, QUEUE).unwrap_or(bounds.min).clamp(bounds.min, bounds.max)
+        };
+        let from = Progress { half: from(TRANS_HALF_TOPIC, half_queue), op: from(TRANS_OP_HALF_TOPIC, op_queue) };
+        let over = self.read_notes(op_queue, from);
+        let end = Progress { half: self.storage.bounds(half_queue).max, op: self.storage.bounds(op_queue).max };
+        self.transactions.set_end(end);
+        let timeout = self.config.transaction_timeout;
+        let mut unreadable = 0_usize;
+        for (offset, place) in places(&self.storage, half_queue, from.half) {
+            if over.contains(&offset) {
+                continue;
+            }
+            let record = self.storage.record(place).unwrap_or_default();
+            let Ok(half) = Half::read(record, place) else {
+                unreadable += 1;
+                continue;
+            };
+            let committed = self.is_committed(&half, place);
+            self.transactions.begin(offset, place, now.deadline(half.first_check(timeout)), half.identity());
+            if committed {
+                self.transactions.end(offset, End::Dropped);
+            }
+        }
+        if unreadable > 0 {
+            self.notice(NoticeLevel::Warn, format!("{unreadable} half messages cannot be read and are passed over"));
+        }
+        self.write_notes(now);
+    }
+
+    /// The half messages that are noted as over.
+    fn read_notes(&mut self, queue: QueueId, from: Progress) -> IndexSet<i64, FixedState> {
+        let mut over = IndexSet::default();
+        for (offset, place) in places(&self.storage, queue, from.op) {
+            let record = self.storage.record(place).unwrap_or_default();
+            let Ok(record) = RecordView::parse(record) else { continue };
+            let halves = transaction::read_op(record.body()).filter(|half| *half >= from.half);
+            let mut highest = None;
+            for half in halves {
+                highest = highest.max(Some(half));
+                over.insert(half);
+            }
+            if let Some(highest) = highest {
+                self.transactions.restore_note(offset, highest);
+            }
+        }
+        over
+    }
+
+    /// Whether a message is committed although nothing notes it: then the process ended between the two appends, and the message
+    /// is the last one of the queue that it was put into.
+    fn is_committed(&self, half: &Half<'_>, place: LogOffset) -> bool {
+        let special = Special::scan(half.record().properties());
+        let level = self.delay_levels.clamp(special.delay_level());
+        let own = (half.topic(), half.queue_id());
+        let queues = match self.delay_levels.millis(level) {
+            Some(_) => [Some((SCHEDULE_TOPIC, delay::queue_id(level))), None],
+            // A time that has come since the message was sent does not lead into the timer.
+            None => [Some(own), special.wants_time().then_some((TIMER_TOPIC, 0))],
+        };
+        queues.into_iter().flatten().any(|(topic, queue_id)| self.last_commits(topic, queue_id, place))
+    }
+
+    /// Whether the last message of a queue is the one that was committed with the half message at `place`.
+    fn last_commits(&self, topic: &str, queue_id: i32, place: LogOffset) -> bool {
+        let Some(queue) = self.storage.find_queue(topic, queue_id) else { return false };
+        let last = self.storage.units(queue, self.storage.bounds(queue).max - 1).next();
+        let record = last.and_then(|unit| RecordView::parse(self.storage.record(unit.offset)?).ok());
+        record.is_some_and(|record| {
+            record.prepared_transaction_offset() == place.0
+                && message_flag::transaction(record.sys_flag()) == message_flag::TRANSACTION_COMMIT
+        })
+    }
+
+    fn not_committed(&self, error: &AppendError) -> Refusal {
+        match error {
+            AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
+            AppendError::NoSpace(_) => Refusal::system("Create mapped file failed."),
+            AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => {
+                Refusal::new(ResponseCode::ServiceNotAvailable, "Service not available now.")
+            }
+        }
+    }
+}
+
+/// Offsets and places of a queue's messages from an offset on.
+fn places<S: Storage>(storage: &S, queue: QueueId, from: i64) -> Vec<(i64, LogOffset)> {
+    let (mut at, end) = (from, storage.bounds(queue).max);
+    let mut places = Vec::new();
+    while at < end {
+        let before = at;
+        for unit in storage.units(queue, at) {
+            places.push((at, unit.offset));
+            at += 1;
+        }
+        if at == before {
+            // A hole; the queue goes on in its next file.
+            at = storage.next_file_offset(at).max(at + 1);
+        }
+    }
+    places
+}
