@@ -125,6 +125,8 @@ pub struct Broker<S: Storage> {
     holds_full: Seldom,
     /// Storage refuses what transactions have to be noted with.
     notes_refused: Seldom,
+    /// Words of producers count for nothing.
+    words_refused: Seldom,
     registration: Registration,
     saves: TableSaves,
     save_offsets: Interval,
@@ -189,6 +191,7 @@ impl<S: Storage> Broker<S> {
             woken: Vec::new(),
             holds_full: Seldom::new(FLOOD_NOTICE),
             notes_refused: Seldom::new(FLOOD_NOTICE),
+            words_refused: Seldom::new(FLOOD_NOTICE),
             registration: Registration::new(config.registration()),
             saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),

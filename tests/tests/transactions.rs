@@ -1,11 +1,14 @@
 //! Transactions: a half message is delivered if its producer says so, and only then; a producer that keeps silent is asked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use petrel_tests::{
     client::TestClient,
     packet::{Fields, Packet},
     pair::{Pair, TestBroker},
     requests::{Message, Pull},
 };
+use proptest::prelude::*;
 use proto_core::{
     code::{RequestCode, ResponseCode},
     ids::OffsetMessageId,
@@ -143,6 +146,7 @@ fn a_word_on_somebody_elses_half_message_is_refused() {
     }
     let answer = end(&mut pair, client, half, 5).expect(ResponseCode::SystemError);
     assert_eq!(answer.remark.as_deref(), Some("commitOrRollback field wrong"));
+    assert!(pair.cluster.notices(pair.broker).iter().any(|text| text.contains("thieves") && text.contains("The producer group wrong")));
     assert_eq!(delivered(&mut pair, client), ["plain"]);
 }
 
@@ -383,4 +387,117 @@ fn offsets_of_the_two_queues_move_on_so_that_a_restart_reads_little() {
     assert_eq!(pair.stored_offset(client, "CID_RMQ_SYS_TRANS", "RMQ_SYS_TRANS_OP_HALF_TOPIC", 0), Some(20));
     let notes = client.pull(&mut pair.cluster, pair.broker, &Pull::new("operators", "RMQ_SYS_TRANS_OP_HALF_TOPIC", 0).tagged("d"));
     assert_eq!(notes.bodies().first().map(String::as_str), Some("0,"));
+}
+
+/// Something that happens to a broker with transactions. Numbers choose among what there is.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Send,
+    /// The client heard no answer and sends its last message again.
+    SendAgain,
+    /// A word on one of the copies that the producer knows of.
+    Word {
+        transaction: usize,
+        copy: usize,
+        commit: bool,
+    },
+    /// The producer is there, and answers questions or not.
+    Listen {
+        commit: Option<bool>,
+    },
+    Wait {
+        seconds: u64,
+    },
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Send),
+        1 => Just(Step::SendAgain),
+        4 => (any::<usize>(), any::<usize>(), any::<bool>()).prop_map(|(transaction, copy, commit)| Step::Word { transaction, copy, commit }),
+        3 => any::<Option<bool>>().prop_map(|commit| Step::Listen { commit }),
+        3 => (1_u64..40).prop_map(|seconds| Step::Wait { seconds }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// What a producer knows of its transactions.
+#[derive(Default)]
+struct Producer {
+    /// Copies of the half message of each.
+    copies: Vec<Vec<Sent>>,
+    /// What was acknowledged.
+    decided: BTreeMap<usize, bool>,
+}
+
+impl Producer {
+    fn say(&mut self, pair: &mut Pair, client: TestClient, transaction: usize, copy: Sent, commit: bool) {
+        let answer = end(pair, client, copy, if commit { COMMIT } else { ROLLBACK });
+        if answer.code == 0 {
+            assert_eq!(self.decided.insert(transaction, commit), None, "transaction {transaction} was decided twice");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_happens_a_message_is_delivered_once_if_its_commit_was_acknowledged_and_never_else(steps in prop::collection::vec(step(), 1..40)) {
+        let mut pair = Pair::new();
+        let mut client = pair.client();
+        let mut producer = Producer::default();
+        for step in steps {
+            match step {
+                Step::Send => {
+                    let half = send(&mut pair, client, &producer.copies.len().to_string());
+                    producer.copies.push(vec![half]);
+                }
+                Step::SendAgain => {
+                    let last = producer.copies.len().wrapping_sub(1);
+                    if producer.copies.get(last).is_some() && !producer.decided.contains_key(&last) {
+                        let half = send(&mut pair, client, &last.to_string());
+                        producer.copies[last].push(half);
+                    }
+                }
+                Step::Word { transaction, copy, commit } if !producer.copies.is_empty() => {
+                    let transaction = transaction % producer.copies.len();
+                    let copy = producer.copies[transaction][copy % producer.copies[transaction].len()];
+                    producer.say(&mut pair, client, transaction, copy, commit);
+                }
+                Step::Word { .. } => {}
+                Step::Listen { commit } => {
+                    join(&mut pair, client);
+                    while let Some(asked) = question(&mut pair, client) {
+                        let transaction: usize = asked.field("msgId").parse().unwrap();
+                        producer.copies[transaction].push(copy_of(&asked));
+                        if let Some(commit) = commit {
+                            producer.say(&mut pair, client, transaction, copy_of(&asked), commit);
+                        }
+                    }
+                }
+                Step::Wait { seconds } => pair.cluster.advance(Millis::from_secs(seconds)),
+                Step::Restart => {
+                    pair.restart_broker();
+                    client = pair.client();
+                }
+            }
+            let mut found = delivered(&mut pair, client);
+            found.sort_unstable();
+            let mut expected: Vec<String> = producer.decided.iter().filter(|(_, commit)| **commit).map(|(key, _)| key.to_string()).collect();
+            expected.sort_unstable();
+            prop_assert_eq!(found, expected, "after {:?}", step);
+        }
+        // Whatever is left is asked about, again and again.
+        let undecided = producer.copies.len() - producer.decided.len();
+        prop_assert_eq!(pair.cluster.machine::<TestBroker>(pair.broker).transactions().len(), undecided);
+        pair.cluster.advance(Millis::from_secs(31));
+        join(&mut pair, client);
+        while question(&mut pair, client).is_some() {}
+        pair.cluster.advance(Millis::from_secs(31));
+        let asked: BTreeSet<String> =
+            std::iter::from_fn(|| question(&mut pair, client)).map(|question| question.field("msgId").to_owned()).collect();
+        prop_assert_eq!(asked.len(), undecided);
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
         refusal::Refusal,
         transaction::{End, Half},
     },
-    output::Reply,
+    output::{NoticeLevel, Reply},
     storage::{LogOffset, Storage},
     time::{Now, Timestamp},
 };
@@ -44,6 +44,19 @@ impl<S: Storage> Broker<S> {
             Err(_) => Err(not_found()),
         };
         self.record = record;
+        if let Err(refusal) = &ended
+            && self.words_refused.allows(now.mono)
+        {
+            // Producers do not wait for an answer, so that nobody else hears of it.
+            let (group, place) = (request.producer_group.to_cow(), request.commit_log_offset);
+            let why = if refusal.remark.is_empty() {
+                "it came after the time that the producer asked not to be asked for"
+            } else {
+                &refusal.remark
+            };
+            let text = format!("the word of group {group} on the half message at {place} of the log counts for nothing: {why}");
+            self.notice(NoticeLevel::Warn, text);
+        }
         ended
     }
 
