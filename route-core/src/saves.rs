@@ -66,8 +66,11 @@ impl Saves {
         self.waiting.extend(answer);
     }
 
-    /// Lets an answer wait for what has changed so far, of which there may be nothing: then it is given back.
+    /// Lets an answer wait for what has changed so far, of which there may be nothing: then it is given back. What the last save did not
+    /// bring to disk is tried again for it: who repeats a change that was refused so changes nothing, and must not hear of success all the
+    /// same.
     pub fn wait(&mut self, answer: Waiting) -> Option<Waiting> {
+        self.handle_retry();
         match &mut self.under_way {
             _ if self.dirty => self.waiting.push(answer),
             Some((_, waiting)) => waiting.push(answer),
@@ -82,7 +85,7 @@ impl Saves {
         if !self.dirty || self.under_way.is_some() {
             return None;
         }
-        self.dirty = false;
+        (self.dirty, self.failed) = (false, false);
         let ticket = tickets.next();
         self.under_way = Some((ticket, std::mem::take(&mut self.waiting)));
         Some(ticket)
@@ -180,6 +183,18 @@ mod tests {
         assert!(saves.handle_persisted(again, true).is_empty());
         saves.handle_retry();
         assert_eq!(saves.poll_save(&mut tickets), None);
+    }
+
+    #[test]
+    fn an_answer_without_a_change_waits_for_what_a_failed_save_has_left() {
+        let (mut saves, mut tickets) = (Saves::default(), Tickets::default());
+        saves.handle_changed(answer(1));
+        let ticket = saves.poll_save(&mut tickets).unwrap();
+        assert_eq!(peers(&saves.handle_persisted(ticket, false)), [1]);
+        assert!(answer(2).is_some_and(|answer| saves.wait(answer).is_none()));
+        let again = saves.poll_save(&mut tickets).unwrap();
+        assert_eq!(peers(&saves.handle_persisted(again, true)), [2]);
+        assert!(answer(3).is_some_and(|answer| saves.wait(answer).is_some()));
     }
 
     #[test]

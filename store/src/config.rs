@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use proto_core::delay::DelayLevels;
 
-use crate::expiry::ExpiryPolicy;
+use crate::{disk::Disk, expiry::ExpiryPolicy};
 
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,16 @@ pub enum FlushDiskType {
     AsyncFlush,
     /// When it is on disk. Only then is it readable, too.
     SyncFlush,
+}
+
+/// The disk that a store works on: that of the machine, unless a test brings another one.
+#[derive(Clone, Debug)]
+pub struct StoreDisk(pub(crate) Disk);
+
+impl Default for StoreDisk {
+    fn default() -> Self {
+        Self(Disk::system())
+    }
 }
 
 /// Settings of a store.
@@ -51,6 +61,8 @@ pub struct StoreConfig {
     pub expiry: ExpiryPolicy,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
     pub max_unflushed: u32,
+    /// Where all that lies.
+    pub disk: StoreDisk,
 }
 
 impl StoreConfig {
@@ -74,6 +86,7 @@ impl StoreConfig {
             max_index_num: 20_000_000,
             expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,
+            disk: StoreDisk::default(),
         }
     }
 

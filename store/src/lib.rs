@@ -73,7 +73,7 @@ mod store;
 mod tables;
 mod whole_record;
 
-pub use config::{FlushDiskType, StoreConfig};
+pub use config::{FlushDiskType, StoreConfig, StoreDisk};
 pub use error::OpenError;
 pub use event::{Notifier, StoreEvent};
 pub use expiry::{DeleteWhen, ExpiryPolicy};

@@ -30,16 +30,16 @@ pub(crate) struct Mapping {
     allocated: AtomicUsize,
     /// It has or had a writer.
     written_by_one: AtomicBool,
-    /// The file, if it is none of the operating system's.
+    /// The file, if it is not the operating system's alone.
     backing: Option<Arc<dyn Backing>>,
 }
 
-/// A file whose mapping is memory of its own, and which has to be told what becomes of it.
+/// A file that is not the operating system's alone, and which has to be told what becomes of its mapping.
 pub(crate) trait Backing: fmt::Debug + Send + Sync {
-    /// Makes a range durable.
-    fn sync(&self, range: Range<usize>) -> io::Result<()>;
+    /// Makes a range durable; `flush` is how the operating system would do it.
+    fn sync(&self, range: Range<usize>, flush: &dyn Fn() -> io::Result<()>) -> io::Result<()>;
     /// The mapping ends with these final bytes.
-    fn unmapped(&self, bytes: &[u8]);
+    fn unmapped(&self, _bytes: &[u8]) {}
 }
 
 impl Mapping {
@@ -75,6 +75,11 @@ impl Mapping {
             written_by_one: AtomicBool::new(false),
             backing: Some(backing),
         })
+    }
+
+    /// Has somebody else told of what becomes of a mapping that nobody has yet.
+    pub(crate) fn set_backing(&mut self, backing: Arc<dyn Backing>) {
+        self.backing = Some(backing);
     }
 
     /// Length of the file in bytes.
@@ -115,9 +120,10 @@ impl Mapping {
     /// # Errors
     /// Those of the operating system. After one the range may be marked clean without being on disk: never try again.
     pub(crate) fn sync(&self, range: Range<usize>) -> io::Result<()> {
+        let flush = || self.raw.flush_range(range.start, range.len());
         match &self.backing {
-            None => self.raw.flush_range(range.start, range.len()),
-            Some(backing) => backing.sync(range),
+            None => flush(),
+            Some(backing) => backing.sync(range.clone(), &flush),
         }
     }
 

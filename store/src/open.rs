@@ -45,7 +45,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`] names the path and what to do about it.
     pub fn open(config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
-        Self::open_on(Disk::system(), config, notifier, Background::Threads)
+        Self::open_on(config.disk.0.clone(), config, notifier, Background::Threads)
     }
 
     /// [`Store::open`] on any disk.

@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod failing;
 mod file;
 mod names;
 mod world;
@@ -42,6 +43,7 @@ use crate::{
     event::{Background, Notifier},
 };
 
+pub use failing::FailingDisk;
 use world::World;
 
 /// How a machine stops.
@@ -71,13 +73,18 @@ pub enum Work {
     Clean,
 }
 
-/// An operation that a disk may be told to [ignore](SimulatedDisk::ignore).
+/// An operation that a simulated disk may be told to [ignore](SimulatedDisk::ignore), as far as it is one of the first two, and that may
+/// fail on a [`FailingDisk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// A file or a folder is made durable.
     Sync,
     /// A part of a file is made zero.
     Erase,
+    /// A file is written to, other than through a mapping.
+    Write,
+    /// A file gets space.
+    Allocate,
 }
 
 /// The disk as it was right before one of its operations.

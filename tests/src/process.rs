@@ -16,14 +16,25 @@ use std::{
 /// If it cannot be built.
 pub fn petrel() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "--quiet", "--package", "petrel-runtime-mio", "--bin", "petrel"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "the binary does not build");
-        // target/debug/deps/<this test> -> target/debug/petrel
-        let exe = std::env::current_exe().expect("a test has a path");
-        exe.parent().and_then(Path::parent).expect("it lies in target/<profile>/deps").join("petrel")
-    })
+    BINARY.get_or_init(|| build(["--bin", "petrel"], "petrel"))
+}
+
+/// The same for the broker whose disk fails when it is told to: see `runtime-mio/examples/failing_disk.rs`.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn failing_disk() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| build(["--example", "failing_disk"], "examples/failing_disk"))
+}
+
+fn build(target: [&str; 2], lies_at: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--quiet", "--package", "petrel-runtime-mio"]).args(target).status();
+    assert!(built.is_ok_and(|status| status.success()), "{target:?} does not build");
+    // target/debug/deps/<this test> -> target/debug/…
+    let exe = std::env::current_exe().expect("a test has a path");
+    exe.parent().and_then(Path::parent).expect("it lies in target/<profile>/deps").join(lies_at)
 }
 
 /// A port on the loopback address that nobody listens on, and neither on the one two below it.
@@ -63,9 +74,18 @@ impl Process {
     /// If it does not come up within ten seconds; the message carries its log.
     #[must_use]
     pub fn start(arguments: &[&str], port: u16, log: &Path) -> Self {
+        Self::start_program(petrel(), arguments, port, log)
+    }
+
+    /// [`Process::start`] of another program.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn start_program(program: &Path, arguments: &[&str], port: u16, log: &Path) -> Self {
         let out = fs::File::options().create(true).append(true).open(log).expect("the log can be written");
         let err = out.try_clone().expect("a file can be shared");
-        let child = Command::new(petrel()).args(arguments).stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("the binary starts");
+        let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(out).stderr(err).spawn().expect("the binary starts");
         let mut process = Self { child, log: log.to_owned() };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let limit = Instant::now() + Duration::from_secs(10);

@@ -477,7 +477,7 @@ struct MappedFile {
 }
 
 impl Backing for MappedFile {
-    fn sync(&self, range: Range<usize>) -> io::Result<()> {
+    fn sync(&self, range: Range<usize>, _flush: &dyn Fn() -> io::Result<()>) -> io::Result<()> {
         self.file.disk.world().sync_content(self.file.number, &self.file.path, Some(range))
     }
 

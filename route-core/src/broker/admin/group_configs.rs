@@ -33,17 +33,17 @@ impl<S: Storage> Broker<S> {
             return Answer::ok();
         }
         let config: SubscriptionGroupConfig = body(command)?;
-        Answer::saved_if(self.groups.create_or_update(now.wall, config)?, &[Table::SubscriptionGroups])
+        self.groups.create_or_update(now.wall, config)?;
+        Answer::saved(&[Table::SubscriptionGroups])
     }
 
     /// 225: the same for several groups, up to the first that is refused.
     pub(super) fn update_and_create_groups(&mut self, now: Now, command: &Command<'_>) -> Handled {
         let request: SubscriptionGroupList = body(command)?;
-        let mut changed = false;
         for config in request.group_config_list {
-            changed |= self.groups.create_or_update(now.wall, config)?;
+            self.groups.create_or_update(now.wall, config)?;
         }
-        Answer::saved_if(changed, &[Table::SubscriptionGroups])
+        Answer::saved(&[Table::SubscriptionGroups])
     }
 
     /// 207: deletes a group, and its offsets if asked to.

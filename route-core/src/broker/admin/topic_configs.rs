@@ -33,18 +33,18 @@ impl<S: Storage> Broker<S> {
             topic_sys_flag: request.topic_sys_flag.unwrap_or(0),
             write_queue_nums: request.write_queue_nums,
         };
-        Answer::saved_if(self.topics.create_or_update(now.wall, config)?, &[Table::Topics])
+        self.topics.create_or_update(now.wall, config)?;
+        Answer::saved(&[Table::Topics])
     }
 
     /// 18: the same for several topics, up to the first that is refused. Java does nothing at all if one of them is as it is asked to
     /// be; here the others are made.
     pub(super) fn update_and_create_topics(&mut self, now: Now, command: &Command<'_>) -> Handled {
         let request: CreateTopicListRequestBody = body(command)?;
-        let mut changed = false;
         for config in request.topic_config_list {
-            changed |= self.topics.create_or_update(now.wall, config)?;
+            self.topics.create_or_update(now.wall, config)?;
         }
-        Answer::saved_if(changed, &[Table::Topics])
+        Answer::saved(&[Table::Topics])
     }
 
     /// 215: deletes a topic, its queues and the offsets in it. Its messages stay in the log until their file expires.
