@@ -25,8 +25,10 @@ pub(super) fn assemble(role: &Role, surroundings: Surroundings) -> Result<(Confi
         if matches!(config.surroundings().host_name.as_deref(), None | Some("localhost")) {
             config.set("brokerName", NAMELESS, Origin::Standalone)?;
         }
-        // RocketMQ's own default refuses a consumer that filters by SQL92 at its start.
-        config.set("enablePropertyFilter", "true", Origin::Standalone)?;
+        // RocketMQ's own defaults refuse a consumer that filters by SQL92 at its start, and a producer that takes a timed message back.
+        for key in ["enablePropertyFilter", "recallMessageEnable"] {
+            config.set(key, "true", Origin::Standalone)?;
+        }
         // It may have to share a disk that others have filled.
         config.set("diskSpaceWarningLevelRatio", "98", Origin::Standalone)?;
         config.set("diskSpaceCleanForciblyRatio", "97", Origin::Standalone)?;

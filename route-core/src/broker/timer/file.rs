@@ -69,7 +69,8 @@ impl TimerSchedule {
         let unknown = self.scan.filter(|scan| scan.unknown_before > 0).map(|scan| scan.at);
         let low = [self.backlog.first(), unknown].into_iter().flatten().min().unwrap_or(self.progress.read);
         let checkpoint = Checkpoint { progress: self.progress.clone(), low: low.min(self.progress.read) };
-        checkpoint.encode(now, self.config.rules.floor(now.0))
+        let rules = self.config.rules;
+        checkpoint.encode(now, |moment| rules.floor(moment))
     }
 }
 
@@ -85,10 +86,10 @@ impl Checkpoint {
         Ok(Self { progress: Progress::new(read.max(0), before), low: 0 })
     }
 
-    fn encode(&self, now: Timestamp, now_rounded: i64) -> Vec<u8> {
+    fn encode(&self, now: Timestamp, floor: impl Fn(i64) -> i64) -> Vec<u8> {
         let mut bytes = vec![0; LEN];
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
-        let done_before = self.progress.first_open().at.0.clamp(0, now_rounded.max(0));
+        let done_before = floor(self.progress.first_open().at.0.clamp(0, now.0.max(0)));
         for (index, field) in [done_before, 0, self.low, self.low, 0, now.0, 0].into_iter().enumerate() {
             put(index * 8, &field.to_be_bytes());
         }
@@ -153,12 +154,12 @@ mod tests {
     }
 
     fn sample() -> Checkpoint {
-        let spans = vec![Span { from: 0, before: key(1_700_000_010_000, 3) }, Span { from: 7, before: key(1_700_000_005_000, 7) }];
+        let spans = vec![Span { from: 0, before: key(1_700_000_010_000, 3) }, Span { from: 7, before: key(1_700_000_005_001, i64::MIN) }];
         Checkpoint { progress: Progress::of_spans(9, spans).unwrap(), low: 2 }
     }
 
     fn encoded() -> Vec<u8> {
-        sample().encode(Timestamp(1_700_000_020_400), 1_700_000_020_000)
+        sample().encode(Timestamp(1_700_000_020_400), |moment| moment / 1000 * 1000)
     }
 
     #[test]
