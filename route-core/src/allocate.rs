@@ -15,7 +15,8 @@ pub use machine_room_nearby::{MachineRoomNearby, MachineRoomResolver, PrefixRoom
 
 use crate::filter::QueueAllocator;
 
-/// The allocators that need no configuration, found by the name that a client sends.
+/// The allocators that need no configuration, by the name that a client sends when it asks the broker for its share
+/// (`strategyName` of `QUERY_ASSIGNMENT`).
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn QueueAllocator> {
     static CONSISTENT_HASH: ConsistentHash = ConsistentHash::new(ConsistentHash::VIRTUAL_NODES);

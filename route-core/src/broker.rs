@@ -249,15 +249,15 @@ impl<S: Storage> Broker<S> {
         }
         self.recover_topics(now);
         self.recover_transactions(now);
-        let announced = Announced { topics: &self.topics, permission: self.config.permission };
-        self.registration.handle_start(now, &announced);
+        let (registration, announced) = self.registration();
+        registration.handle_start(now, &announced);
     }
 
     /// A dial has come to its end. A connection that nobody here wants is closed.
     pub fn handle_dialed(&mut self, now: Now, address: &str, outcome: Result<PeerId, &str>) {
         self.begin(now);
-        let announced = Announced { topics: &self.topics, permission: self.config.permission };
-        let wanted = self.registration.handle_dialed(now, address, outcome, &announced);
+        let (registration, announced) = self.registration();
+        let wanted = registration.handle_dialed(now, address, outcome, &announced);
         if let (false, Ok(peer)) = (wanted, outcome) {
             self.outputs.push_back(Output::unwanted(peer));
         }
@@ -266,8 +266,8 @@ impl<S: Storage> Broker<S> {
     /// A response to a request of ours came in.
     pub fn handle_response(&mut self, now: Now, peer: PeerId, response: &Command<'_>) {
         self.begin(now);
-        let announced = Announced { topics: &self.topics, permission: self.config.permission };
-        let told = self.registration.handle_response(now, peer, response, &announced);
+        let (registration, announced) = self.registration();
+        let told = registration.handle_response(now, peer, response, &announced);
         if let Some(ordered) = told.and_then(|told| told.order_topics) {
             self.topics.set_ordered(now.wall, ordered.keys().map(String::as_str));
         }
@@ -277,8 +277,8 @@ impl<S: Storage> Broker<S> {
     pub fn handle_shutdown(&mut self, now: Now) {
         self.begin(now);
         self.save_everything();
-        let announced = Announced { topics: &self.topics, permission: self.config.permission };
-        self.registration.handle_shutdown(now, &announced);
+        let (registration, announced) = self.registration();
+        registration.handle_shutdown(now, &announced);
     }
 
     /// Whether a stop needs nothing more: nobody waits for the disk, no save is under way and every name server knows.
@@ -359,8 +359,8 @@ impl<S: Storage> Broker<S> {
         }
         self.locks.handle_timeout(now);
         self.traffic.handle_timeout(now);
-        let announced = Announced { topics: &self.topics, permission: self.config.permission };
-        self.registration.handle_timeout(now, &announced);
+        let (registration, announced) = self.registration();
+        registration.handle_timeout(now, &announced);
         self.save_due_tables(now);
         self.deliver_due(now);
         self.deliver_timed(now);
@@ -414,6 +414,11 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// The links with the name servers, and what they tell of the topics.
+    fn registration(&mut self) -> (&mut Registration, Announced<'_>) {
+        (&mut self.registration, Announced { topics: &self.topics, permission: self.config.permission })
+    }
+
     fn begin(&mut self, now: Now) {
         self.now = now;
         self.settled = false;
@@ -454,8 +459,8 @@ impl<S: Storage> Broker<S> {
     fn announce_changed_topics(&mut self, now: Now) {
         let changed = self.topics.take_changed();
         if !changed.is_empty() {
-            let announced = Announced { topics: &self.topics, permission: self.config.permission };
-            self.registration.handle_topics_changed(now, &changed, &announced);
+            let (registration, announced) = self.registration();
+            registration.handle_topics_changed(now, &changed, &announced);
         }
     }
 

@@ -11,10 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use proto_core::{
-    Command, Text,
+    Command,
     bodies::{KvTable, RegisterBrokerBody, TopicConfigAndMappingSerializeWrapper},
     code::{RequestCode, ResponseCode},
-    headers::{DecodeExt, RegisterBrokerResponse},
     json,
 };
 
@@ -106,10 +105,6 @@ pub trait TopicSource {
 pub struct RegisterBrokerResult {
     /// Topics that keep their order, with the queues of each broker (`brokerA:4;brokerB:4`); `None` if no such list is kept.
     pub order_topics: Option<BTreeMap<String, String>>,
-    /// The broker's master, for a slave.
-    pub master_addr: Option<String>,
-    /// Where the master is replicated from, for a slave.
-    pub ha_server_addr: Option<String>,
 }
 
 /// The links with all name servers.
@@ -334,14 +329,8 @@ fn unregister(config: &RegistrationConfig) -> Request {
 
 /// What a success carries. A body that cannot be read tells of no ordered topics, as one that is not there.
 fn read_result(response: &Command<'_>) -> RegisterBrokerResult {
-    let header = RegisterBrokerResponse::decode_ext(&response.ext).unwrap_or_default();
-    let text = |field: Option<Text<'_>>| field.filter(|text| !text.is_empty()).map(|text| text.to_cow().into_owned());
     let table = if response.body.is_empty() { None } else { json::from_slice::<KvTable>(response.body).ok() };
-    RegisterBrokerResult {
-        order_topics: table.map(|table| table.table.into_iter().collect()),
-        master_addr: text(header.master_addr),
-        ha_server_addr: text(header.ha_server_addr),
-    }
+    RegisterBrokerResult { order_topics: table.map(|table| table.table.into_iter().collect()) }
 }
 
 fn notice(level: NoticeLevel, text: String) -> Output {

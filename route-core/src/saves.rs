@@ -50,7 +50,7 @@ pub struct Saves {
 }
 
 impl Saves {
-    /// Answers that may wait.
+    /// Answers that may wait for one table.
     pub const MAX_WAITING: usize = 4096;
 
     /// Whether one more answer has a place to wait. Who finds none should refuse the change before it is made.
@@ -91,8 +91,9 @@ impl Saves {
         Some(ticket)
     }
 
-    /// A save has ended: those who waited for it may be answered. A number that is not awaited releases nobody. After a failure the table
-    /// waits for its next change or for [`Self::handle_retry`], so that a full disk is not asked in a circle.
+    /// A save has ended, well (`saved`) or not: gives back who waited for it, to be answered accordingly. A number that is not awaited
+    /// releases nobody. After a failure the table waits for its next change or for [`Self::handle_retry`], so that a full disk is not asked in a
+    /// circle.
     #[must_use]
     pub fn handle_persisted(&mut self, ticket: Ticket, saved: bool) -> Vec<Waiting> {
         match self.under_way.take() {

@@ -292,8 +292,8 @@ pub trait Storage {
     /// Forgets a topic's queues and their files. What lies in the log stays until its file expires.
     fn remove_topic(&mut self, topic: &str);
 
-    /// Keeps a group's new offset where a killed process finds it again, ahead of the next full save of its table.
-    /// `key` is the table's own key: `topic@group`, or the delay topic alone for levels.
+    /// Keeps a new offset where a killed process finds it again, ahead of the next full save of its table: of a group in a queue, or of a
+    /// delay level. `key` is the table's own: `topic@group`, or the delay topic alone for levels.
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64);
 }
 

@@ -24,7 +24,7 @@ use crate::{
     buffers::BufferPool,
     clock::Clock,
     dialer::Resolver,
-    inbox::{Flow, Inbox, Line, ReadEnd, ReadFailure, ReadTurn},
+    inbox::{Conduit, Flow, Inbox, ReadEnd, ReadFailure, ReadTurn},
     limits::NetLimits,
     machine::Machine,
     net::{FIRST_LISTENER, Net, News, POOLED, POOLED_BYTES},
@@ -248,7 +248,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         let decoder = FrameDecoder::new(self.net.limits().frame);
         let mut turn = ReadTurn { decoder, scratch: &mut self.scratch, pool: &mut self.pool, to_the_end };
         let (machine, net) = (&mut *self.machines[at], &mut self.net);
-        let end = inbox.read(&mut MachineLine { now, peer: Peer { id: peer, addr }, at, machine, net, frames: 0 }, &mut turn);
+        let end = inbox.read(&mut MachineConduit { now, peer: Peer { id: peer, addr }, at, machine, net, frames: 0 }, &mut turn);
         self.finish_read(now, peer, at, inbox, memory, end);
     }
 
@@ -353,7 +353,7 @@ fn drain<L: AsRef<[u8]>>(now: Now, at: usize, machine: &mut dyn Machine<Slice = 
 }
 
 /// One connection's turn: its socket on one side, its machine on the other.
-struct MachineLine<'a, L> {
+struct MachineConduit<'a, L> {
     now: Now,
     peer: Peer,
     at: usize,
@@ -362,7 +362,7 @@ struct MachineLine<'a, L> {
     frames: usize,
 }
 
-impl<L: AsRef<[u8]>> Line for MachineLine<'_, L> {
+impl<L: AsRef<[u8]>> Conduit for MachineConduit<'_, L> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         self.net.read(self.peer.id, room)
     }

@@ -88,7 +88,7 @@ pub enum Flow {
 }
 
 /// The two ends of a turn of reading: where bytes come from and where frames go.
-pub trait Line {
+pub trait Conduit {
     /// Reads what is there, as [`std::io::Read::read`] does on a socket that does not block.
     ///
     /// # Errors
@@ -139,8 +139,8 @@ impl Inbox {
     ///
     /// # Errors
     /// [`ReadFailure`]; the connection is to be closed.
-    pub fn read(&mut self, line: &mut impl Line, turn: &mut ReadTurn<'_>) -> Result<ReadEnd, ReadFailure> {
-        if self.stopped && self.resume(turn, line)? == Flow::Stop {
+    pub fn read(&mut self, conduit: &mut impl Conduit, turn: &mut ReadTurn<'_>) -> Result<ReadEnd, ReadFailure> {
+        if self.stopped && self.resume(turn, conduit)? == Flow::Stop {
             return Ok(ReadEnd::Stopped);
         }
         let mut share = turn.scratch.len();
@@ -148,7 +148,7 @@ impl Inbox {
             let long = self.needed > MOVE_LIMIT;
             let room = if long { self.long_room() } else { &mut turn.scratch[self.filled..] };
             let wanted = room.len();
-            let came = match line.read(room) {
+            let came = match conduit.read(room) {
                 Ok(0) if self.filled > 0 => return Err(ReadFailure::CutFrame { came: self.filled, needed: self.needed }),
                 Ok(0) => return Ok(ReadEnd::Ended),
                 Ok(came) => came,
@@ -157,7 +157,7 @@ impl Inbox {
                 Err(error) => return Err(error.into()),
             };
             share = share.saturating_sub(came);
-            let flow = if long { self.take_long(came, turn, line)? } else { self.take_scratch(came, turn, line)? };
+            let flow = if long { self.take_long(came, turn, conduit)? } else { self.take_scratch(came, turn, conduit)? };
             if flow == Flow::Stop {
                 return Ok(ReadEnd::Stopped);
             }
@@ -170,9 +170,9 @@ impl Inbox {
     }
 
     /// Goes through what was kept when the last turn was stopped.
-    fn resume(&mut self, turn: &mut ReadTurn<'_>, line: &mut impl Line) -> Result<Flow, ReadFailure> {
+    fn resume(&mut self, turn: &mut ReadTurn<'_>, conduit: &mut impl Conduit) -> Result<Flow, ReadFailure> {
         let bytes = std::mem::take(&mut self.buffer);
-        let cut = walk(&bytes[..self.filled], turn.decoder, line)?;
+        let cut = walk(&bytes[..self.filled], turn.decoder, conduit)?;
         Ok(self.keep_rest_of(bytes, cut, turn.pool))
     }
 
@@ -184,20 +184,20 @@ impl Inbox {
         &mut self.buffer[self.filled..]
     }
 
-    fn take_long(&mut self, came: usize, turn: &mut ReadTurn<'_>, line: &mut impl Line) -> Result<Flow, ReadFailure> {
+    fn take_long(&mut self, came: usize, turn: &mut ReadTurn<'_>, conduit: &mut impl Conduit) -> Result<Flow, ReadFailure> {
         self.filled += came;
         if self.filled < self.needed {
             return Ok(Flow::Continue);
         }
         let bytes = std::mem::take(&mut self.buffer);
-        let cut = walk(&bytes[..self.filled], turn.decoder, line)?;
+        let cut = walk(&bytes[..self.filled], turn.decoder, conduit)?;
         Ok(self.keep_rest_of(bytes, cut, turn.pool))
     }
 
-    fn take_scratch(&mut self, came: usize, turn: &mut ReadTurn<'_>, line: &mut impl Line) -> Result<Flow, ReadFailure> {
+    fn take_scratch(&mut self, came: usize, turn: &mut ReadTurn<'_>, conduit: &mut impl Conduit) -> Result<Flow, ReadFailure> {
         let end = self.filled + came;
         turn.scratch[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
-        let cut = walk(&turn.scratch[..end], turn.decoder, line)?;
+        let cut = walk(&turn.scratch[..end], turn.decoder, conduit)?;
         let rest = &turn.scratch[cut.consumed..end];
         self.filled = rest.len();
         self.needed = cut.needed;
@@ -231,13 +231,13 @@ impl Inbox {
 }
 
 /// Hands on the whole frames at the start of `bytes`.
-fn walk(bytes: &[u8], decoder: FrameDecoder, line: &mut impl Line) -> Result<Cut, ReadFailure> {
+fn walk(bytes: &[u8], decoder: FrameDecoder, conduit: &mut impl Conduit) -> Result<Cut, ReadFailure> {
     let mut consumed = 0;
     while consumed < bytes.len() {
         match decoder.decode(&bytes[consumed..])? {
             Decoded::Incomplete { needed } => return Ok(Cut { consumed, needed, stopped: false }),
             Decoded::Frame { frame, len } => {
-                let flow = line.frame(frame)?;
+                let flow = conduit.frame(frame)?;
                 consumed += len;
                 if flow == Flow::Stop {
                     return Ok(Cut { consumed, needed: 0, stopped: true });
@@ -288,7 +288,7 @@ mod tests {
         left: usize,
     }
 
-    impl Line for Pipe<'_> {
+    impl Conduit for Pipe<'_> {
         fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
             self.socket.read(room)
         }
@@ -337,8 +337,8 @@ mod tests {
                 pool: &mut self.pool,
                 to_the_end: self.to_the_end,
             };
-            let mut line = Pipe { socket, bodies: &mut self.bodies, left: self.stop_after };
-            self.inbox.read(&mut line, &mut turn)
+            let mut conduit = Pipe { socket, bodies: &mut self.bodies, left: self.stop_after };
+            self.inbox.read(&mut conduit, &mut turn)
         }
 
         fn read_all(&mut self, socket: &mut Socket) {

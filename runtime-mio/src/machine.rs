@@ -60,7 +60,8 @@ pub trait Machine {
     /// All requests of this turn have been taken: what they appended may go to disk in one flush.
     fn end_turn(&mut self);
 
-    /// The loop has ended: what is still in memory goes to disk.
+    /// The loop has ended, with all said and saved or because the goodbye took too long: what is still in memory goes to disk, and the
+    /// machine's threads end. No verb is called after it.
     ///
     /// # Errors
     /// One line that says what could not be brought to its end.

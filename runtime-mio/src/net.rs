@@ -474,7 +474,7 @@ impl<L: AsRef<[u8]>> Net<L> {
         }
     }
 
-    /// Whether bytes wait on any connection, or a write is still to be tried.
+    /// Whether bytes wait to be written on any connection.
     pub(crate) fn has_unsent(&self) -> bool {
         self.connections.iter().any(|(_, connection)| !connection.outbox.is_empty())
     }

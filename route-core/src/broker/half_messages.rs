@@ -31,10 +31,10 @@ const QUEUE: i32 = 0;
 
 impl<S: Storage> Broker<S> {
     /// Where a half message is stored whose properties are in the buffer; they are made those of one.
-    pub(super) fn half_place(&mut self, topic: &str, queue_number: i32, tags_code: i64, unique_key: &[u8]) -> Place<'static> {
-        transaction::prepare(&mut self.properties, topic, queue_number, unique_key);
+    pub(super) fn half_place(&mut self, topic: &str, queue_id: i32, tags_code: i64, unique_key: &[u8]) -> Place<'static> {
+        transaction::prepare(&mut self.properties, topic, queue_id, unique_key);
         let queue = self.open_queue(TRANS_HALF_TOPIC, QUEUE);
-        Place { topic: Cow::Borrowed(TRANS_HALF_TOPIC), queue_number: QUEUE, queue, tags_code: TagsCode::Hash(tags_code) }
+        Place { topic: Cow::Borrowed(TRANS_HALF_TOPIC), queue_id: QUEUE, queue, tags_code: TagsCode::Hash(tags_code) }
     }
 
     /// A half message was stored: its producers are asked about it if they keep silent.
@@ -65,7 +65,7 @@ impl<S: Storage> Broker<S> {
         };
         let message = NewMessage {
             topic: &target.topic,
-            queue_id: target.queue_number,
+            queue_id: target.queue_id,
             flag: record.flag(),
             sys_flag: message_flag::with_transaction(record.sys_flag(), message_flag::TRANSACTION_COMMIT),
             born_timestamp: record.born_timestamp(),

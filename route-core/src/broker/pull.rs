@@ -59,7 +59,7 @@ pub(super) struct HeldPull {
     pull: AdmittedPull,
     topic: Box<str>,
     group: Box<str>,
-    queue_number: i32,
+    queue_id: i32,
 }
 
 impl Held for HeldPull {
@@ -98,19 +98,19 @@ impl<S: Storage> Broker<S> {
     /// PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361).
     pub(super) fn handle_pull(&mut self, now: Now, asked: Asked, request: &PullMessageRequest<'_>, lite: bool) {
         let (topic, group) = (request.topic.to_cow(), request.consumer_group.to_cow());
-        let queue_number = request.queue_id;
+        let queue_id = request.queue_id;
         let pull = match self.admit_pull(now, asked, request, &topic, &group, lite) {
             Ok(pull) => pull,
             Err(refusal) => return self.refuse_pull(asked, refusal),
         };
-        if let Some(read) = self.reset_read(&topic, &group, queue_number, pull.queue) {
+        if let Some(read) = self.reset_read(&topic, &group, queue_id, pull.queue) {
             return self.answer_pull(asked, &pull, read);
         }
         if pull_flag::has_commit_offset(request.sys_flag) {
-            self.commit_offset(now, &topic, &group, queue_number, request.commit_offset);
+            self.commit_offset(now, &topic, &group, queue_id, request.commit_offset);
         }
         let read = self.look(now, &pull);
-        self.offsets.note_pull(now.mono, (&topic, &group), queue_number, given(&read), read.next_begin_offset);
+        self.offsets.note_pull(now.mono, (&topic, &group), queue_id, given(&read), read.next_begin_offset);
         if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, pull.from) != ResponseCode::PullNotFound {
             return self.answer_pull(asked, &pull, read);
         }
@@ -120,7 +120,7 @@ impl<S: Storage> Broker<S> {
             self.config.short_polling_time
         };
         let queue = pull.queue;
-        let held = HeldPull { asked, pull, topic: topic.into(), group: group.into(), queue_number };
+        let held = HeldPull { asked, pull, topic: topic.into(), group: group.into(), queue_id };
         if let Err(held) = self.holds.hold(queue, now.mono + wait, held) {
             if self.holds_full.allows(now.mono) {
                 let limit = self.config.limits.held_pulls;
@@ -133,17 +133,17 @@ impl<S: Storage> Broker<S> {
 
     /// A waiting pull gets its final answer: its messages, or that there is nothing new.
     pub(super) fn finish_held(&mut self, now: Now, held: &HeldPull) {
-        if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_number, held.pull.queue) {
+        if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_id, held.pull.queue) {
             return self.answer_pull(held.asked, &held.pull, read);
         }
         let read = self.look(now, &held.pull);
-        self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_number, given(&read), read.next_begin_offset);
+        self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_id, given(&read), read.next_begin_offset);
         self.answer_pull(held.asked, &held.pull, read);
     }
 
     /// A group was set to another place of a queue: one of its pulls that waits there is sent on its way.
-    pub(super) fn send_held_to_reset(&mut self, topic: &str, group: &str, queue_number: i32) {
-        let Some(queue) = self.storage.find_queue(topic, queue_number) else { return };
+    pub(super) fn send_held_to_reset(&mut self, topic: &str, group: &str, queue_id: i32) {
+        let Some(queue) = self.storage.find_queue(topic, queue_id) else { return };
         let mut woken = std::mem::take(&mut self.woken);
         self.holds.handle_reset(queue, |held| *held.group == *group, &mut woken);
         for held in woken.drain(..) {
@@ -153,8 +153,8 @@ impl<S: Storage> Broker<S> {
     }
 
     /// What a pull is answered if its group has been set to another place and no pull has heard of it.
-    fn reset_read(&mut self, topic: &str, group: &str, queue_number: i32, queue: QueueId) -> Option<QueueRead> {
-        let target = self.offsets.take_reset(topic, group, queue_number)?;
+    fn reset_read(&mut self, topic: &str, group: &str, queue_id: i32, queue: QueueId) -> Option<QueueRead> {
+        let target = self.offsets.take_reset(topic, group, queue_id)?;
         let bounds = self.storage.bounds(queue);
         Some(QueueRead { status: ReadStatus::OffsetReset, next_begin_offset: target, bounds, count: 0, suggest_slave: false })
     }

@@ -114,7 +114,7 @@ pub struct Wanted<'a> {
     pub queue: QueueId,
     /// The first offset to look at.
     pub from: i64,
-    /// How many messages at most.
+    /// How many messages at most; less than one still gets the first.
     pub max: usize,
     /// Which of them; `None` takes all.
     pub filter: Option<&'a dyn MessageFilter>,

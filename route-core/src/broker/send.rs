@@ -1,6 +1,16 @@
 //! Sending: checks, the way a message's properties are completed, and its place in the log.
 //!
-//! The order of the checks and their texts are those of Java's `SendMessageProcessor`; clients match on both.
+//! The order of the checks and their texts are those of Java's `SendMessageProcessor`; clients match on both:
+//!
+//! 1. the broker may be written, or the topic is not consumed in order;
+//! 2. the topic's name is one that a topic may have;
+//! 3. clients may send to it;
+//! 4. it is there, or may be made;
+//! 5. the queue is one of its queues;
+//! 6. the message itself: body, transaction, the group of a retry, delay;
+//! 7. what storage says.
+//!
+//! Whether the topic may be written is not among them: Java leaves that to the routes, and so do the clients.
 
 use std::borrow::Cow;
 
@@ -40,7 +50,7 @@ struct Stored {
 #[derive(Clone, Copy)]
 struct Admitted {
     topic: TopicIndex,
-    queue_number: i32,
+    queue_id: i32,
     queue: QueueId,
     /// The message flag of topics whose messages have several tags.
     multi_tags: i32,
@@ -64,7 +74,7 @@ pub(super) struct Place<'a> {
     /// The topic it is stored under.
     pub(super) topic: Cow<'a, str>,
     /// The queue's number in the topic.
-    pub(super) queue_number: i32,
+    pub(super) queue_id: i32,
     /// The queue.
     pub(super) queue: QueueId,
     /// What its consume-queue unit carries.
@@ -115,7 +125,7 @@ impl<S: Storage> Broker<S> {
         stored
     }
 
-    /// Steps 2 to 6 of the checks: permission of the broker, name of the topic, its existence or creation, the queue.
+    /// The checks of the topic and its queue, 1 to 5.
     fn admit(&mut self, now: Now, asked: Asked, topic: &str, request: &SendMessageRequest<'_>) -> Result<Admitted, Refusal> {
         let known = self.topics.find(topic);
         let is_ordered = |at| self.topics.at(at).is_some_and(|entry| entry.config().order);
@@ -146,17 +156,16 @@ impl<S: Storage> Broker<S> {
         };
         // A client that names no queue gets any writable one.
         let mut any = || i32::try_from(self.random.below(u32::try_from(write_queues).unwrap_or(0))).unwrap_or(0);
-        let queue_number = if wanted >= 0 { wanted } else { any() };
-        let Some(queue) = entry.queue(&mut self.storage, queue_number) else { return Err(Refusal::topic_missing(topic)) };
-        Ok(Admitted { topic: at, queue_number, queue, multi_tags })
+        let queue_id = if wanted >= 0 { wanted } else { any() };
+        let Some(queue) = entry.queue(&mut self.storage, queue_id) else { return Err(Refusal::topic_missing(topic)) };
+        Ok(Admitted { topic: at, queue_id, queue, multi_tags })
     }
 
     fn create_topic_on_send(&mut self, now: Now, topic: &str, request: &SendMessageRequest<'_>) -> Result<(), Refusal> {
         let retry_group = names::group_of_retry_topic(topic);
         let sys_flag = topic_flag::build(request.unit_mode, retry_group.is_some());
         let created = if retry_group.is_some() {
-            let new = NewTopic { queue_nums: 1, perm: perm::READ | perm::WRITE, order: false, sys_flag };
-            self.topics.open(now.wall, topic, new).map(|_| ())
+            self.topics.open(now.wall, topic, NewTopic::plain(1, sys_flag)).map(|_| ())
         } else {
             let default_topic = request.default_topic.to_cow();
             self.topics.create_on_send(now.wall, topic, &default_topic, request.default_topic_queue_nums, sys_flag).map(|_| ())
@@ -207,15 +216,15 @@ impl<S: Storage> Broker<S> {
             Some(key) => unique_key(key),
             None => self.append_unique_key(now),
         };
-        let (topic, queue, queue_number) = match dead {
+        let (topic, queue, queue_id) = match dead {
             Some(topic) => (Cow::Owned(topic), None, 0),
-            None => (Cow::Borrowed(topic), Some(admitted.queue), admitted.queue_number),
+            None => (Cow::Borrowed(topic), Some(admitted.queue), admitted.queue_id),
         };
         let recall_handle = timed.and_then(|(out, _)| self.recall_handle(&topic, out));
         let place = match timed {
-            _ if is_half => self.half_place(&topic, queue_number, special.tags_code(), special.uniq_key.unwrap_or(&transaction_id)),
-            Some((out, entry)) => self.place_in_timer(&topic, queue_number, out, entry),
-            None => self.place(topic, queue, queue_number, special.tags_code(), delay_level),
+            _ if is_half => self.half_place(&topic, queue_id, special.tags_code(), special.uniq_key.unwrap_or(&transaction_id)),
+            Some((out, entry)) => self.place_in_timer(&topic, queue_id, out, entry),
+            None => self.place(topic, queue, queue_id, special.tags_code(), delay_level),
         };
         let mut sys_flag = request.sys_flag | admitted.multi_tags;
         if is_half {
@@ -223,7 +232,7 @@ impl<S: Storage> Broker<S> {
         }
         let message = NewMessage {
             topic: &place.topic,
-            queue_id: place.queue_number,
+            queue_id: place.queue_id,
             flag: request.flag,
             sys_flag,
             born_timestamp: request.born_timestamp,
@@ -244,7 +253,7 @@ impl<S: Storage> Broker<S> {
         let reply = SendStored {
             store_host: self.config.address,
             offsets: smallvec![appended.offset],
-            queue_id: queue_number,
+            queue_id,
             queue_offset: appended.queue_offset,
             transaction_id,
             recall_handle,
@@ -255,7 +264,7 @@ impl<S: Storage> Broker<S> {
     fn store_batch(&mut self, now: Now, sent: Sent<'_>) -> Result<Stored, Refusal> {
         let Sent { asked, topic, admitted, request, properties, body, .. } = sent;
         let special = Special::scan(properties);
-        let Admitted { topic: put_into, queue_number, queue, multi_tags } = admitted;
+        let Admitted { topic: put_into, queue_id, queue, multi_tags } = admitted;
         if topic.len() > names::TOPIC_MAX_LEN {
             return Err(Refusal::new(ResponseCode::MessageIllegal, format!("message topic length too long {}", topic.len())));
         }
@@ -272,7 +281,7 @@ impl<S: Storage> Broker<S> {
             let element = element.map_err(|_| self.illegal_message())?;
             messages.push(NewMessage {
                 topic,
-                queue_id: queue_number,
+                queue_id,
                 flag: element.flag,
                 sys_flag,
                 born_timestamp: request.born_timestamp,
@@ -294,7 +303,7 @@ impl<S: Storage> Broker<S> {
         let reply = SendStored {
             store_host: self.config.address,
             offsets: self.placed.iter().map(|place| place.offset).collect(),
-            queue_id: queue_number,
+            queue_id,
             queue_offset: first.queue_offset,
             transaction_id: special.uniq_key.map(unique_key).unwrap_or_default(),
             recall_handle: None,
@@ -356,30 +365,29 @@ impl<S: Storage> Broker<S> {
         &mut self,
         topic: Cow<'a, str>,
         queue: Option<QueueId>,
-        queue_number: i32,
+        queue_id: i32,
         tags_code: i64,
         delay_level: i32,
     ) -> Place<'a> {
         let level = self.delay_levels.clamp(delay_level);
         let Some(millis) = self.delay_levels.millis(level) else {
-            let queue = queue.unwrap_or_else(|| self.open_queue(&topic, queue_number));
-            return Place { topic, queue_number, queue, tags_code: TagsCode::Hash(tags_code) };
+            let queue = queue.unwrap_or_else(|| self.open_queue(&topic, queue_id));
+            return Place { topic, queue_id, queue, tags_code: TagsCode::Hash(tags_code) };
         };
         for name in [property::TIMER_DELAY_SEC, property::TIMER_DELAY_MS, property::TIMER_DELIVER_MS] {
             self.properties.remove(name);
         }
         self.properties.put(property::REAL_TOPIC, topic.as_bytes());
-        self.properties.put_number(property::REAL_QID, queue_number.into());
-        let queue_number = delay::queue_id(level);
-        let queue = self.open_queue(names::SCHEDULE_TOPIC, queue_number);
-        Place { topic: Cow::Borrowed(names::SCHEDULE_TOPIC), queue_number, queue, tags_code: TagsCode::StoreTimePlus(millis) }
+        self.properties.put_number(property::REAL_QID, queue_id.into());
+        let queue_id = delay::queue_id(level);
+        let queue = self.open_queue(names::SCHEDULE_TOPIC, queue_id);
+        Place { topic: Cow::Borrowed(names::SCHEDULE_TOPIC), queue_id, queue, tags_code: TagsCode::StoreTimePlus(millis) }
     }
 
     /// The dead-letter topic of a group, made if it is new.
     pub(super) fn open_dead_letter_topic(&mut self, now: Now, group: &str) -> Result<String, Refusal> {
         let topic = names::dlq_topic(group);
-        let new = NewTopic { queue_nums: 1, perm: perm::READ | perm::WRITE, order: false, sys_flag: 0 };
-        match self.topics.open(now.wall, &topic, new) {
+        match self.topics.open(now.wall, &topic, NewTopic::plain(1, 0)) {
             Ok(_) => Ok(topic),
             Err(error) => Err(Refusal::system(format!("topic[{topic}] not exist: {error}"))),
         }

@@ -159,11 +159,11 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Where the message whose properties are in the buffer waits for its time.
-    pub(super) fn place_in_timer<'a>(&mut self, topic: &str, queue_number: i32, out: Timestamp, entry: TimerEntry) -> Place<'a> {
+    pub(super) fn place_in_timer<'a>(&mut self, topic: &str, queue_id: i32, out: Timestamp, entry: TimerEntry) -> Place<'a> {
         self.properties.put_number(property::TIMER_OUT_MS, out.0);
         self.properties.put(property::REAL_TOPIC, topic.as_bytes());
-        self.properties.put_number(property::REAL_QID, queue_number.into());
+        self.properties.put_number(property::REAL_QID, queue_id.into());
         let queue = self.open_queue(names::TIMER_TOPIC, 0);
-        Place { topic: Cow::Borrowed(names::TIMER_TOPIC), queue_number: 0, queue, tags_code: TagsCode::Hash(entry.tags_code()) }
+        Place { topic: Cow::Borrowed(names::TIMER_TOPIC), queue_id: 0, queue, tags_code: TagsCode::Hash(entry.tags_code()) }
     }
 }

@@ -131,6 +131,14 @@ pub struct NewTopic {
     pub sys_flag: i32,
 }
 
+impl NewTopic {
+    /// A topic to read and write without anything special about it.
+    #[must_use]
+    pub const fn plain(queue_nums: i32, sys_flag: i32) -> Self {
+        Self { queue_nums, perm: perm::READ | perm::WRITE, order: false, sys_flag }
+    }
+}
+
 /// All topics, in the order in which they were made.
 #[derive(Debug)]
 pub struct TopicTable {
@@ -170,10 +178,7 @@ impl TopicTable {
         for (topic, queue_ids) in found {
             let highest = queue_ids.iter().copied().max().unwrap_or(0);
             if !self.entries.contains_key(topic) && (0..QUEUES_LIMIT).contains(&highest) {
-                self.put(
-                    now,
-                    plain_config(topic, NewTopic { queue_nums: highest + 1, perm: perm::READ | perm::WRITE, order: false, sys_flag: 0 }),
-                );
+                self.put(now, plain_config(topic, NewTopic::plain(highest + 1, 0)));
             }
         }
     }
@@ -265,15 +270,9 @@ impl TopicTable {
         }
         let template = self.entries.get(default_topic).map(TopicEntry::config);
         let template = template.filter(|template| perm::is_inherited(template.perm)).ok_or(CreateError::NoTemplate)?;
-        let mut config = plain_config(
-            topic,
-            NewTopic {
-                queue_nums: queue_nums.min(template.write_queue_nums).max(0),
-                perm: template.perm & !perm::INHERIT,
-                order: false,
-                sys_flag,
-            },
-        );
+        let queue_nums = queue_nums.min(template.write_queue_nums).max(0);
+        let new = NewTopic { perm: template.perm & !perm::INHERIT, ..NewTopic::plain(queue_nums, sys_flag) };
+        let mut config = plain_config(topic, new);
         config.topic_filter_type = template.topic_filter_type;
         self.insert(now, config)
     }

@@ -191,15 +191,13 @@ fn the_period_is_kept_between_ten_seconds_and_a_minute() {
 }
 
 #[test]
-fn an_answer_tells_ordered_topics_and_the_master() {
+fn an_answer_tells_the_ordered_topics() {
     let topics = Topics(Vec::new());
     let mut registration = registered(&topics);
     registration.handle_timeout(now(30_000), &topics);
-    let ext = [("masterAddr", "m:1"), ("haServerAddr", "m:2")];
-    let response = answer(2, ResponseCode::Success, &ext, br#"{"table":{"T":"broker-a:2"}}"#);
+    let response = answer(2, ResponseCode::Success, &[], br#"{"table":{"T":"broker-a:2"}}"#);
     let result = registration.handle_response(now(30_001), PeerId(1), &response, &topics).expect("it is accepted");
     assert_eq!(result.order_topics, Some([("T".to_owned(), "broker-a:2".to_owned())].into()));
-    assert_eq!((result.master_addr.as_deref(), result.ha_server_addr.as_deref()), (Some("m:1"), Some("m:2")));
 }
 
 #[test]

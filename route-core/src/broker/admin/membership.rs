@@ -8,7 +8,7 @@ use proto_core::{
     },
     code::ResponseCode,
     headers::{GetConsumerListByGroupRequest, UnregisterClientRequest},
-    names, perm,
+    names,
     sys_flag::topic as topic_flag,
 };
 
@@ -55,12 +55,8 @@ impl<S: Storage> Broker<S> {
         // A heartbeat that leaves subscriptions out says nothing about the order of its topics.
         if queue_nums > 0 && !(without_sub && self.topics.get(&retry_topic).is_some()) {
             let is_ordered = |topic: &str| self.topics.get(topic).is_some_and(|entry| entry.config().order);
-            let new = NewTopic {
-                queue_nums,
-                perm: perm::READ | perm::WRITE,
-                order: consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic)),
-                sys_flag: topic_flag::build(false, consumer.unit_mode),
-            };
+            let order = consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic));
+            let new = NewTopic { order, ..NewTopic::plain(queue_nums, topic_flag::build(false, consumer.unit_mode)) };
             let opened = self.topics.open(now.wall, &retry_topic, new);
             opened.map_err(|error| Refusal::system(error.to_string()))?;
         }

@@ -96,7 +96,7 @@ impl<S: Storage> Broker<S> {
         let place = self.place_in_timer(&handle.topic, 0, out, entry);
         let message = NewMessage {
             topic: &place.topic,
-            queue_id: place.queue_number,
+            queue_id: place.queue_id,
             flag: 0,
             sys_flag: 0,
             born_timestamp: now.wall.0,

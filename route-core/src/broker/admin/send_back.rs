@@ -75,8 +75,7 @@ impl<S: Storage> Broker<S> {
         let topic = names::retry_topic(&group);
         if self.topics.get(&topic).is_none() {
             let sys_flag = topic_flag::build(false, request.unit_mode);
-            let new = NewTopic { queue_nums, perm: perm::READ | perm::WRITE, order: false, sys_flag };
-            let opened = self.topics.open(now.wall, &topic, new);
+            let opened = self.topics.open(now.wall, &topic, NewTopic::plain(queue_nums, sys_flag));
             opened.map_err(|error| Refusal::system(format!("topic[{topic}] not exist: {error}")))?;
         }
         if self.topics.get(&topic).is_none_or(|entry| !entry.is_writable()) {
@@ -89,7 +88,7 @@ impl<S: Storage> Broker<S> {
     /// Appends the message anew: the same body, keys and origin, one attempt more.
     fn store_return(&mut self, now: Now, returned: &Return<'_>, record: &RecordView<'_>) -> Result<Appended, Refusal> {
         let decision = returned.policy.on_send_back(record.reconsume_times(), returned.delay_level);
-        let (topic, queue_number, delay_level) = match decision {
+        let (topic, queue_id, delay_level) = match decision {
             RetryDecision::DeadLetter => (self.open_dead_letter_topic(now, &returned.group)?, 0, 0),
             RetryDecision::Retry { delay_level } => {
                 let choices = u32::try_from(returned.queue_nums).unwrap_or(0);
@@ -108,10 +107,10 @@ impl<S: Storage> Broker<S> {
         }
         self.properties.put(property::WAIT, b"false");
         self.properties.put_number(property::DELAY, delay_level.into());
-        let place = self.place(topic.into(), None, queue_number, special.tags_code(), delay_level);
+        let place = self.place(topic.into(), None, queue_id, special.tags_code(), delay_level);
         let message = NewMessage {
             topic: &place.topic,
-            queue_id: place.queue_number,
+            queue_id: place.queue_id,
             flag: record.flag(),
             sys_flag: record.sys_flag(),
             born_timestamp: record.born_timestamp(),

@@ -26,7 +26,7 @@ pub struct SystemTopics<'a> {
 impl SystemTopics<'_> {
     pub(super) fn configs(&self) -> Vec<TopicConfig> {
         let read_write_if = |enabled: bool| perm::INHERIT | if enabled { READ_WRITE } else { 0 };
-        let config = |name: &str, queue_nums, perm| plain_config(name, NewTopic { queue_nums, perm, order: false, sys_flag: 0 });
+        let config = |name: &str, queue_nums, perm| plain_config(name, NewTopic { perm, ..NewTopic::plain(queue_nums, 0) });
         let mut configs = vec![config(names::SELF_TEST_TOPIC, 1, READ_WRITE)];
         if self.auto_create {
             configs.push(config(names::AUTO_CREATE_TOPIC, self.default_queue_nums, READ_WRITE | perm::INHERIT));
