@@ -359,6 +359,34 @@ fn a_committed_message_with_a_delay_waits_from_the_commit_on() {
 }
 
 #[test]
+fn a_committed_message_with_a_time_waits_for_it_in_the_timer_and_one_that_came_late_does_not() {
+    for (pause, early) in [(1_000, 4_000), (9_000, 0)] {
+        let mut pair = Pair::new();
+        let client = pair.client();
+        let at = (pair.cluster.now().wall.0 + 8_000).to_string();
+        let properties = [("TRAN_MSG", "true"), ("PGROUP", "payers"), ("UNIQ_KEY", "one"), ("TIMER_DELIVER_MS", at.as_str())];
+        let answer = client.send(&mut pair.cluster, pair.broker, &half_message("one", &properties)).expect(ResponseCode::Success);
+        pair.cluster.advance(Millis(pause));
+        assert!(delivered(&mut pair, client).is_empty());
+        end(&mut pair, client, sent(&answer), COMMIT).expect(ResponseCode::Success);
+        if early > 0 {
+            pair.cluster.advance(Millis(early));
+            assert!(delivered(&mut pair, client).is_empty());
+            pair.cluster.advance(Millis(6_000));
+        }
+        assert_eq!(delivered(&mut pair, client), ["one"], "committed after {pause} ms");
+    }
+}
+
+#[test]
+fn a_half_message_with_a_time_that_it_cannot_have_is_refused_at_once() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let properties = [("TRAN_MSG", "true"), ("PGROUP", "payers"), ("UNIQ_KEY", "one"), ("TIMER_DELAY_SEC", "99999999")];
+    client.send(&mut pair.cluster, pair.broker, &half_message("one", &properties)).expect(ResponseCode::MessageIllegal);
+}
+
+#[test]
 fn a_broker_that_is_told_so_takes_no_half_messages_and_a_full_one_says_so() {
     let mut pair = Pair::with(|config| config.reject_transactions = true);
     let client = pair.client();
