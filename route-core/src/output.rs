@@ -115,7 +115,7 @@ pub enum Table {
     SubscriptionGroups,
     /// `config/consumerOffset.json`
     ConsumerOffsets,
-    /// `config/delayOffset.json`
+    /// `config/delayOffset.json`. What it calls delivered must be on disk before it is.
     DelayOffsets,
     /// `config/timercheck`, which is binary. What it calls delivered must be on disk before it is.
     TimerCheckpoint,

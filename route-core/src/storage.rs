@@ -294,6 +294,9 @@ pub trait Storage {
 
     /// Keeps a new offset where a killed process finds it again, ahead of the next full save of its table: of a group in a queue, or of a
     /// delay level. `key` is the table's own: `topic@group`, or the delay topic alone for levels.
+    ///
+    /// The cursor of a delay level says that the messages before it lie in their real topics by now. It must not outlive them: if a crash
+    /// takes the end of the log away, a cursor counts only if the log is still there up to where it ended when the cursor was noted.
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64);
 }
 

@@ -2,20 +2,26 @@
 //!
 //! A machine that dies may take messages with it which consumers have had already: their offsets were saved, the end of the log was not.
 //! The places that those messages had are given to new ones. A group whose offset stayed ahead would never see them, so offsets go back
-//! to the end of their queue before the first new message comes (RocketMQ #8239, #4771).
+//! to the end of their queue before the first new message comes, and a client that was not killed with the machine cannot commit them
+//! anew (RocketMQ #8239, #4771).
 
 use proto_core::names::SCHEDULE_TOPIC;
 
 use super::Broker;
 use crate::{
     output::NoticeLevel,
-    storage::{OffsetTableKind, Storage},
+    storage::{OffsetTableKind, QueueId, Storage},
 };
 
 /// Of more offsets than this only the number is told.
 const NOTICES: usize = 64;
 
 impl<S: Storage> Broker<S> {
+    /// What counts of an offset that a client commits: no more than what its queue holds.
+    pub(super) fn within_queue(&self, queue: QueueId, offset: i64) -> i64 {
+        offset.min(self.storage.bounds(queue).max)
+    }
+
     pub(super) fn clamp_offsets(&mut self) {
         let (storage, topics) = (&self.storage, &self.topics);
         let clamped = self.offsets.clamp(|topic, queue_id| match storage.find_queue(topic, queue_id) {

@@ -107,7 +107,8 @@ impl<S: Storage> Broker<S> {
             return self.answer_pull(asked, &pull, read);
         }
         if pull_flag::has_commit_offset(request.sys_flag) {
-            self.commit_offset(now, &topic, &group, queue_id, request.commit_offset);
+            let offset = self.within_queue(pull.queue, request.commit_offset);
+            self.commit_offset(now, &topic, &group, queue_id, offset);
         }
         let read = self.look(now, &pull);
         self.offsets.note_pull(now.mono, (&topic, &group), queue_id, given(&read), read.next_begin_offset);

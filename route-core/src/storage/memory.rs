@@ -109,6 +109,16 @@ impl MemoryStorage {
     }
 }
 
+/// The name of a queue, borrowed: it hashes and compares as the key of the table of names does.
+#[derive(Hash)]
+struct Name<'a>(&'a str, i32);
+
+impl indexmap::Equivalent<(String, i32)> for Name<'_> {
+    fn equivalent(&self, (topic, queue_id): &(String, i32)) -> bool {
+        (self.0, self.1) == (topic, *queue_id)
+    }
+}
+
 impl Storage for MemoryStorage {
     type Slice = Arc<[u8]>;
 
@@ -123,7 +133,7 @@ impl Storage for MemoryStorage {
     }
 
     fn find_queue(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
-        self.names.get(&(topic.to_owned(), queue_id)).copied()
+        self.names.get(&Name(topic, queue_id)).copied()
     }
 
     fn topics(&self) -> Vec<(String, Vec<i32>)> {

@@ -113,6 +113,8 @@ pub enum Fact {
         times: i32,
         /// Whether the application could handle it.
         well: bool,
+        /// What is wrong with it as the application sees it, if anything.
+        damage: Option<String>,
     },
     /// A broker's process has begun.
     Started {
@@ -189,6 +191,11 @@ pub enum Fact {
         /// The queues.
         queues: Vec<Queue>,
     },
+    /// A broker says that a message is stored.
+    SendAnswered {
+        /// The broker.
+        broker: Name,
+    },
     /// A broker is asked to take a failed message back.
     ReturnAsked {
         /// The broker.
@@ -226,6 +233,27 @@ pub enum Fact {
         queue: Queue,
         /// The first offset that the pull wants.
         from: i64,
+    },
+    /// A pull waits at a broker although its time is over.
+    Overdue {
+        /// The group.
+        group: Name,
+        /// The queue.
+        queue: Queue,
+        /// The first offset that the pull wants.
+        from: i64,
+    },
+    /// A group has changed, and not all its members were told at once.
+    NotTold {
+        /// The broker.
+        broker: Name,
+        /// The group.
+        group: Name,
+    },
+    /// A producer sends a message, or sends it again.
+    Sent {
+        /// The message.
+        key: Key,
     },
     /// A machine is woken again and again and has nothing to do.
     Spins {

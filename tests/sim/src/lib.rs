@@ -6,6 +6,7 @@
 pub mod client;
 pub mod fact;
 pub mod journal;
+pub mod mutation;
 pub mod names;
 pub mod oracle;
 pub mod process;

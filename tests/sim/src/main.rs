@@ -7,6 +7,7 @@ use std::{
 
 use clap::Parser;
 use petrel_sim::{
+    mutation::Mutation,
     oracle::{Oracles, Violation},
     scenario::Scenario,
     world::{Tally, World},
@@ -24,9 +25,17 @@ struct Args {
     /// How many minutes of real time.
     #[arg(long)]
     minutes: Option<f64>,
+    /// Lets every broker make this mistake.
+    #[arg(long, value_parser = mutation)]
+    mutation: Option<Mutation>,
     /// Print the whole trace of a run that fails, not only its end.
     #[arg(long)]
     whole: bool,
+}
+
+fn mutation(name: &str) -> Result<Mutation, String> {
+    let found = Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name);
+    found.ok_or_else(|| format!("there is no {name}, but {:?}", Mutation::ALL))
 }
 
 /// Lines of a trace that are printed.
@@ -42,7 +51,7 @@ fn main() -> ExitCode {
         if limit.is_some_and(|limit| begin.elapsed() > limit) {
             break;
         }
-        let scenario = Scenario::draw(seed);
+        let scenario = Scenario { mutation: args.mutation, ..Scenario::draw(seed) };
         match World::start(&scenario, Oracles::new(&scenario), false).run() {
             Ok(Tally { steps: more, span, .. }) => {
                 steps += more;

@@ -21,6 +21,7 @@ mod prompt;
 mod readings;
 mod returned;
 mod shared_out;
+mod stored_once;
 
 use book::Book;
 
@@ -73,10 +74,11 @@ impl Oracles {
         let groups: Vec<Rc<GroupPlan>> = scenario.groups.iter().map(|(plan, _)| plan.clone()).collect();
         let all: Vec<Box<dyn Oracle>> = vec![
             Box::new(acked::Acked::default()),
+            Box::new(stored_once::StoredOnce::default()),
             Box::new(log_order::LogOrder::default()),
             Box::new(readings::Readings::default()),
             Box::new(offsets::Offsets::default()),
-            Box::new(delayed::Delayed::default()),
+            Box::new(delayed::Delayed::new(scenario)),
             Box::new(returned::Returned::new(scenario)),
             Box::new(locks::Locks::default()),
             Box::new(in_order::InOrder::new(&groups)),

@@ -1,9 +1,14 @@
 //! Brokers as processes: the shipped machine over a log that is watched, with a disk that takes its time and survives the process.
 
-use std::any::Any;
+use std::{any::Any, collections::VecDeque, net::SocketAddr};
 
-use petrel_tests::Machine;
-use proto_core::Command;
+use bytes::Bytes;
+use petrel_tests::{Machine, packet};
+use proto_core::{
+    Command, Flag,
+    code::RequestCode,
+    frame::{Decoded, FrameDecoder},
+};
 use route_core::{
     Millis, Now, Output, Peer, PeerId, Reply, Storage,
     broker::{
@@ -19,10 +24,18 @@ pub mod disk;
 pub mod log;
 mod tap;
 
-use crate::{fact::Fact, journal::Journal, names::Name};
-use disk::{Disk, Pace, Writes};
-use log::WatchedLog;
+use crate::{
+    fact::Fact,
+    journal::Journal,
+    mutation::{Mutation, Passage, Tamper},
+    names::Name,
+};
+use disk::{Disk, Pace, Save, Writes};
+use log::{Noted, WatchedLog};
 use tap::Tap;
+
+/// A connection that no host has: that of whoever looks after the broker.
+const AUDITOR: PeerId = PeerId(u64::MAX);
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +56,9 @@ pub struct BrokerProcess {
     tap: Tap,
     journal: Journal,
     random: Random,
+    tamper: Tamper,
+    /// Answers that the machine has not given.
+    forged: VecDeque<Output>,
     now: Now,
 }
 
@@ -52,7 +68,7 @@ impl BrokerProcess {
     /// # Panics
     /// If it does not understand what it has written itself.
     #[must_use]
-    pub fn start(now: Now, config: BrokerConfig, disk: Disk, pace: Pace, journal: Journal, seed: u64) -> Self {
+    pub fn start(now: Now, config: BrokerConfig, disk: Disk, journal: Journal, mutation: Option<Mutation>, seed: u64) -> Self {
         let name = Name::from(config.name.as_ref());
         let flush_mode = config.flush_mode;
         let noted = disk.log.noted().to_vec();
@@ -60,18 +76,45 @@ impl BrokerProcess {
         for (table, content) in &disk.tables {
             broker.load(*table, content).expect("a broker reads what it has saved");
         }
-        for (table, key, queue, offset) in noted {
+        for Noted { table, key, queue, offset, .. } in noted {
             broker.restore_offset(table, &key, queue, offset);
         }
         broker.handle_start(now);
         journal.note(Fact::Started { broker: name.clone() });
-        let writes = Writes::new(now, disk.tables, pace);
-        Self { tap: Tap::new(name.clone(), journal.clone()), name, broker, flush_mode, writes, journal, random: Random::new(seed), now }
+        let on_disk = broker.storage().log_bounds().1;
+        Self {
+            tap: Tap::new(name.clone(), journal.clone()),
+            name,
+            broker,
+            flush_mode,
+            writes: Writes::new(now, disk.tables, on_disk, Pace::default()),
+            journal,
+            random: Random::new(seed),
+            tamper: Tamper::new(mutation),
+            forged: VecDeque::new(),
+            now,
+        }
     }
 
     /// The machine.
     pub const fn broker(&self) -> &Broker<WatchedLog> {
         &self.broker
+    }
+
+    /// Somebody asks how far all groups have come, to see what the broker knows.
+    pub fn audit(&mut self, now: Now) {
+        let peer = Peer { id: AUDITOR, addr: SocketAddr::from(([10, 0, 0, 1], 50_000)) };
+        let positions = self.broker.storage().positions().clone();
+        for (opaque, (topic, group, queue)) in (1..).zip(positions) {
+            let queue = queue.to_string();
+            let fields = packet::Fields(&[("topic", &topic), ("consumerGroup", &group), ("queueId", &queue)]);
+            let frame = packet::request(RequestCode::QueryConsumerOffset.code(), opaque, Flag(0), &fields, b"");
+            if let Ok(Decoded::Frame { frame, .. }) = FrameDecoder::default().decode(&frame)
+                && let Ok(command) = Command::decode(frame)
+            {
+                self.handle_command(now, peer, &command);
+            }
+        }
     }
 
     /// How fast the disk is from now on.
@@ -91,7 +134,7 @@ impl BrokerProcess {
     pub fn end(&mut self, end: End) -> Disk {
         let log = std::mem::take(self.broker.storage_mut());
         let written = log.log_bounds().1.0;
-        let disk = self.writes.end(end, log, &mut self.random);
+        let disk = self.writes.end(end, log, &self.tamper, &mut self.random);
         let kept = disk.log.log_bounds().1.0;
         self.journal.note(Fact::Ended { broker: self.name.clone(), kept, lost: written - kept, dark: end == End::Dark });
         disk
@@ -101,13 +144,21 @@ impl BrokerProcess {
         self.now = now;
     }
 
+    fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
+        if table == Table::ConsumerOffsets {
+            self.journal.note(Fact::SaveBegan { broker: self.name.clone() });
+        }
+        let noted = self.broker.storage().noted().len();
+        let save = Save { due: self.now.mono, ticket, table, content, noted };
+        self.writes.save(self.now, save, self.broker.storage().log_bounds().1, &mut self.random);
+    }
+
     /// What has been appended goes to disk when the disk is ready for it.
     fn settle(&mut self) {
         let (_, end) = self.broker.storage().log_bounds();
-        if end > self.broker.storage().durable() {
-            self.writes.want_flush(self.now, self.flush_mode, end, &mut self.random);
-        }
-        self.tap.look(&self.broker);
+        self.writes.want_flush(self.now, self.flush_mode, end, &mut self.random);
+        let may_be_late = self.broker.poll_timeout().is_some_and(|at| at <= self.now.mono);
+        self.tap.look(self.now, &self.broker, may_be_late);
     }
 }
 
@@ -121,14 +172,25 @@ impl Machine for BrokerProcess {
 
     fn handle_command(&mut self, now: Now, peer: Peer, command: &Command<'_>) {
         self.begin(now);
-        self.tap.see_command(peer, command);
-        Machine::handle_command(&mut self.broker, now, peer, command);
+        self.tap.see_command(now, peer, command);
+        let seen = self.tamper.time(now, command);
+        if self.tamper.forgets(command) {
+            self.forged.push_back(Output::Reply { to: peer.id, opaque: command.opaque, reply: Reply::ok() });
+        } else if let Some(frame) = self.tamper.request(command) {
+            if let Ok(Decoded::Frame { frame, .. }) = FrameDecoder::default().decode(&frame)
+                && let Ok(command) = Command::decode(frame)
+            {
+                Machine::handle_command(&mut self.broker, seen, peer, &command);
+            }
+        } else {
+            Machine::handle_command(&mut self.broker, seen, peer, command);
+        }
         self.tap.see_handled(command);
     }
 
     fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
         self.begin(now);
-        self.tap.see_disconnected(peer);
+        self.tap.see_disconnected(now, peer);
         self.broker.handle_disconnected(now, peer);
     }
 
@@ -137,7 +199,7 @@ impl Machine for BrokerProcess {
 
     fn handle_timeout(&mut self, now: Now) {
         self.begin(now);
-        if let Some(up_to) = self.writes.pop_flushed(now) {
+        if let Some(up_to) = self.writes.pop_flushed(now, &mut self.random) {
             self.broker.handle_durable(now, up_to);
         }
         while let Some((ticket, table, result)) = self.writes.pop_saved(now, self.broker.storage_mut()) {
@@ -152,27 +214,35 @@ impl Machine for BrokerProcess {
     }
 
     fn poll_timeout(&self) -> Option<Millis> {
-        [self.broker.poll_timeout(), self.writes.poll_timeout()].into_iter().flatten().min()
+        let restless = self.tamper.makes(Mutation::Restless).then_some(self.now.mono);
+        [self.broker.poll_timeout(), self.writes.poll_timeout(), self.tap.poll_timeout(), restless].into_iter().flatten().min()
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        while let Some(output) = self.broker.poll_output() {
+        loop {
+            let Some(mut output) = self.broker.poll_output().or_else(|| self.forged.pop_front()) else {
+                self.settle();
+                return None;
+            };
             if let Output::Persist { ticket, table, content } = output {
-                if table == Table::ConsumerOffsets {
-                    self.journal.note(Fact::SaveBegan { broker: self.name.clone() });
-                }
-                self.writes.save(self.now, ticket, table, content, self.broker.storage().noted().len(), &mut self.random);
+                self.save(ticket, table, content);
+                continue;
+            }
+            if let Passage::Drop = self.tamper.output(&mut output) {
                 continue;
             }
             self.tap.see_output(&output);
+            if matches!(output, Output::Reply { to: AUDITOR, .. }) {
+                continue;
+            }
             return Some(output);
         }
-        self.settle();
-        None
     }
 
     fn take_body(&mut self, reply: Reply) -> Vec<u8> {
-        Machine::take_body(&mut self.broker, reply)
+        let mut body = Machine::take_body(&mut self.broker, reply);
+        self.tamper.records(&mut body);
+        body
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -5,7 +5,11 @@ use std::{fmt, rc::Rc};
 use petrel_tests::network::Conditions;
 use route_core::{Millis, broker::config::FlushMode};
 
-use crate::client::{consumer::GroupPlan, producer::ProducerPlan};
+use crate::{
+    client::{consumer::GroupPlan, producer::ProducerPlan},
+    mutation::Mutation,
+    process::End,
+};
 
 mod draw;
 
@@ -33,6 +37,25 @@ pub enum Host {
     Consumer(usize),
 }
 
+/// A bad moment for a broker to die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A message was stored.
+    Stored,
+    /// A message was acknowledged.
+    Acknowledged,
+    /// A delayed message was delivered.
+    Delivered,
+    /// A failed message was taken back.
+    TakenBack,
+    /// A group's offset was noted.
+    OffsetNoted,
+    /// The offsets of groups began to be saved.
+    SaveBegan,
+    /// They were saved.
+    Saved,
+}
+
 /// Something that goes wrong, or that somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -40,6 +63,8 @@ pub enum Fault {
     Kill(Host, Millis),
     /// A machine loses its power and has it back later.
     Dark(Host, Millis),
+    /// A broker's process ends the next time that something happens to it, and is started again later.
+    Ambush(usize, Moment, End, Millis),
     /// A consumer is told to stop, and is started again later.
     Stop(usize, Millis),
     /// Nothing passes between two hosts for a while.
@@ -79,6 +104,8 @@ pub struct Scenario {
     pub groups: Vec<(Rc<GroupPlan>, usize)>,
     /// What goes wrong, and when.
     pub faults: Vec<(Millis, Fault)>,
+    /// A mistake that every broker makes, to see that it is caught.
+    pub mutation: Option<Mutation>,
     /// How long producers may send and things may go wrong.
     pub span: Millis,
     /// How long it may take from then on until everything has come to rest.

@@ -17,7 +17,7 @@ use crate::{
 mod faults;
 mod hosts;
 
-use faults::Act;
+use faults::{Act, Ambush};
 use hosts::{BrokerSlot, ConsumerSlot, NamesSlot};
 
 /// Once all faults are over, it takes at most this long until everybody knows of everybody: registrations, routes and heartbeats come
@@ -48,6 +48,7 @@ pub struct World {
     /// What is done to the cluster, and when.
     acts: BTreeMap<(Millis, u64), Act>,
     planned: u64,
+    ambushes: Vec<Ambush>,
     oracles: Oracles,
     tally: Tally,
     trace: Vec<String>,
@@ -67,6 +68,7 @@ impl World {
             consumers: Vec::new(),
             acts: BTreeMap::new(),
             planned: 0,
+            ambushes: Vec::new(),
             oracles,
             tally: Tally::default(),
             trace: Vec::new(),
@@ -131,11 +133,19 @@ impl World {
     fn look(&mut self) -> Result<(), Violation> {
         let now = self.cluster.now();
         self.trace.extend(self.journal.take_lines().into_iter().map(|line| format!("{:>10} {line}", now.mono.0)));
-        for fact in self.journal.take_facts() {
-            self.tally.facts += 1;
-            self.oracles.see(now, &fact)?;
+        loop {
+            let facts = self.journal.take_facts();
+            if facts.is_empty() {
+                return Ok(());
+            }
+            for fact in &facts {
+                self.tally.facts += 1;
+                self.oracles.see(now, fact)?;
+            }
+            if !self.ambushes.is_empty() {
+                facts.iter().for_each(|fact| self.spring(fact));
+            }
         }
-        Ok(())
     }
 
     fn all_is_sent(&mut self) -> bool {

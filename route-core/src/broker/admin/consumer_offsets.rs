@@ -61,6 +61,7 @@ impl<S: Storage> Broker<S> {
         let Some(offset) = request.commit_offset else {
             return Err(Refusal::invalid(format!("Offset is null, topic is {topic}")));
         };
+        let offset = self.storage.find_queue(&topic, queue_id).map_or(0, |queue| self.within_queue(queue, offset));
         let reply = Reply { header: ReplyHeader::Empty, ..Reply::ok() };
         match self.offsets.commit(now.wall, &topic, &group, queue_id, offset) {
             Commit::Changed { key } => self.storage.note_offset(OffsetTableKind::Consumer, key, queue_id, offset),

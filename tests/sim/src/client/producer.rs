@@ -180,7 +180,7 @@ impl Producer {
         current.last_broker = Some(queue.broker.clone());
         let Some(address) = self.routes.master(&queue.broker) else { return self.give_up(now) };
         let (key, level) = (current.key.to_string(), current.delay_level.to_string());
-        let unique = format!("{:08X}{:024X}", current.key.producer, current.key.number);
+        let unique = unique_key(current.key);
         let mut properties = vec![("KEYS", key.as_str()), ("UNIQ_KEY", unique.as_str()), ("WAIT", "true")];
         if current.delay_level > 0 {
             properties.push(("DELAY", &level));
@@ -189,6 +189,7 @@ impl Producer {
         let ask = Ask::new(RequestCode::SendMessageV2, message.fields()).with_body(key.clone());
         let patience = Patience::Sync(current.deadline.saturating_sub(now.mono));
         net.call(now, address, ask, patience, Tag::Send(current.attempt));
+        self.journal.note(Fact::Sent { key: current.key });
         self.journal.line(|| format!("producer {} sends {key} to {queue}", self.plan.number));
         self.state = State::Sending(queue);
     }
@@ -234,6 +235,11 @@ impl Producer {
             net.call(now, &master, ask, Patience::Sync(Millis::from_secs(3)), Tag::Heartbeat);
         }
     }
+}
+
+/// The key that the client gives a message (`UNIQ_KEY`).
+pub(super) fn unique_key(key: Key) -> String {
+    format!("{:08X}{:024X}", key.producer, key.number)
 }
 
 /// Where an answer to a send says that the message lies: queue and offset, and the place in the log that is in its id.

@@ -30,7 +30,10 @@ impl Oracle for Acked {
                 }
                 self.places.insert((broker.clone(), *place));
             }
-            Fact::Ended { broker, .. } => {
+            Fact::Ended { broker, dark, lost, .. } => {
+                if !dark && *lost > 0 {
+                    return Err(format!("{broker} has lost {lost} bytes of its log, though only its process was killed"));
+                }
                 for record in book.lost_now() {
                     let acked = self.places.remove(&(broker.clone(), record.place));
                     if acked && book.is_durable(broker) {

@@ -1,14 +1,15 @@
 //! A delayed message comes once, never early, and late by no more than a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proto_core::names::SCHEDULE_TOPIC;
+use proto_core::{delay::DelayLevels, names::SCHEDULE_TOPIC};
 use route_core::{Millis, Now};
 
 use super::{Book, Oracle};
 use crate::{
     fact::{Fact, Record},
     names::{Key, Name},
+    scenario::Scenario,
 };
 
 /// How late a message may be if nothing is wrong: a level looks at the clock each second.
@@ -32,12 +33,22 @@ struct Waiting {
 type Id = (Name, Name, i32, Option<Key>, i32);
 
 /// All that wait, and those that waited.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Delayed {
+    /// How long each level waits.
+    levels: Vec<Millis>,
     waiting: BTreeMap<Id, Vec<Waiting>>,
     count: usize,
     /// Brokers that have lost power: their cursors may be behind.
-    set_back: std::collections::BTreeSet<Name>,
+    set_back: BTreeSet<Name>,
+}
+
+impl Delayed {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let levels = scenario.brokers.first().and_then(|broker| DelayLevels::parse(broker.delay_levels).ok());
+        let levels = levels.iter().flat_map(|levels| levels.iter().map(|(_, millis)| Millis(millis.unsigned_abs())).collect::<Vec<_>>());
+        Self { levels: levels.collect(), waiting: BTreeMap::new(), count: 0, set_back: BTreeSet::new() }
+    }
 }
 
 fn id(broker: &Name, record: &Record) -> Option<Id> {
@@ -54,7 +65,8 @@ impl Oracle for Delayed {
         match fact {
             Fact::Stored { broker, record } if *record.spot.queue.topic == *SCHEDULE_TOPIC => {
                 let Some(id) = id(broker, record) else { return Ok(()) };
-                let wait = Millis(u64::try_from(record.tags_code - record.stored_at).unwrap_or(0));
+                let level = usize::try_from(record.spot.queue.id).unwrap_or(0);
+                let wait = self.levels.get(level).copied().unwrap_or_default();
                 let waiting = Waiting { due: now.mono + wait, clock_set: false, record: record.clone(), delivered: None };
                 self.waiting.entry(id).or_default().push(waiting);
                 self.count += 1;
@@ -93,11 +105,16 @@ impl Oracle for Delayed {
 impl Delayed {
     fn see_delivered(&mut self, now: Now, broker: &Name, record: &Record, book: &Book) -> Result<(), String> {
         let Some(id) = id(broker, record) else { return Ok(()) };
+        if id.2 != record.spot.queue.id {
+            return Err(format!("{record:?} was to come in queue {}", id.2));
+        }
         let all = self.waiting.entry(id).or_default();
+        let comes_again = self.set_back.contains(broker) && all.iter().any(|waiting| waiting.delivered.is_some());
         let first = all.iter_mut().filter(|waiting| waiting.delivered.is_none()).min_by_key(|waiting| waiting.due);
+        let first = first.filter(|waiting| waiting.due <= now.mono || waiting.clock_set || !comes_again);
         let Some(waiting) = first else {
             // A cursor that was not on disk goes back: then messages come again.
-            if self.set_back.contains(broker) && !all.is_empty() {
+            if comes_again {
                 return Ok(());
             }
             return Err(format!("{record:?} came, but nothing waits to come there: {all:?}"));
@@ -122,11 +139,8 @@ impl Delayed {
                     self.count -= 1;
                 }
             } else if let Some(waiting) = all.iter_mut().find(|waiting| waiting.delivered == Some(record.place)) {
-                // Without a durable log the cursor may have outlived the message.
-                if book.is_durable(broker) {
-                    waiting.delivered = None;
-                    self.count += 1;
-                }
+                waiting.delivered = None;
+                self.count += 1;
             }
         }
         Ok(())

@@ -118,8 +118,16 @@ impl Oracle for Delivered {
             Fact::Pulled { group, queue, next, .. } => {
                 let read = self.read.entry((group.clone(), queue.clone())).or_default();
                 *read = (*read).max(*next);
+                if *next > book.next_offset(queue) {
+                    // The answer was on its way when the log lost what it held.
+                    let ghost = self.ghosts.entry((group.clone(), queue.clone())).or_default();
+                    *ghost = (*ghost).max(*next);
+                }
             }
-            Fact::Handled { group, client, reading, spot, key, times, well } => {
+            Fact::Handled { group, client, reading, spot, key, times, well, damage } => {
+                if let Some(damage) = damage {
+                    return Err(format!("{key} came to {client} from {spot} with {damage}"));
+                }
                 let receiver = self.receiver(group, client);
                 let before = self.attempts.insert((client.clone(), *reading, spot.clone()), (*times, *well));
                 if let Some((before, went_well)) = before.filter(|(before, went_well)| *went_well || *times != before + 1) {

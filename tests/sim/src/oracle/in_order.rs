@@ -23,12 +23,14 @@ pub(super) struct InOrder {
     done: BTreeMap<(Name, Queue), i64>,
     /// The message that has failed last in each queue.
     failed: BTreeMap<(Name, Queue), (i64, Key)>,
+    /// Queues that have lost what may have been read: a consumer that has read it goes on behind it.
+    cut: BTreeSet<Queue>,
 }
 
 impl InOrder {
     pub(super) fn new(groups: &[Rc<GroupPlan>]) -> Self {
         let orderly = groups.iter().filter(|group| group.style == Style::Orderly).map(|group| group.group.clone());
-        Self { groups: orderly.collect(), done: BTreeMap::new(), failed: BTreeMap::new() }
+        Self { groups: orderly.collect(), done: BTreeMap::new(), failed: BTreeMap::new(), cut: BTreeSet::new() }
     }
 }
 
@@ -41,6 +43,9 @@ impl Oracle for InOrder {
         match fact {
             Fact::Handled { group, spot, key, well, client, .. } if self.groups.contains(group) => {
                 let done = self.done.entry((group.clone(), spot.queue.clone())).or_default();
+                if spot.offset > *done && self.cut.contains(&spot.queue) {
+                    *done = spot.offset;
+                }
                 if spot.offset > *done {
                     return Err(format!("{client} has taken {key} from {spot}, but {group} is not done with {done}"));
                 }
@@ -66,6 +71,9 @@ impl Oracle for InOrder {
             }
             Fact::Ended { .. } => {
                 for record in book.lost_now() {
+                    if !book.is_durable(&record.spot.queue.broker) {
+                        self.cut.insert(record.spot.queue.clone());
+                    }
                     for ((_, queue), done) in &mut self.done {
                         if *queue == record.spot.queue {
                             *done = (*done).min(record.spot.offset);

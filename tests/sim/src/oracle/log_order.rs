@@ -40,12 +40,10 @@ impl Oracle for LogOrder {
                 }
             }
             Fact::Acked { key, spot, place } => {
-                // A delayed message lies elsewhere until its time comes.
-                let stored = book.record(&spot.queue.broker, *place).map(|record| &record.spot);
-                if stored.is_some_and(|stored| stored.queue.topic != spot.queue.topic) {
-                    return Ok(());
-                }
-                if stored.is_some_and(|stored| stored != spot) {
+                // What was lost meanwhile is not there, and a delayed message lies elsewhere until its time comes.
+                let stored = book.record(&spot.queue.broker, *place).filter(|record| record.key == Some(*key)).map(|record| &record.spot);
+                let Some(stored) = stored.filter(|stored| stored.queue.topic == spot.queue.topic) else { return Ok(()) };
+                if stored != spot {
                     return Err(format!("{key} was acknowledged at {spot} and lies at {stored:?}"));
                 }
                 let last = self.last_acked.insert((key.producer, spot.queue.clone()), (*key, spot.offset));

@@ -1,4 +1,4 @@
-//! No pull waits for what is there, and no machine is woken for nothing for ever.
+//! No pull waits for what is there or longer than it may, members hear of each other at once, and no machine is woken for nothing for ever.
 
 use route_core::Now;
 
@@ -17,6 +17,8 @@ impl Oracle for Prompt {
     fn see(&mut self, _now: Now, fact: &Fact, _book: &Book) -> Result<(), String> {
         match fact {
             Fact::Overlooked { group, queue, from } => Err(format!("a pull of {group} waits for {queue}@{from}, which is there")),
+            Fact::Overdue { group, queue, from } => Err(format!("a pull of {group} waits for {queue}@{from}, and its time is over")),
+            Fact::NotTold { broker, group } => Err(format!("{broker} has not told all members of {group} that it has changed")),
             Fact::Spins { who } => Err(format!("{who} is woken again and again and has nothing to do")),
             _ => Ok(()),
         }

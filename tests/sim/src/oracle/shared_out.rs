@@ -1,8 +1,12 @@
-//! At rest the members of each group read each queue once.
+//! At rest every member of a group reads its share of the queues, and each queue has one reader.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use route_core::Now;
+use route_core::{
+    Now,
+    allocate::Average,
+    filter::{QueueAllocator, QueueName},
+};
 
 use super::{Book, Oracle};
 use crate::{
@@ -18,10 +22,27 @@ pub(super) struct SharedOut {
 
 #[derive(Debug, Default)]
 struct Group {
-    readers: BTreeMap<Queue, Vec<Name>>,
+    reads: BTreeMap<Name, BTreeSet<Queue>>,
     seen: BTreeSet<Queue>,
-    everybody_reads_all: bool,
-    members: usize,
+    shared: bool,
+}
+
+impl Group {
+    /// The member that is to read each queue, by the rule that all members follow.
+    fn owners(&self) -> Vec<(&Queue, &Name)> {
+        let members: Vec<&Name> = self.reads.keys().collect();
+        let topics: BTreeSet<&Name> = self.seen.iter().map(|queue| &queue.topic).collect();
+        let mut owners = Vec::new();
+        for topic in topics {
+            let queues: Vec<&Queue> = self.seen.iter().filter(|queue| queue.topic == *topic).collect();
+            let names: Vec<QueueName<'_>> =
+                queues.iter().map(|queue| QueueName { topic: &queue.topic, broker_name: &queue.broker, queue_id: queue.id }).collect();
+            let clients: Vec<&str> = members.iter().map(|member| &***member).collect();
+            let shares = Average.allocate(&names, &clients);
+            owners.extend(queues.into_iter().zip(shares).filter_map(|(queue, owner)| Some((queue, members[owner?]))));
+        }
+        owners
+    }
 }
 
 impl Oracle for SharedOut {
@@ -32,23 +53,21 @@ impl Oracle for SharedOut {
     fn see(&mut self, _now: Now, fact: &Fact, _book: &Book) -> Result<(), String> {
         if let Fact::AtRest { group, client, reads, sees, shared } = fact {
             let group = self.groups.entry(group.clone()).or_default();
-            group.everybody_reads_all = !shared;
-            group.members += 1;
+            group.shared = *shared;
             group.seen.extend(sees.iter().cloned());
-            for queue in reads {
-                group.readers.entry(queue.clone()).or_default().push(client.clone());
-            }
+            group.reads.insert(client.clone(), reads.iter().cloned().collect());
         }
         Ok(())
     }
 
     fn see_rest(&mut self, _book: &Book) -> Result<(), String> {
         for (name, group) in &self.groups {
-            for queue in &group.seen {
-                let readers = group.readers.get(queue).map_or(&[][..], Vec::as_slice);
-                let expected = if group.everybody_reads_all { group.members } else { 1 };
-                if readers.len() != expected {
-                    return Err(format!("{queue} is read by {readers:?} of {name}, which has {} members", group.members));
+            for (queue, owner) in group.owners() {
+                let readers: Vec<&Name> = group.reads.iter().filter(|(_, reads)| reads.contains(queue)).map(|(member, _)| member).collect();
+                let right = if group.shared { readers == [owner] } else { readers.len() == group.reads.len() };
+                if !right {
+                    let members: Vec<&Name> = group.reads.keys().collect();
+                    return Err(format!("{queue} is read by {readers:?} of {name}, whose members are {members:?}"));
                 }
             }
         }

@@ -12,6 +12,7 @@ use route_core::{
 };
 
 use super::{End, log::WatchedLog};
+use crate::mutation::{Mutation, Tamper};
 
 /// Pause between two flushes of a log whose messages nobody waits for (`flushIntervalCommitLog`).
 const FLUSH_INTERVAL: Millis = Millis(500);
@@ -40,14 +41,15 @@ impl Default for Pace {
     }
 }
 
+/// A table on its way.
 #[derive(Debug)]
-struct Save {
-    due: Millis,
-    ticket: Ticket,
-    table: Table,
-    content: Bytes,
-    /// How many offsets had been noted when it began: the table holds them.
-    noted: usize,
+pub(super) struct Save {
+    pub(super) due: Millis,
+    pub(super) ticket: Ticket,
+    pub(super) table: Table,
+    pub(super) content: Bytes,
+    /// How many offsets had been noted when it was made: the table holds them.
+    pub(super) noted: usize,
 }
 
 /// What is on its way to the disk.
@@ -55,15 +57,19 @@ struct Save {
 pub(super) struct Writes {
     tables: BTreeMap<Table, Bytes>,
     saves: VecDeque<Save>,
+    /// Saves of tables that speak of what is in the log: they begin when the log is on disk up to here.
+    held: VecDeque<(LogOffset, Save)>,
     flush: Option<(Millis, LogOffset)>,
     next_flush: Millis,
     can_flush: bool,
+    /// Everything before this is on disk.
+    on_disk: LogOffset,
     pace: Pace,
 }
 
 impl Writes {
-    pub(super) const fn new(now: Now, tables: BTreeMap<Table, Bytes>, pace: Pace) -> Self {
-        Self { tables, saves: VecDeque::new(), flush: None, next_flush: now.mono, can_flush: true, pace }
+    pub(super) const fn new(now: Now, tables: BTreeMap<Table, Bytes>, on_disk: LogOffset, pace: Pace) -> Self {
+        Self { tables, saves: VecDeque::new(), held: VecDeque::new(), flush: None, next_flush: now.mono, can_flush: true, on_disk, pace }
     }
 
     pub(super) const fn set_pace(&mut self, pace: Pace) {
@@ -77,7 +83,7 @@ impl Writes {
 
     /// The log has bytes that are not on disk.
     pub(super) fn want_flush(&mut self, now: Now, mode: FlushMode, end: LogOffset, random: &mut Random) {
-        if self.flush.is_some() || !self.can_flush {
+        if self.flush.is_some() || !self.can_flush || end <= self.on_disk {
             return;
         }
         let begin = if mode == FlushMode::Sync { now.mono } else { self.next_flush.max(now.mono) };
@@ -87,20 +93,36 @@ impl Writes {
     }
 
     /// The end of a flush that is done.
-    pub(super) fn pop_flushed(&mut self, now: Now) -> Option<LogOffset> {
+    pub(super) fn pop_flushed(&mut self, now: Now, random: &mut Random) -> Option<LogOffset> {
         let (due, end) = self.flush?;
         if due > now.mono {
             return None;
         }
         self.flush = None;
+        self.on_disk = end;
+        self.begin_held(now, random);
         Some(end)
     }
 
     /// Begins to save a table, behind the saves that have begun before.
-    pub(super) fn save(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes, noted: usize, random: &mut Random) {
+    pub(super) fn save(&mut self, now: Now, save: Save, log_end: LogOffset, random: &mut Random) {
+        // What a table calls delivered has to be on disk before the table is.
+        let speaks_of_log = matches!(save.table, Table::DelayOffsets | Table::TimerCheckpoint);
+        if speaks_of_log && log_end > self.on_disk {
+            return self.held.push_back((log_end, save));
+        }
         let begin = self.saves.back().map_or(now.mono, |last| last.due.max(now.mono));
         let due = begin + self.draw(random);
-        self.saves.push_back(Save { due, ticket, table, content, noted });
+        self.saves.push_back(Save { due, ..save });
+    }
+
+    /// The log is on disk up to another place: saves that waited for it begin.
+    fn begin_held(&mut self, now: Now, random: &mut Random) {
+        while self.held.front().is_some_and(|(until, _)| *until <= self.on_disk) {
+            if let Some((until, save)) = self.held.pop_front() {
+                self.save(now, save, until, random);
+            }
+        }
     }
 
     /// A save that is done, well or not.
@@ -123,17 +145,21 @@ impl Writes {
     }
 
     /// The process ends: some of what was on its way has come to its end, some has not.
-    pub(super) fn end(&mut self, end: End, mut log: WatchedLog, random: &mut Random) -> Disk {
+    pub(super) fn end(&mut self, end: End, mut log: WatchedLog, tamper: &Tamper, random: &mut Random) -> Disk {
         let done = random.below(u32::try_from(self.saves.len() + 1).unwrap_or(1)) as usize;
         for save in self.saves.drain(..done).collect::<Vec<_>>() {
             self.finish(save, &mut log);
         }
         let tables = std::mem::take(&mut self.tables);
         let log = match end {
+            End::Killed if tamper.makes(Mutation::TailForgotten) => {
+                let kept = log.last_record();
+                log.reopen(Some(kept), None)
+            }
             End::Killed => log.reopen(None, None),
             End::Dark => {
                 let noted = random.below(u32::try_from(log.noted().len() + 1).unwrap_or(1)) as usize;
-                let kept = log.cut_between_records(random);
+                let kept = log.cut_between_records(self.on_disk, random);
                 log.reopen(Some(kept), Some(noted))
             }
         };
@@ -143,7 +169,7 @@ impl Writes {
     fn finish(&mut self, save: Save, log: &mut WatchedLog) {
         if save.table == Table::ConsumerOffsets || save.table == Table::DelayOffsets {
             let forgotten = log.forget_noted(save.table, save.noted);
-            for later in &mut self.saves {
+            for later in self.saves.iter_mut().chain(self.held.iter_mut().map(|(_, save)| save)) {
                 later.noted = later.noted.saturating_sub(forgotten);
             }
         }

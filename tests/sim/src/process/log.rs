@@ -1,6 +1,6 @@
 //! A broker's log: memory that notes for the oracles what is put into it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use proto_core::{
     properties::{self, names as property},
@@ -21,11 +21,24 @@ use route_core::{
 use crate::{
     fact::{Fact, Record},
     journal::Journal,
+    mutation::{Mutation, Tamper},
     names::{Name, Queue, Spot},
 };
 
-/// An offset that a broker has noted: table, key, queue and offset.
-pub type Noted = (OffsetTableKind, String, i32, i64);
+/// An offset that a broker has noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// The table that it belongs to.
+    pub table: OffsetTableKind,
+    /// Its key there.
+    pub key: String,
+    /// Number of the queue.
+    pub queue: i32,
+    /// The offset.
+    pub offset: i64,
+    /// Where the log ended then.
+    log_end: i64,
+}
 
 /// The log of one broker.
 #[derive(Debug)]
@@ -33,30 +46,40 @@ pub struct WatchedLog {
     broker: Name,
     memory: MemoryStorage,
     noted: Vec<Noted>,
+    /// Topic, group and queue of every offset that was ever noted.
+    positions: BTreeSet<(String, String, i32)>,
     /// The store takes no writes any more.
     closed: bool,
     flush: FlushMode,
     readable: i64,
     journal: Journal,
+    tamper: Tamper,
 }
 
 impl Default for WatchedLog {
     fn default() -> Self {
-        Self::new("".into(), FlushMode::Async, Journal::default())
+        Self::new("".into(), FlushMode::Async, Journal::default(), None)
     }
 }
 
 impl WatchedLog {
     /// An empty log.
     #[must_use]
-    pub fn new(broker: Name, flush: FlushMode, journal: Journal) -> Self {
-        Self { broker, memory: empty(flush), noted: Vec::new(), closed: false, flush, readable: 0, journal }
+    pub fn new(broker: Name, flush: FlushMode, journal: Journal, mutation: Option<Mutation>) -> Self {
+        let (memory, tamper) = (empty(flush), Tamper::new(mutation));
+        let positions = BTreeSet::new();
+        Self { broker, memory, noted: Vec::new(), positions, closed: false, flush, readable: 0, journal, tamper }
     }
 
     /// The offsets that were noted and are in no saved table.
     #[must_use]
     pub fn noted(&self) -> &[Noted] {
         &self.noted
+    }
+
+    /// Topic, group and queue of every offset that was ever noted.
+    pub(super) const fn positions(&self) -> &BTreeSet<(String, String, i32)> {
+        &self.positions
     }
 
     /// How many messages have become readable.
@@ -75,17 +98,28 @@ impl WatchedLog {
         let kind = if table == Table::DelayOffsets { OffsetTableKind::Delay } else { OffsetTableKind::Consumer };
         let before = self.noted.len();
         let mut index = 0;
-        self.noted.retain(|(noted, ..)| {
+        self.noted.retain(|noted| {
             index += 1;
-            index > len || *noted != kind
+            index > len || noted.table != kind
         });
         before - self.noted.len()
     }
 
-    /// A place between two records, behind everything that is known to be on disk.
-    pub(super) fn cut_between_records(&self, random: &mut Random) -> i64 {
+    /// Where the last record begins.
+    pub(super) fn last_record(&self) -> i64 {
+        let mut place = 0;
+        while let Some(record) = self.memory.record(LogOffset(place))
+            && self.memory.record(LogOffset(place + record.len() as i64)).is_some()
+        {
+            place += record.len() as i64;
+        }
+        place
+    }
+
+    /// A place between two records, not before what is on disk.
+    pub(super) fn cut_between_records(&self, on_disk: LogOffset, random: &mut Random) -> i64 {
         let (_, end) = self.memory.log_bounds();
-        let mut places = vec![self.memory.durable().0];
+        let mut places = vec![on_disk.0];
         while let Some(record) = self.memory.record(LogOffset(places[places.len() - 1]))
             && !record.is_empty()
         {
@@ -99,12 +133,14 @@ impl WatchedLog {
     /// being on disk: recovery syncs what it finds.
     #[must_use]
     pub(super) fn reopen(self, kept: Option<i64>, noted_kept: Option<usize>) -> Self {
-        let Self { broker, mut memory, mut noted, flush, journal, .. } = self;
+        let Self { broker, mut memory, mut noted, positions, flush, journal, tamper, .. } = self;
         let (_, end) = memory.log_bounds();
         // Now every record has its unit, with its tags code.
         memory.set_durable(end);
         let kept = kept.unwrap_or(end.0);
         noted.truncate(noted_kept.unwrap_or(usize::MAX));
+        // A cursor does not outlive what was delivered up to it.
+        noted.retain(|noted| noted.table == OffsetTableKind::Consumer || noted.log_end <= kept);
         let mut copy = empty(flush);
         let mut place = 0;
         while place < kept
@@ -131,7 +167,8 @@ impl WatchedLog {
         }
         copy.set_durable(LogOffset(place));
         while copy.poll_arrival().is_some() {}
-        Self { broker, memory: copy, noted, closed: false, flush, readable: 0, journal }
+        let memory = if noted_kept.is_some() { copy.after_a_crash() } else { copy };
+        Self { broker, memory, noted, positions, closed: false, flush, readable: 0, journal, tamper }
     }
 
     fn check_open(&self) -> Result<(), AppendError> {
@@ -194,8 +231,15 @@ impl Storage for WatchedLog {
 
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         self.check_open()?;
-        let appended = self.memory.append(now, queue, message)?;
-        self.note_stored(message, &appended);
+        let mut message = *message;
+        let times = self.tamper.append(&mut message);
+        let queue = if self.tamper.is_honest() { queue } else { self.memory.open_queue(message.topic, message.queue_id) };
+        let end = self.memory.log_bounds().1;
+        let mut appended = Appended { offset: end, end, queue_offset: self.memory.next_offset(queue), store_timestamp: now };
+        for _ in 0..times {
+            appended = self.memory.append(now, queue, &message)?;
+            self.note_stored(&message, &appended);
+        }
         Ok(appended)
     }
 
@@ -245,6 +289,10 @@ impl Storage for WatchedLog {
         self.memory.search_by_key(query)
     }
 
+    fn may_lack_its_end(&self) -> bool {
+        self.memory.may_lack_its_end()
+    }
+
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
         self.memory.log_bounds()
     }
@@ -258,9 +306,13 @@ impl Storage for WatchedLog {
     }
 
     fn poll_arrival(&mut self) -> Option<Arrival> {
-        let arrival = self.memory.poll_arrival()?;
-        self.readable += 1;
-        Some(arrival)
+        loop {
+            let arrival = self.memory.poll_arrival()?;
+            self.readable += 1;
+            if self.tamper.wakes() {
+                return Some(arrival);
+            }
+        }
     }
 
     fn remove_topic(&mut self, topic: &str) {
@@ -271,9 +323,13 @@ impl Storage for WatchedLog {
         if table == OffsetTableKind::Consumer
             && let Some((topic, group)) = key.split_once('@')
         {
+            self.positions.insert((topic.to_owned(), group.to_owned(), queue_id));
             let queue = Queue { topic: topic.into(), broker: self.broker.clone(), id: queue_id };
             self.journal.note(Fact::OffsetNoted { group: group.into(), queue, offset });
         }
-        self.noted.push((table, key.to_owned(), queue_id, offset));
+        if self.tamper.notes(table) {
+            let log_end = self.memory.log_bounds().1.0;
+            self.noted.push(Noted { table, key: key.to_owned(), queue: queue_id, offset, log_end });
+        }
     }
 }

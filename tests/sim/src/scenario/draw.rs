@@ -5,10 +5,13 @@ use std::rc::Rc;
 use petrel_tests::network::Conditions;
 use route_core::{Millis, broker::config::FlushMode, random::Random};
 
-use super::{BrokerPlan, Fault, Host, Scenario};
-use crate::client::{
-    consumer::{GroupPlan, Model, Style},
-    producer::ProducerPlan,
+use super::{BrokerPlan, Fault, Host, Moment, Scenario};
+use crate::{
+    client::{
+        consumer::{GroupPlan, Model, Style},
+        producer::ProducerPlan,
+    },
+    process::End,
 };
 
 /// RocketMQ's own levels, and some that let a message run through all its attempts in minutes.
@@ -37,7 +40,18 @@ impl Scenario {
         let count = if draw.one_in(4) { 0 } else { draw.from(1, 10) };
         let mut faults: Vec<_> = (0..count).map(|_| (draw.millis(0, span.0), draw.fault(&hosts))).collect();
         faults.sort_by_key(|(at, _)| *at);
-        Self { seed, network, name_servers, brokers, producers, groups, faults, span, patience: Millis::from_secs(8 * 3600) }
+        Self {
+            seed,
+            network,
+            name_servers,
+            brokers,
+            producers,
+            groups,
+            faults,
+            mutation: None,
+            span,
+            patience: Millis::from_secs(8 * 3600),
+        }
     }
 }
 
@@ -154,7 +168,7 @@ impl Draw {
         // Some last a moment, some longer than every time-out of the protocol.
         let longest = self.one_of(&[2_000, 20_000, 90_000, 300_000]);
         let span = self.millis(100, longest);
-        match self.from(0, 15) {
+        match self.from(0, 19) {
             0 | 1 => Fault::Kill(self.any(hosts), span),
             2 | 3 => Fault::Dark(self.any(hosts), span),
             4 | 5 => Fault::Stop(self.consumer_of(hosts), span),
@@ -171,7 +185,20 @@ impl Draw {
             13 => Fault::SlowDisk(self.broker_of(hosts), self.millis(1, 9_000), span),
             14 if self.one_in(2) => Fault::FullDisk(self.broker_of(hosts), span),
             14 => Fault::BadDisk(self.broker_of(hosts), span),
-            _ => Fault::Storm(self.storm(), span),
+            15 => Fault::Storm(self.storm(), span),
+            _ => {
+                let moment = self.one_of(&[
+                    Moment::Stored,
+                    Moment::Acknowledged,
+                    Moment::Delivered,
+                    Moment::TakenBack,
+                    Moment::OffsetNoted,
+                    Moment::SaveBegan,
+                    Moment::Saved,
+                ]);
+                let end = self.one_of(&[End::Killed, End::Dark]);
+                Fault::Ambush(self.broker_of(hosts), moment, end, span)
+            }
         }
     }
 }

@@ -6,8 +6,9 @@ use route_core::Millis;
 use super::World;
 use crate::{
     fact::Fact,
+    names::Name,
     process::{End, disk::Pace},
-    scenario::{Fault, Host},
+    scenario::{Fault, Host, Moment},
 };
 
 /// Time between the moment a consumer is told to stop and the end of its process.
@@ -31,14 +32,51 @@ impl Act {
     /// How many more things are wrong once it is done.
     const fn more(self) -> i32 {
         match self {
-            Self::Begin(Fault::Reset(_) | Fault::Clock(..)) | Self::End(_) => 0,
+            Self::Begin(Fault::Reset(_) | Fault::Clock(..) | Fault::Ambush(..)) | Self::End(_) => 0,
             Self::Begin(_) => 1,
             Self::Start(_) | Self::Heal(..) | Self::HealWay(..) | Self::SetPace(..) | Self::SetNetwork(_) | Self::Resume(_) => -1,
         }
     }
 }
 
+/// A broker that is to die at the next moment of a kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ambush {
+    broker: usize,
+    moment: Moment,
+    end: End,
+    down: Millis,
+}
+
+/// The broker that a fact is about, if it is a moment at which brokers may be made to die.
+fn moment(fact: &Fact) -> Option<(&Name, Moment)> {
+    match fact {
+        Fact::Stored { broker, record } => {
+            let delivered = record.real.as_ref().is_some_and(|(topic, _)| *topic == record.spot.queue.topic);
+            Some((broker, if delivered { Moment::Delivered } else { Moment::Stored }))
+        }
+        Fact::SendAnswered { broker } => Some((broker, Moment::Acknowledged)),
+        Fact::ReturnAnswered { broker, ok: true, .. } => Some((broker, Moment::TakenBack)),
+        Fact::OffsetNoted { queue, .. } => Some((&queue.broker, Moment::OffsetNoted)),
+        Fact::SaveBegan { broker } => Some((broker, Moment::SaveBegan)),
+        Fact::Saved { broker } => Some((broker, Moment::Saved)),
+        _ => None,
+    }
+}
+
 impl World {
+    /// A fact may be the moment that somebody waits for.
+    pub(super) fn spring(&mut self, fact: &Fact) {
+        let Some((broker, moment)) = moment(fact) else { return };
+        let waiting = |ambush: &Ambush| ambush.moment == moment && *self.brokers[ambush.broker].config.name == **broker;
+        let Some(index) = self.ambushes.iter().position(waiting) else { return };
+        let Ambush { broker, end, down, .. } = self.ambushes.remove(index);
+        self.journal.line(|| format!("* broker {broker} ends: {end:?} at {moment:?}"));
+        self.journal.note(Fact::Disturbed { more: 1 });
+        self.end(Host::Broker(broker), end);
+        self.plan_after(down, Act::Start(Host::Broker(broker)));
+    }
+
     pub(super) fn plan(&mut self, at: Millis, act: Act) {
         self.acts.insert((at, self.planned), act);
         self.planned += 1;
@@ -81,6 +119,7 @@ impl World {
                 self.end(host, End::Dark);
                 self.plan_after(down, Act::Start(host));
             }
+            Fault::Ambush(broker, moment, end, down) => self.ambushes.push(Ambush { broker, moment, end, down }),
             Fault::Stop(consumer, down) => {
                 self.stop_consumer(consumer);
                 self.plan_after(STOPPING, Act::End(Host::Consumer(consumer)));
@@ -140,6 +179,7 @@ impl World {
     /// All faults are over: whoever is down is started, whatever is cut is healed, producers begin nothing more.
     pub(super) fn calm(&mut self) {
         self.acts.clear();
+        self.ambushes.clear();
         self.journal.line(|| "* all faults are over".to_owned());
         self.journal.note(Fact::Calm);
         let network = Conditions { loss_one_in: 0, ..self.scenario.network };
@@ -158,6 +198,7 @@ impl World {
         }
         for host in hosts {
             self.begin(host);
+            self.pause_clock(host, Millis::ZERO);
         }
         self.stop_producers();
     }

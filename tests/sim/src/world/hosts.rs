@@ -20,12 +20,7 @@ use crate::{
     },
     fact::Fact,
     names::{Name, Queue},
-    process::{
-        BrokerProcess, End,
-        clock::OwnClock,
-        disk::{Disk, Pace},
-        log::WatchedLog,
-    },
+    process::{BrokerProcess, End, clock::OwnClock, disk::Disk, log::WatchedLog},
     scenario::Host,
 };
 
@@ -92,7 +87,7 @@ impl World {
                 default_topic_queue_nums: plan.queues,
                 ..BrokerConfig::default()
             };
-            let log = WatchedLog::new(broker_name(number), plan.flush, self.journal.clone());
+            let log = WatchedLog::new(broker_name(number), plan.flush, self.journal.clone(), self.scenario.mutation);
             let disk = Disk { log, ..Disk::default() };
             let machine = self.broker_process(number, &config, disk, 0, 0);
             let node = self.cluster.start(config.address, Box::new(machine));
@@ -199,6 +194,7 @@ impl World {
                 slot.lives += 1;
                 let machine = self.broker_process(number, &config, disk, shift, life);
                 self.cluster.restart(node, Box::new(machine));
+                self.act_on_broker(number, BrokerProcess::audit);
             }
             Host::Consumer(number) => {
                 let slot = &mut self.consumers[number];
@@ -275,7 +271,7 @@ impl World {
     fn broker_process(&self, number: usize, config: &BrokerConfig, disk: Disk, shift: i64, life: u64) -> BrokerOnClock {
         let seed = self.scenario.seed ^ stream::BROKER ^ (number as u64) << 32 ^ life;
         OwnClock::start(self.cluster.now(), shift, config.name.to_string(), self.journal.clone(), |now| {
-            BrokerProcess::start(now, config.clone(), disk, Pace::default(), self.journal.clone(), seed)
+            BrokerProcess::start(now, config.clone(), disk, self.journal.clone(), self.scenario.mutation, seed)
         })
     }
 
@@ -296,6 +292,9 @@ impl World {
 
     /// Writes down who reads what.
     pub(super) fn note_rest(&mut self) {
+        for number in 0..self.brokers.len() {
+            self.act_on_broker(number, BrokerProcess::audit);
+        }
         for slot in self.consumers.iter().filter(|slot| slot.up) {
             let role = self.cluster.machine::<ConsumerProcess>(slot.node).machine().role();
             self.journal.note(Fact::AtRest {

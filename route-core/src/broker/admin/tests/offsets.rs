@@ -20,11 +20,22 @@ fn scene() -> Scene {
 #[test]
 fn a_committed_offset_is_answered_and_journaled() {
     let mut scene = scene();
+    (0..7).for_each(|_| scene.store("T", 0, 1_000));
     assert_eq!(commit(&mut scene, "7").outcome(), (ResponseCode::Success, ""));
     assert_eq!(scene.ask(RequestCode::QueryConsumerOffset, &queue("G", "T", "0"), "").offset, Some(7));
     commit(&mut scene, "7");
     let noted = scene.broker.storage().noted();
     assert_eq!(noted, [(crate::storage::OffsetTableKind::Consumer, "T@G".to_owned(), 0, 7)]);
+}
+
+#[test]
+fn of_a_commit_behind_the_end_of_its_queue_only_the_end_counts() {
+    let mut scene = scene();
+    commit(&mut scene, "7");
+    assert_eq!(scene.ask(RequestCode::QueryConsumerOffset, &queue("G", "T", "0"), "").offset, Some(0), "the queue has no message");
+    (0..3).for_each(|_| scene.store("T", 0, 1_000));
+    assert_eq!(commit(&mut scene, "7").outcome(), (ResponseCode::Success, ""));
+    assert_eq!(scene.ask(RequestCode::QueryConsumerOffset, &queue("G", "T", "0"), "").offset, Some(3));
 }
 
 #[test]
@@ -176,6 +187,7 @@ fn how_far_a_group_is_behind_is_told() {
 #[test]
 fn an_online_group_is_not_behind_in_what_it_has_unsubscribed_from() {
     let mut scene = scene();
+    (0..2).for_each(|_| scene.store("T", 0, 1_000));
     commit(&mut scene, "2");
     membership::beat(&mut scene, 1, "c1", "G", "U");
     let answer = scene.ask(RequestCode::GetConsumeStats, &[("consumerGroup", "G")], "");

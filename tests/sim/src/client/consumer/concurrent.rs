@@ -38,13 +38,14 @@ pub(super) struct Job {
     pub(super) offset: i64,
     pub(super) key: Key,
     pub(super) times: i32,
+    pub(super) damage: Option<String>,
 }
 
 impl Consumer {
     /// A message is to be handed to the application when one of its threads is free.
     pub(super) fn submit(&mut self, now: Now, queue: &Queue, id: u64, offset: i64) {
         let Some(message) = self.reading(queue, id).and_then(|reading| reading.messages.get(&offset)) else { return };
-        let job = Job { queue: queue.clone(), id, offset, key: message.key, times: message.times };
+        let job = Job { queue: queue.clone(), id, offset, key: message.key, times: message.times, damage: message.damage.clone() };
         if self.busy < THREADS {
             self.hand_over(now, job);
         } else {
@@ -66,12 +67,12 @@ impl Consumer {
 
     /// Notes that the application is done with a message; whether it could handle it.
     pub(super) fn note_handled(&self, job: &Job) -> bool {
-        let Job { queue, id, offset, key, times } = job;
+        let Job { queue, id, offset, key, times, damage } = job;
         let well = self.plan.failures(*key) <= *times;
         let spot = Spot { queue: queue.clone(), offset: *offset };
         self.journal.line(|| format!("{} has {} {key} from {spot}, try {times}", self.client, if well { "handled" } else { "failed" }));
         let (group, client) = (self.plan.group.clone(), self.client.clone());
-        self.journal.note(Fact::Handled { group, client, reading: *id, spot, key: *key, times: *times, well });
+        self.journal.note(Fact::Handled { group, client, reading: *id, spot, key: *key, times: *times, well, damage: damage.clone() });
         well
     }
 

@@ -142,12 +142,12 @@ impl Consumer {
             reading.running = false;
             return;
         };
-        let (key, times) = (message.key, message.times);
+        let (key, times, damage) = (message.key, message.times, message.damage.clone());
         reading.working_on = Some(offset);
         let spot = Spot { queue: queue.clone(), offset };
         let (group, client) = (self.plan.group.clone(), self.client.clone());
         self.journal.note(Fact::Taken { group, client, spot, key });
-        let job = Job { queue: queue.clone(), id, offset, key, times };
+        let job = Job { queue: queue.clone(), id, offset, key, times, damage };
         let work = self.draw_work();
         self.agenda.after(now, work, Todo::FinishInOrder(job));
     }

@@ -6,7 +6,10 @@ use petrel_tests::requests::Stored;
 use proto_core::properties::names as property;
 use route_core::Millis;
 
-use crate::names::{Key, Name};
+use crate::{
+    client::producer,
+    names::{Key, Name},
+};
 
 /// A pulled message.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Pulled {
     pub(super) topic: Name,
     /// How often it has failed.
     pub(super) times: i32,
+    /// What is not as its producer made it, if anything.
+    pub(super) damage: Option<String>,
     /// The record it came in.
     pub(super) record: Stored,
 }
@@ -27,8 +32,18 @@ impl Pulled {
     pub(super) fn new(record: Stored) -> Option<Self> {
         let key = record.body.parse().ok()?;
         let topic = record.properties.get(property::RETRY_TOPIC).unwrap_or(&record.topic);
-        Some(Self { key, topic: topic.as_str().into(), times: record.times, record })
+        let damage = damage(key, &record);
+        Some(Self { key, topic: topic.as_str().into(), times: record.times, damage, record })
     }
+}
+
+/// What a message has lost on its way: keys never change, and one that comes again says where it comes from.
+fn damage(key: Key, record: &Stored) -> Option<String> {
+    let has = |name: &str, value: &str| record.properties.get(name).is_some_and(|found| found == value);
+    let intact = has(property::KEYS, &record.body) && has(property::UNIQ_KEY, &producer::unique_key(key));
+    let traced =
+        record.times == 0 || [property::RETRY_TOPIC, property::ORIGIN_MESSAGE_ID].iter().all(|name| record.properties.contains_key(*name));
+    (!intact || !traced).then(|| format!("{:?}", record.properties))
 }
 
 /// The state of one queue that a consumer reads.
