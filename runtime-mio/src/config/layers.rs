@@ -44,6 +44,9 @@ pub struct Config {
     surroundings: Surroundings,
     settings: BTreeMap<&'static str, Setting>,
     remarks: Vec<Remark>,
+    /// Keys whose values were asked for.
+    #[cfg(test)]
+    asked: std::cell::RefCell<std::collections::BTreeSet<String>>,
 }
 
 impl Config {
@@ -51,7 +54,14 @@ impl Config {
     #[must_use]
     pub fn new(place: Place, surroundings: Surroundings) -> Self {
         let settings = keys::of(place).map(|key| (key.name, Setting { key, value: String::new(), origin: Origin::Default })).collect();
-        let mut config = Self { place, surroundings, settings, remarks: Vec::new() };
+        let mut config = Self {
+            place,
+            surroundings,
+            settings,
+            remarks: Vec::new(),
+            #[cfg(test)]
+            asked: std::cell::RefCell::default(),
+        };
         config.settle();
         config
     }
@@ -178,6 +188,8 @@ impl Config {
     /// A key's text; empty if it is not set or not known here.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
+        #[cfg(test)]
+        self.asked.borrow_mut().insert(name.to_owned());
         self.settings.get(name).map_or("", |setting| &setting.value)
     }
 
@@ -212,6 +224,12 @@ impl Config {
     pub fn wrong(&self, name: &str, expected: impl Into<String>) -> ConfigError {
         let origin = self.origin(name).cloned().unwrap_or(Origin::Default);
         ConfigError::Value { origin, key: name.to_owned(), value: self.text(name).to_owned(), expected: expected.into() }
+    }
+
+    /// The keys whose values were asked for since the last call.
+    #[cfg(test)]
+    pub(super) fn take_asked(&self) -> std::collections::BTreeSet<String> {
+        self.asked.take()
     }
 
     fn remark_unknown(&mut self, name: &str, origin: &Origin) {

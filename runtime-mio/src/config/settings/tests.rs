@@ -1,5 +1,10 @@
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::config::{Origin, Place, Surroundings};
+use crate::{
+    config::{Origin, Place, Surroundings, key::Status, keys},
+    server::Plan,
+};
 
 fn config(place: Place, set: &[(&str, &str)]) -> Config {
     let mut config = Config::new(place, Surroundings::made_up());
@@ -22,6 +27,21 @@ fn a_broker_listens_twice_and_tells_where_it_is_reached() {
 fn a_port_with_nothing_two_below_it_has_no_vip_channel() {
     let settings = BrokerSettings::new(&config(Place::Broker, &[("listenPort", "2")])).expect("settings");
     assert_eq!(settings.vip_listen, None);
+}
+
+#[test]
+fn the_keys_that_are_said_to_be_used_are_exactly_those_that_are_read() {
+    for (place, plan) in [
+        (Place::Broker, Plan::broker as fn(&Config) -> Result<Plan, ConfigError>),
+        (Place::NameServer, Plan::name_server),
+        (Place::Standalone, Plan::standalone),
+    ] {
+        let config = config(place, &[]);
+        config.take_asked();
+        plan(&config).expect("the defaults can be used");
+        let used: BTreeSet<_> = keys::of(place).filter(|key| key.status == Status::Used).map(|key| key.name.to_owned()).collect();
+        assert_eq!(config.take_asked(), used, "{place:?}");
+    }
 }
 
 #[test]
