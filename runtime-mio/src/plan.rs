@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     config::{
         Config, ConfigError,
-        settings::{BrokerSettings, NameServerSettings, net_limits},
+        settings::{BrokerSettings, NameServerSettings, broker_limits, net_limits},
     },
     server::Plan,
 };
@@ -19,7 +19,7 @@ impl Plan {
     /// # Errors
     /// The first value that cannot be used.
     pub fn broker(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { limits: net_limits(config), name_server: None, broker: Some(BrokerSettings::new(config)?) })
+        Ok(Self { limits: broker_limits(config), name_server: None, broker: Some(BrokerSettings::new(config)?) })
     }
 
     /// `petrel namesrv`
@@ -51,6 +51,6 @@ impl Plan {
             }
         };
         let name_server = NameServerSettings::new(config, port)?;
-        Ok(Self { limits: net_limits(config), name_server: Some(name_server), broker: Some(broker) })
+        Ok(Self { limits: broker_limits(config), name_server: Some(name_server), broker: Some(broker) })
     }
 }

@@ -146,11 +146,18 @@ impl NameServerSettings {
     }
 }
 
-/// The loop's limits.
+/// The limits of a loop that serves a broker: a frame holds the longest message with its header.
+#[must_use]
+pub fn broker_limits(config: &Config) -> NetLimits {
+    let limits = net_limits(config);
+    let longest = config.number::<usize>("maxMessageSize").saturating_add(FRAME_EXTRA);
+    NetLimits { frame: limits.frame.max(longest), ..limits }
+}
+
+/// The limits of a loop that serves no messages.
 #[must_use]
 pub fn net_limits(config: &Config) -> NetLimits {
     let standard = NetLimits::default();
-    let longest = config.number::<usize>("maxMessageSize").saturating_add(FRAME_EXTRA);
     // Zero means the default, as for Netty.
     let water = |name, default| match config.number(name) {
         0 => default,
@@ -158,7 +165,6 @@ pub fn net_limits(config: &Config) -> NetLimits {
     };
     let high_water: usize = water("writeBufferHighWaterMark", standard.high_water);
     NetLimits {
-        frame: standard.frame.max(longest),
         high_water,
         low_water: water("writeBufferLowWaterMark", standard.low_water).min(high_water),
         outbound: standard.outbound.max(high_water.saturating_mul(2)),
