@@ -510,7 +510,7 @@ impl UnitsEnd {
         let mut dirty = self.page.get(from..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)).then_some(self.page.len() as u64);
         let mut at = from.max(self.page.len()) as u64;
         let mut buffer = Vec::new();
-        while let Some(data) = self.file.next_data(at)?.filter(|data| *data < file_size as u64) {
+        while let Some(data) = self.file.next_data(at)?.map(|data| data.start).filter(|data| *data < file_size as u64) {
             let end = (data / LOOK * LOOK + LOOK).min(file_size as u64);
             buffer.resize(usize::try_from(end - data).unwrap_or(0), 0);
             self.file.read_at(&mut buffer, data)?;

@@ -102,8 +102,8 @@ pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Allocates space for a range that holds nothing yet, so that writing there cannot fail for want of it.
     fn allocate(&self, range: Range<u64>) -> io::Result<()>;
-    /// The next place at or behind `from` that may hold data, `None` if only holes follow.
-    fn next_data(&self, from: u64) -> io::Result<Option<u64>>;
+    /// The next places at or behind `from` that may hold data, up to a hole or the file's end; `None` if only holes follow.
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>>;
     /// Makes a range read as zero, without making the file shorter. Durable only after a sync.
     fn erase(&self, range: Range<u64>) -> io::Result<()>;
     /// Maps the first `len` bytes, of which the first `published` are final and the first `allocated` have space.
@@ -242,17 +242,24 @@ pub(crate) fn file_path(dir: &Path, base: i64) -> PathBuf {
 
 /// One past the last byte in `from..to` that is not zero.
 pub(crate) fn last_byte(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
-    let mut last = None;
+    // First all of them, then a look at each: what is read makes the system read on, and zeros that it has read count as data.
+    let mut places = Vec::new();
     let mut at = from;
-    let mut buffer = vec![0; 64 * PAGE as usize];
-    while let Some(data) = file.next_data(at)?.filter(|data| *data < to) {
-        let len = usize::try_from(to - data).unwrap_or(usize::MAX).min(buffer.len());
-        let chunk = &mut buffer[..len];
-        file.read_at(chunk, data)?;
-        if let Some(place) = chunk.iter().rposition(|byte| *byte != 0) {
-            last = Some(data + place as u64 + 1);
-        }
-        at = data + len as u64;
+    while let Some(data) = file.next_data(at)?.filter(|data| data.start < to) {
+        at = data.end.min(to);
+        places.push(data.start..at);
     }
-    Ok(last)
+    let mut buffer = vec![0; 64 * PAGE as usize];
+    for Range { start, mut end } in places.into_iter().rev() {
+        while start < end {
+            let len = usize::try_from(end - start).unwrap_or(usize::MAX).min(buffer.len());
+            end -= len as u64;
+            let chunk = &mut buffer[..len];
+            file.read_at(chunk, end)?;
+            if let Some(place) = chunk.iter().rposition(|byte| *byte != 0) {
+                return Ok(Some(end + place as u64 + 1));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -195,15 +195,24 @@ impl OpenFile for fs::File {
         }
     }
 
-    fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         // Who asks looks at what is found here. Reading ahead of that would fill memory with zeros, which then count as data. Only a
         // hint: it works without.
         let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
-        match rustix::fs::seek(self, SeekFrom::Data(from)) {
-            Ok(at) => Ok(Some(at)),
-            Err(Errno::NXIO) => Ok(None),
+        let start = match rustix::fs::seek(self, SeekFrom::Data(from)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => return Ok(None),
             // A file system that does not know holes: anything may be data.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(from)),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => {
+                let len = self.metadata()?.len();
+                return Ok((from < len).then_some(from..len));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match rustix::fs::seek(self, SeekFrom::Hole(start)) {
+            Ok(end) => Ok(Some(start..end)),
+            // The file was cut meanwhile.
+            Err(Errno::NXIO) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -107,7 +107,7 @@ impl<'a> LogScan<'a> {
         let path = file_path(&self.files.dir, base);
         let file = self.files.disk.open_file(&path, Access::Write).map_err(at(&path))?;
         let first_page = from as u64 - from as u64 % PAGE;
-        if file.next_data(first_page).map_err(at(&path))?.is_none_or(|data| data >= first_page + PAGE) {
+        if file.next_data(first_page).map_err(at(&path))?.is_none_or(|data| data.start >= first_page + PAGE) {
             return Ok(None);
         }
         let len = self.files.file_size as usize;

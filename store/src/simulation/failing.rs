@@ -142,7 +142,7 @@ impl OpenFile for FailingFile {
         self.below.allocate(range)
     }
 
-    fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         self.below.next_data(from)
     }
 

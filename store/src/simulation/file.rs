@@ -102,11 +102,12 @@ impl Content {
         }
     }
 
-    /// The first place at or behind `from` whose page is not all zero.
-    pub(super) fn next_data(&self, from: usize) -> Option<usize> {
+    /// The first page at or behind `from` that is not all zero; its part in front of `from` is left out.
+    pub(super) fn next_data(&self, from: usize) -> Option<Range<usize>> {
         let rest = self.now.get(from..)?;
         let at = from + rest.iter().position(|byte| *byte != 0)?;
-        Some((at - at % PAGE_LEN).max(from))
+        let page = at - at % PAGE_LEN;
+        Some(page.max(from)..(page + PAGE_LEN).min(self.now.len()))
     }
 
     /// Makes some of it durable, and the length.
@@ -230,8 +231,8 @@ mod tests {
     fn data_is_found_page_by_page() {
         let mut content = of(&[0; 3 * PAGE_LEN]);
         content.write(&[1], PAGE_LEN + 5);
-        assert_eq!(content.next_data(0), Some(PAGE_LEN));
-        assert_eq!(content.next_data(PAGE_LEN + 3), Some(PAGE_LEN + 3));
+        assert_eq!(content.next_data(0), Some(PAGE_LEN..2 * PAGE_LEN));
+        assert_eq!(content.next_data(PAGE_LEN + 3), Some(PAGE_LEN + 3..2 * PAGE_LEN));
         assert_eq!(content.next_data(PAGE_LEN + 6), None);
     }
 }

@@ -442,8 +442,8 @@ impl OpenFile for SimulatedFile {
         self.disk.world().take_space(self.number, range.end)
     }
 
-    fn next_data(&self, from: u64) -> io::Result<Option<u64>> {
-        self.with(|content| content.next_data(place(from)).map(|at| at as u64))
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        self.with(|content| content.next_data(place(from)).map(|data| data.start as u64..data.end as u64))
     }
 
     fn erase(&self, range: Range<u64>) -> io::Result<()> {
