@@ -13,6 +13,7 @@ use route_core::{
 use crate::{
     errands::{Done, Errand, Errands},
     expiry::{Level, LogExpiry, LogOutput, OldQueueFile, QueueExpiry, QueueOutput, Why},
+    map_budget::{MapBudget, Sweep},
     store::Store,
 };
 
@@ -21,6 +22,7 @@ use crate::{
 pub(crate) struct Cleaning {
     pub(crate) log: LogExpiry,
     pub(crate) queues: QueueExpiry,
+    pub(crate) maps: MapBudget,
     pub(crate) look: Errands,
     pub(crate) clean: Errands,
     /// What the last look has seen of the disk that the log lies on.
@@ -39,6 +41,7 @@ impl Store {
         self.cleaning.now = now;
         self.cleaning.log.handle_timeout(now);
         self.cleaning.queues.handle_timeout(now);
+        self.cleaning.maps.handle_timeout(now);
     }
 
     /// The store's threads may have something to say.
@@ -52,7 +55,15 @@ impl Store {
     /// The next moment at which the store wants to be woken.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
-        self.cleaning.log.poll_timeout().into_iter().chain(self.cleaning.queues.poll_timeout()).min()
+        let Cleaning { log, queues, maps, .. } = &self.cleaning;
+        let timeouts = [log.poll_timeout(), queues.poll_timeout(), maps.poll_timeout(self.maps.get())];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// How many files are mapped, those included that only wait to be synced or sent.
+    #[must_use]
+    pub fn mapped_files(&self) -> usize {
+        self.maps.get()
     }
 
     fn handle_done(&mut self, now: Now, done: Done) {
@@ -87,6 +98,9 @@ impl Store {
     /// Carries out what was decided. To be called at the end of a loop turn, when nothing that was read is still to be turned into slices:
     /// files that go are not there any more when this returns.
     pub fn clean(&mut self) {
+        if let Some(sweep) = self.cleaning.maps.poll_sweep(self.maps.get(), self.queues.slots()) {
+            self.unmap_idle(sweep);
+        }
         let now = self.cleaning.now;
         while let Some(output) = self.cleaning.log.poll_output() {
             match output {
@@ -108,6 +122,18 @@ impl Store {
                 QueueOutput::Delete(file) => self.delete_queue_file(now, &file),
             }
         }
+    }
+
+    fn unmap_idle(&mut self, sweep: Sweep) {
+        let mut unmapped = self.queues.rest(sweep.queues, sweep.limit);
+        if sweep.log {
+            let idle = self.log.rest();
+            unmapped += idle.len();
+            if !idle.is_empty() && !self.cleaning.clean.ask(Errand::Unmap(idle)) {
+                tracing::debug!("files of the log are unmapped here: who does it otherwise is busy");
+            }
+        }
+        self.cleaning.maps.handle_swept(unmapped);
     }
 
     fn look(&mut self) {

@@ -1,7 +1,7 @@
 //! The commit log: all messages in the order of their arrival, in files of one size that are named by their first offset.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
@@ -60,6 +60,14 @@ struct LogFile {
     base: i64,
     /// Mapped when it is first read.
     mapping: OnceCell<Arc<Mapping>>,
+    /// It was read since [`CommitLog::rest`].
+    used: Cell<bool>,
+}
+
+impl LogFile {
+    const fn new(base: i64, mapping: OnceCell<Arc<Mapping>>) -> Self {
+        Self { base, mapping, used: Cell::new(false) }
+    }
 }
 
 impl CommitLog {
@@ -70,7 +78,7 @@ impl CommitLog {
     pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, how: Writing) -> io::Result<Self> {
         let file_size = file_size as usize;
         let ahead = Ahead::start(disk.clone(), dir, file_size, how.large_pages, how.background)?;
-        let files = bases.iter().map(|&base| LogFile { base, mapping: OnceCell::new() }).collect();
+        let files = bases.iter().map(|&base| LogFile::new(base, OnceCell::new())).collect();
         let mut log = Self { disk, dir: dir.to_owned(), file_size, files, writer: None, end, tell_at: 0, opened: Vec::new(), ahead };
         match log.open_writer() {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
@@ -106,6 +114,13 @@ impl CommitLog {
         self.files.pop_front().and_then(|file| file.mapping.into_inner())
     }
 
+    /// The mappings of files that were not read since the last call, to be dropped where it may take time; never that of the last one.
+    pub(crate) fn rest(&mut self) -> Vec<Arc<Mapping>> {
+        let but_the_last = self.files.len().saturating_sub(1);
+        let idle = self.files.iter_mut().take(but_the_last).filter(|file| !file.used.replace(false));
+        idle.filter_map(|file| file.mapping.take()).collect()
+    }
+
     /// The next file whose write end was opened since the last call, for the thread that syncs them.
     pub(crate) fn take_opened(&mut self) -> Option<OpenedFile> {
         self.opened.pop()
@@ -133,7 +148,7 @@ impl CommitLog {
         let mapping = OnceCell::from(Arc::clone(writer.mapping()));
         match self.files.back_mut() {
             Some(file) if file.base == base => file.mapping = mapping,
-            _ => self.files.push_back(LogFile { base, mapping }),
+            _ => self.files.push_back(LogFile::new(base, mapping)),
         }
         self.tell_at = writer.position();
         self.writer = Some(writer);
@@ -204,6 +219,7 @@ impl CommitLog {
         let first = self.files.front()?.base;
         let index = usize::try_from(offset.checked_sub(first)?).ok()? / self.file_size;
         let file = self.files.get(index)?;
+        file.used.set(true);
         let mapping = match file.mapping.get() {
             Some(mapping) => mapping,
             None => {

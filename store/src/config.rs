@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use proto_core::delay::DelayLevels;
 
-use crate::{disk::Disk, expiry::ExpiryPolicy};
+use crate::{disk::Disk, expiry::ExpiryPolicy, map_budget};
 
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct StoreConfig {
     pub max_hash_slot_num: u32,
     /// Keys of an index file.
     pub max_index_num: u32,
+    /// How many files may be mapped at a time; those that are used least are unmapped then. Half of `vm.max_map_count` unless it is set.
+    pub max_mapped_files: usize,
     /// When old files go, and when the disk counts as full.
     pub expiry: ExpiryPolicy,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
@@ -84,6 +86,7 @@ impl StoreConfig {
             message_index_enable: true,
             max_hash_slot_num: 5_000_000,
             max_index_num: 20_000_000,
+            max_mapped_files: map_budget::of_this_machine(),
             expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,
             disk: StoreDisk::default(),

@@ -52,6 +52,8 @@ pub(crate) struct ConsumeQueue {
     reserved: i64,
     /// Files whose write end was opened since [`ConsumeQueue::take_opened`].
     opened: Vec<OpenedQueueFile>,
+    /// It was read or written since [`ConsumeQueue::rest`].
+    used: Cell<bool>,
 }
 
 /// Where the log begins: one place that all queues look at.
@@ -109,6 +111,7 @@ impl ConsumeQueue {
             next: 0,
             reserved: 0,
             opened: Vec::new(),
+            used: Cell::new(false),
         }
     }
 
@@ -236,6 +239,38 @@ impl ConsumeQueue {
         (self.first, self.max, self.next, self.reserved) = (0, 0, 0, 0);
         self.min = Cell::new(Min::unknown(0));
         Ok(())
+    }
+
+    /// If it was not used since the last call, its files are unmapped. Answers how many were. What is not on disk yet stays mapped for the
+    /// thread that brings it there.
+    pub(crate) fn rest(&mut self) -> usize {
+        if self.used.replace(false) { 0 } else { self.unmap() }
+    }
+
+    /// Unmaps its files, unless units are still to be put into space that was reserved for them.
+    fn unmap(&mut self) -> usize {
+        if self.next != self.max || !self.opened.is_empty() {
+            return 0;
+        }
+        self.writers.clear();
+        self.reserved = self.max;
+        // Files that were made for what then was not appended are found again when they are written to.
+        while self.files.len() > 1 && self.files.back().is_some_and(|file| file.base >= self.max * QueueUnit::LEN as i64) {
+            self.files.pop_back();
+        }
+        self.files.iter_mut().filter_map(|file| file.mapping.take()).count()
+    }
+
+    /// Unmaps its files although nobody syncs them yet; they are added to `unsynced`.
+    pub(crate) fn unmap_unsynced(&mut self, unsynced: &mut Vec<PathBuf>) {
+        for opened in self.opened.drain(..) {
+            unsynced.extend(opened.dirs);
+        }
+        if !self.writers.is_empty() {
+            let written = self.files.iter().rev().take(self.writers.len());
+            unsynced.extend(written.map(|file| file_path(&self.dir, file.base)));
+        }
+        self.unmap();
     }
 
     /// Offset of the first unit whose message is there: the log has lost its oldest files, or the queue begins with blanks.
@@ -374,6 +409,7 @@ impl ConsumeQueue {
 
     /// Puts a unit, for which space was reserved, at the end. It can be read from now on.
     pub(crate) fn append(&mut self, unit: &QueueUnit) {
+        self.used.set(true);
         if self.writers.front().is_some_and(|writer| writer.remaining() == 0) {
             self.writers.pop_front();
         }
@@ -410,6 +446,7 @@ impl ConsumeQueue {
         if from < self.first || from >= self.max {
             return None;
         }
+        self.used.set(true);
         let first = self.files.front()?.base;
         let at = usize::try_from(from.checked_mul(QueueUnit::LEN as i64)? - first).ok()?;
         let file = self.files.get(at / self.file_size)?;

@@ -18,7 +18,7 @@ pub(crate) use system::System;
 
 use crate::{
     expiry::Space,
-    mapping::{MappedWriter, Mapping},
+    mapping::{MapCount, MappedWriter, Mapping},
 };
 
 /// Bytes of a page: what is synced, lost or torn as a whole.
@@ -112,25 +112,33 @@ pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
 
 /// The disk. Cheap to clone; each thread has its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Disk(Arc<dyn FileSystem>);
+pub(crate) struct Disk {
+    files: Arc<dyn FileSystem>,
+    maps: MapCount,
+}
 
 impl Deref for Disk {
     type Target = dyn FileSystem;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        &*self.files
     }
 }
 
 impl Disk {
     /// Any disk.
     pub(crate) fn new(files: impl FileSystem + 'static) -> Self {
-        Self(Arc::new(files))
+        Self { files: Arc::new(files), maps: MapCount::default() }
     }
 
     /// That of the machine.
     pub(crate) fn system() -> Self {
         Self::new(System)
+    }
+
+    /// How many of its files are mapped.
+    pub(crate) fn maps(&self) -> &MapCount {
+        &self.maps
     }
 
     /// Makes files and folders durable, each whole. Those that are gone meanwhile need it no more.
@@ -196,7 +204,13 @@ impl Disk {
 
     /// Maps a file that is not written any more.
     pub(crate) fn map_finished(&self, path: &Path, len: usize) -> io::Result<Arc<Mapping>> {
-        self.open_file(path, Access::Write)?.map(len, len, len)
+        self.map(&self.open_file(path, Access::Write)?, len, len, len)
+    }
+
+    fn map(&self, file: &File, len: usize, published: usize, allocated: usize) -> io::Result<Arc<Mapping>> {
+        let mapping = file.map(len, published, allocated)?;
+        mapping.count_in(&self.maps);
+        Ok(mapping)
     }
 
     /// Maps a file that is there or is made now, to be written from `published` on, with space allocated up to `allocated`.
@@ -211,7 +225,7 @@ impl Disk {
             }
             return Err(error);
         }
-        MappedWriter::new(file.map(len, published, allocated)?)
+        MappedWriter::new(self.map(&file, len, published, allocated)?)
     }
 
     /// Allocates more space for a file that is mapped for writing.

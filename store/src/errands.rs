@@ -18,7 +18,7 @@ use crate::{
     mapping::Mapping,
 };
 
-/// There is one errand of each sort at a time; so many fit, to be sure.
+/// There is one errand of each sort at a time, but for unmapping; so many fit, to be sure.
 const MAX_WAITING: usize = 8;
 
 /// Something to be done.
@@ -39,6 +39,8 @@ pub(crate) enum Errand {
         /// Let go of here: to unmap a large file takes time.
         mapping: Option<Arc<Mapping>>,
     },
+    /// To unmap files that nobody uses.
+    Unmap(Vec<Arc<Mapping>>),
     /// To find queues with a file that lies wholly in front of a log that begins at `log_start`.
     ScanQueues { dir: PathBuf, file_size: u32, log_start: i64 },
     /// To delete a file of a queue, which was moved out of its folder.
@@ -148,6 +150,7 @@ impl Runner {
 
     fn finish(&self, errand: Errand) {
         let done = match errand {
+            Errand::Unmap(mappings) => return drop(mappings),
             Errand::Look { commit_log_dir, consume_queue_dir, oldest, file_size } => {
                 Done::Seen(look(&self.disk, &commit_log_dir, &consume_queue_dir, &oldest, file_size))
             }

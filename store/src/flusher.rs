@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering, fence},
     },
     thread::{self, JoinHandle, Thread},
     time::{Duration, Instant},
@@ -455,7 +455,12 @@ impl Work {
         }
         self.dirs.clear();
         self.unsynced.clear();
-        self.queues.retain(|file| file.synced < file.mapping.len());
+        self.queues.retain(|file| {
+            let written_to = file.synced < file.mapping.len() && Arc::strong_count(&file.mapping) > 1;
+            // What nobody else holds any more is not written to any more, but it may have been while the disk was waited for.
+            fence(Ordering::Acquire);
+            written_to || file.synced < file.mapping.published()
+        });
         Ok(())
     }
 

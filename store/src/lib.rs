@@ -62,6 +62,7 @@ mod folder;
 mod held_saves;
 mod index;
 mod log_walk;
+mod map_budget;
 mod mapping;
 mod offset_journal;
 mod open;

@@ -14,7 +14,7 @@ use std::{
     ops::Range,
     slice,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -32,6 +32,19 @@ pub(crate) struct Mapping {
     written_by_one: AtomicBool,
     /// The file, if it is not the operating system's alone.
     backing: Option<Arc<dyn Backing>>,
+    /// Where it is counted.
+    counted: OnceLock<MapCount>,
+}
+
+/// How many files are mapped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MapCount(Arc<AtomicUsize>);
+
+impl MapCount {
+    /// So many, those included that only wait to be synced or sent.
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A file that is not the operating system's alone, and which has to be told what becomes of its mapping.
@@ -54,7 +67,21 @@ impl Mapping {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let raw = MmapOptions::new().len(len).no_probe_handle().map_raw(file)?;
-        Ok(Self { raw, published: published.into(), allocated: allocated.into(), written_by_one: AtomicBool::new(false), backing: None })
+        Ok(Self {
+            raw,
+            published: published.into(),
+            allocated: allocated.into(),
+            written_by_one: AtomicBool::new(false),
+            backing: None,
+            counted: OnceLock::new(),
+        })
+    }
+
+    /// Counts it as long as it is there.
+    pub(crate) fn count_in(&self, count: &MapCount) {
+        if self.counted.set(count.clone()).is_ok() {
+            count.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Memory that begins with `content`, as the mapping of `backing`, whose first `len` bytes that is.
@@ -74,6 +101,7 @@ impl Mapping {
             allocated: allocated.into(),
             written_by_one: AtomicBool::new(false),
             backing: Some(backing),
+            counted: OnceLock::new(),
         })
     }
 
@@ -155,6 +183,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if let Some(MapCount(count)) = self.counted.get() {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(backing) = &self.backing {
             backing.unmapped(self.bytes());
         }
@@ -163,7 +194,7 @@ impl Drop for Mapping {
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { raw, published, allocated, written_by_one: _, backing: _ } = self;
+        let Self { raw, published, allocated, written_by_one: _, backing: _, counted: _ } = self;
         f.debug_struct("Mapping").field("len", &raw.len()).field("published", published).field("allocated", allocated).finish()
     }
 }

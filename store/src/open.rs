@@ -27,6 +27,7 @@ use crate::{
     folder::DataFolder,
     held_saves::HeldSaves,
     index::{Geometry, Index, IndexStart, OpenedIndex, Trust},
+    map_budget::MapBudget,
     offset_journal::OffsetJournal,
     queues::QueueTable,
     recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
@@ -82,8 +83,13 @@ impl Store {
         let log_start = files.bases.first().copied().unwrap_or(0);
         let mut queues = QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
-        let input =
-            RecoveryInput { checkpoint: &checkpoint, closed, delay_levels: &config.message_delay_level, checkpoint_path: &checkpoint_path };
+        let input = RecoveryInput {
+            checkpoint: &checkpoint,
+            closed,
+            delay_levels: &config.message_delay_level,
+            checkpoint_path: &checkpoint_path,
+            max_mapped_files: config.max_mapped_files,
+        };
         let recovered = recover(&mut files, &mut queues, &input)?;
         let RecoveredLog { position, report, mut flushed, mut unsynced_log, unsynced } = recovered;
         if config.flush_disk_type == FlushDiskType::SyncFlush {
@@ -141,6 +147,7 @@ impl Store {
         let cleaning = Cleaning {
             queues: QueueExpiry::new(&config.expiry, files.bases.first().copied().unwrap_or(0)),
             log: LogExpiry::new(config.expiry.clone()),
+            maps: MapBudget::new(config.max_mapped_files),
             look: errands("petrel-look")?,
             clean: errands("petrel-clean")?,
             space: None,
@@ -150,6 +157,7 @@ impl Store {
             queue_file_size: config.mapped_file_size_consume_queue,
             now: Now::default(),
         };
+        let maps = disk.maps().clone();
         let shared = Arc::clone(flusher.shared());
         while let Some(file) = log.take_opened() {
             if let Some(index) = &mut index {
@@ -183,6 +191,7 @@ impl Store {
             consumer_offsets: OffsetJournal::open(disk.clone(), config.config_dir().join("consumerOffset.journal")),
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
             cleaning,
+            maps,
             removed: 0,
             was_closed: closed,
             folder,

@@ -33,6 +33,8 @@ pub(crate) struct QueueTable {
     slots: Vec<Slot>,
     /// Queues that have units which nobody was told of.
     arrived: VecDeque<QueueId>,
+    /// The queue that is looked at next for whether it is idle.
+    hand: usize,
 }
 
 /// Whether queues could be cut.
@@ -73,7 +75,7 @@ impl QueueTable {
         let topics = IndexMap::with_hasher(FixedState::default());
         let log_start = LogStart::default();
         log_start.set(start);
-        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new() }
+        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new(), hand: 0 }
     }
 
     /// Takes in the queues that `dir` holds, without a look at their files.
@@ -111,6 +113,42 @@ impl QueueTable {
     pub(crate) fn forget_oldest(&mut self, file: &OldQueueFile) -> Option<Arc<Mapping>> {
         let queue = self.find(&file.topic, file.queue_id)?;
         self.get_mut(queue).ok()?.forget_oldest()
+    }
+
+    /// How many queues there ever were.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Looks at so many queues, in turn, and unmaps the files of those that were not used since they were looked at last, until `limit` of
+    /// them are. Answers how many were.
+    pub(crate) fn rest(&mut self, queues: usize, limit: usize) -> usize {
+        let mut unmapped = 0;
+        for _ in 0..queues.min(self.slots.len()) {
+            if unmapped >= limit {
+                break;
+            }
+            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
+            if let Some(Loaded::Open(queue)) = self.slots.get_mut(self.hand).and_then(|slot| slot.queue.get_mut()) {
+                unmapped += queue.rest();
+            }
+        }
+        unmapped
+    }
+
+    /// Unmaps the files of all queues, which nobody syncs yet, if more than `limit` files are mapped. They are added to `unsynced`.
+    pub(crate) fn unmap_above(&mut self, limit: usize, unsynced: &mut Vec<PathBuf>) {
+        if self.disk.maps().get() <= limit {
+            return;
+        }
+        for slot in &mut self.slots {
+            if let Some(Loaded::Open(queue)) = slot.queue.get_mut() {
+                queue.unmap_unsynced(unsynced);
+            }
+        }
+        // A queue that comes and goes stands there once.
+        unsynced.sort_unstable();
+        unsynced.dedup();
     }
 
     /// The folder of all queues.

@@ -122,6 +122,7 @@ pub(crate) struct RecoveryInput<'a> {
     pub(crate) delay_levels: &'a DelayLevels,
     /// Where the checkpoint lies.
     pub(crate) checkpoint_path: &'a Path,
+    pub(crate) max_mapped_files: usize,
 }
 
 impl RecoveryInput<'_> {
@@ -185,7 +186,8 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
         input.take_back_mark(files)?;
     }
     let last_record = mark.filter(|mark| mark.position == from).map_or(-1, |mark| mark.last_record);
-    let mut rebuild = Rebuild { files, queues, delay_levels: input.delay_levels, closed: input.closed };
+    let RecoveryInput { delay_levels, closed, max_mapped_files, .. } = *input;
+    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files };
     let rebuilt = match rebuild.run(from, last_record)? {
         Rebuilt::Done(rebuilt) => rebuilt,
         Rebuilt::Hole { topic, queue_id } => {

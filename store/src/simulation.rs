@@ -148,6 +148,12 @@ impl SimulatedDisk {
         self.world().operations()
     }
 
+    /// How many folders were listed and files opened.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.world().looks()
+    }
+
     /// Bytes that files may have in all; more space is not to be had.
     pub fn set_capacity(&self, bytes: u64) {
         self.world().set_capacity(bytes);

@@ -29,7 +29,7 @@ use crate::{
     folder::DataFolder,
     held_saves::{HeldSave, HeldSaves},
     index::Index,
-    mapping::LogSlice,
+    mapping::{LogSlice, MapCount},
     offset_journal::{NotedOffset, OffsetJournal},
     progress::Position,
     queues::QueueTable,
@@ -64,6 +64,7 @@ pub struct Store {
     pub(crate) consumer_offsets: OffsetJournal,
     pub(crate) delay_offsets: OffsetJournal,
     pub(crate) cleaning: Cleaning,
+    pub(crate) maps: MapCount,
     /// Numbers what is put aside to be removed.
     pub(crate) removed: u64,
     /// The last process closed the store in order.

@@ -2,13 +2,15 @@
 
 mod kit;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use kit::{bodies, message};
+use kit::{
+    bodies,
+    stepped::{BODY, Bench},
+};
 use route_core::{
-    Now, Storage, Timestamp,
+    Storage,
     storage::{AppendError, LogRange, QueueBounds},
-    time::Millis,
 };
 use store::{
     DeleteWhen, ExpiryPolicy, Store, StoreConfig,
@@ -16,95 +18,12 @@ use store::{
 };
 
 const LOG_FILE: u32 = 16 << 10;
-/// When the messages of these tests are written.
-const WRITTEN: i64 = 1_700_000_000_000;
 const HOUR: u64 = 3600 * 1000;
-/// A body that makes a file of the log full after a few.
-const BODY: usize = 900;
 
 fn config() -> StoreConfig {
     let hours: Vec<_> = (0..24).map(|hour: u32| hour.to_string()).collect();
     let expiry = ExpiryPolicy { delete_when: DeleteWhen::parse(&hours.join(";")).unwrap(), ..ExpiryPolicy::default() };
     StoreConfig { mapped_file_size_commit_log: LOG_FILE, mapped_file_size_consume_queue: 30 * 20, expiry, ..StoreConfig::new("/data") }
-}
-
-/// A store whose work beside the loop is done by the test.
-struct Bench {
-    disk: SimulatedDisk,
-    store: Store,
-    now: Now,
-    sent: usize,
-}
-
-impl Bench {
-    fn on(disk: &SimulatedDisk, config: StoreConfig) -> Self {
-        disk.set_time(Timestamp(WRITTEN));
-        let (store, _) = Store::open_simulated(disk, config, Arc::new(|| {})).unwrap();
-        Self { disk: disk.clone(), store, now: Now { mono: Millis(0), wall: Timestamp(WRITTEN) }, sent: 0 }
-    }
-
-    fn new() -> Self {
-        Self::on(&SimulatedDisk::new(1), config())
-    }
-
-    /// Time passes, for both clocks.
-    fn pass(&mut self, millis: u64) {
-        self.now.mono = self.now.mono + Millis(millis);
-        self.now.wall = self.now.wall.plus(Millis(millis));
-    }
-
-    fn try_send(&mut self, topic: &str, queue_id: i32) -> Result<(), AppendError> {
-        let queue = self.store.open_queue(topic, queue_id);
-        let body = format!("{:0>BODY$}", self.sent);
-        self.store.append(self.now.wall, queue, &message(topic, queue_id, &body))?;
-        self.sent += 1;
-        Ok(())
-    }
-
-    /// So many messages, to two queues in turn.
-    fn send(&mut self, count: usize) {
-        for index in 0..count {
-            self.try_send("T", (index % 2) as i32).unwrap();
-        }
-    }
-
-    /// All that was written is on disk.
-    fn settle(&mut self) {
-        self.pass(20_000);
-        self.store.step(Work::Flush(Duration::from_millis(self.now.mono.0)));
-    }
-
-    /// One turn of the loop, with all that was asked for in the one before.
-    fn turn(&mut self) {
-        self.store.step(Work::Look);
-        self.store.step(Work::Clean);
-        self.store.handle_wake(self.now);
-        if self.store.poll_timeout().is_some_and(|at| at <= self.now.mono) {
-            self.store.handle_timeout(self.now);
-        }
-        self.store.clean();
-    }
-
-    /// So much goes on as does in five minutes.
-    fn clean(&mut self) {
-        for _ in 0..3000 {
-            self.pass(100);
-            self.turn();
-        }
-    }
-
-    fn bounds(&self, queue_id: i32) -> QueueBounds {
-        self.store.bounds(self.store.find_queue("T", queue_id).unwrap())
-    }
-
-    fn log_start(&self) -> i64 {
-        self.store.log_bounds().0.0
-    }
-
-    fn files(&self, dir: &str) -> Vec<String> {
-        let below = |path: &Path| path.strip_prefix(dir).ok().map(|name| name.display().to_string());
-        self.disk.files().iter().filter_map(|(path, _)| below(path)).collect()
-    }
 }
 
 /// The numbers of all messages in one queue.
@@ -115,7 +34,7 @@ fn numbers(store: &Store, queue_id: i32) -> Vec<usize> {
 
 #[test]
 fn files_whose_time_is_over_go_and_the_queues_begin_behind_them() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(160);
     bench.settle();
     assert_eq!((bench.log_start(), bench.files("/data/consumequeue/T/0").len()), (0, 3));
@@ -136,7 +55,7 @@ fn files_whose_time_is_over_go_and_the_queues_begin_behind_them() {
 
 #[test]
 fn files_whose_time_is_not_over_stay() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(160);
     bench.settle();
     bench.pass(71 * HOUR);
@@ -146,7 +65,7 @@ fn files_whose_time_is_not_over_stay() {
 
 #[test]
 fn what_log_and_queues_do_not_hold_for_sure_stays() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(160);
     bench.pass(73 * HOUR);
     bench.clean();
@@ -155,7 +74,7 @@ fn what_log_and_queues_do_not_hold_for_sure_stays() {
 
 #[test]
 fn a_queue_whose_messages_are_all_gone_keeps_its_place() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     for _ in 0..45 {
         bench.try_send("T", 7).unwrap();
     }
@@ -170,7 +89,7 @@ fn a_queue_whose_messages_are_all_gone_keeps_its_place() {
 
 #[test]
 fn what_is_being_sent_stays_readable_when_its_file_goes() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(60);
     bench.settle();
     let queue = bench.store.find_queue("T", 0).unwrap();
@@ -187,7 +106,7 @@ fn what_is_being_sent_stays_readable_when_its_file_goes() {
 
 #[test]
 fn a_topic_that_was_made_again_keeps_its_first_file() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(160);
     bench.settle();
     bench.pass(73 * HOUR);
@@ -211,7 +130,7 @@ fn a_topic_that_was_made_again_keeps_its_first_file() {
 
 #[test]
 fn queues_that_nobody_uses_lose_their_files_too() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(160);
     bench.settle();
     bench.store.close().unwrap();
@@ -227,7 +146,7 @@ fn queues_that_nobody_uses_lose_their_files_too() {
 
 #[test]
 fn a_full_disk_takes_no_message_until_old_files_have_made_room() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.turn();
     bench.send(400);
     bench.settle();
@@ -250,7 +169,7 @@ fn a_full_disk_takes_no_message_until_old_files_have_made_room() {
 
 #[test]
 fn a_file_for_which_there_is_no_space_is_not_left_behind() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(3);
     let used: u64 = bench.disk.files().iter().map(|(_, len)| len).sum();
     bench.disk.set_capacity(used);
@@ -268,7 +187,7 @@ const PER_FILE: usize = 16;
 
 #[test]
 fn how_full_the_disk_is_can_be_asked_once_it_was_looked_at() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     assert_eq!(bench.store.disk_space(), None);
     bench.disk.set_capacity(1 << 20);
     bench.send(40);
@@ -300,7 +219,7 @@ fn check(disk: &SimulatedDisk, at: &str) -> i64 {
 
 #[test]
 fn a_crash_between_any_two_steps_of_a_deletion_leaves_a_store_that_opens_and_goes_on() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(config());
     bench.send(SENT);
     bench.settle();
     assert_eq!(check(&bench.disk.after(Crash::Kill, 0), "before"), 0);

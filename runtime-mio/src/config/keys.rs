@@ -1,4 +1,4 @@
-//! Every key that a RocketMQ 5.5 broker or name server knows, in the order of its Java classes.
+//! Every key that a RocketMQ 5.5 broker or name server knows, in the order of its Java classes, and the few that only Petrel knows.
 
 use super::{Place, key::Key};
 
@@ -6,9 +6,10 @@ mod broker;
 mod elsewhere;
 mod name_server;
 mod network;
+mod own;
 mod store;
 
-/// Keys that stand together in one class of RocketMQ.
+/// Keys that stand together in one class of RocketMQ, or that are none of its.
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
     /// The class.
@@ -38,6 +39,7 @@ pub const GROUPS: &[Group] = &[
     Group::new("AuthConfig", elsewhere::AUTHENTICATION_KEYS, true, false),
     Group::new("ControllerConfig", elsewhere::CONTROLLER_KEYS, false, true),
     Group::new("MessageStoreConfig of the tiered store", elsewhere::TIERED_KEYS, true, false),
+    Group::new("Petrel's own", own::OWN, true, false),
 ];
 
 /// Keys that Java keeps in classes of brokers and of name servers alike, but that stand here only in the brokers' group.

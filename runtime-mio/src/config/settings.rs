@@ -178,6 +178,7 @@ pub fn net_limits(config: &Config) -> NetLimits {
 fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
     let span = |name| Duration::from_millis(config.number(name));
     let levels = config.text("messageDelayLevel");
+    let standard = StoreConfig::new(config.path("storePathRootDir"));
     Ok(StoreConfig {
         store_path_commit_log: Some(config.path("storePathCommitLog")),
         mapped_file_size_commit_log: config.number("mappedFileSizeCommitLog"),
@@ -191,9 +192,14 @@ fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
         message_index_enable: ["messageIndexEnable", "indexFileReadEnable", "indexFileWriteEnable"].iter().all(|name| config.switch(name)),
         max_hash_slot_num: config.number("maxHashSlotNum"),
         max_index_num: config.number("maxIndexNum"),
+        // Zero means the default, which the system's own limit gives.
+        max_mapped_files: match config.number("maxMappedFiles") {
+            0 => standard.max_mapped_files,
+            set => set,
+        },
         expiry: expiry_policy(config)?,
         message_delay_level: DelayLevels::parse(levels).map_err(|why| config.wrong("messageDelayLevel", why.to_string()))?,
-        ..StoreConfig::new(config.path("storePathRootDir"))
+        ..standard
     })
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Rebuild<'a> {
     pub(super) queues: &'a mut QueueTable,
     pub(super) delay_levels: &'a DelayLevels,
     pub(super) closed: bool,
+    pub(super) max_mapped_files: usize,
 }
 
 /// Where it ended.
@@ -70,7 +71,7 @@ impl Rebuild<'_> {
         let whole = whole || from == start;
         let known_only = self.closed && self.queues.len() > 0;
         let dir = self.queues.dir().to_owned();
-        let unsynced = match self.queues.cut(from, whole)? {
+        let mut unsynced = match self.queues.cut(from, whole)? {
             QueuesCut::Done { unsynced } => unsynced,
             QueuesCut::Lacking { topic, queue_id } => return Ok(Rebuilt::Hole { topic, queue_id }),
         };
@@ -101,6 +102,7 @@ impl Rebuild<'_> {
             if !put.map_err(at(&dir))? {
                 return Ok(Rebuilt::Hole { topic: view.topic().to_owned(), queue_id: view.queue_id() });
             }
+            self.queues.unmap_above(self.max_mapped_files, &mut unsynced);
         }
         if let Some(why) = scan.stopped() {
             tracing::info!(offset = scan.end(), why, "the log ends here");

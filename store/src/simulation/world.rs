@@ -34,6 +34,7 @@ pub(super) struct World {
     locks: BTreeSet<PathBuf>,
     random: Option<Random>,
     operations: u64,
+    looks: u64,
     capacity: Option<u64>,
     time: Timestamp,
     syncs_to_failure: Option<u64>,
@@ -67,6 +68,10 @@ impl World {
 
     pub(super) fn operations(&self) -> u64 {
         self.operations
+    }
+
+    pub(super) fn looks(&self) -> u64 {
+        self.looks
     }
 
     pub(super) fn set_capacity(&mut self, bytes: u64) {
@@ -234,7 +239,8 @@ fn not_found() -> io::Error {
 
 impl FileSystem for SimulatedDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let world = self.world();
+        let mut world = self.world();
+        world.looks += 1;
         let children = world.names.below(dir).filter(|(name, _)| name.parent() == Some(dir));
         let entries = children.filter_map(|(path, node)| {
             let name = path.file_name()?.to_string_lossy().into_owned();
@@ -262,6 +268,7 @@ impl FileSystem for SimulatedDisk {
 
     fn open_file(&self, path: &Path, access: Access) -> io::Result<File> {
         let mut world = self.world();
+        world.looks += 1;
         let number = match (world.names.get(path), access) {
             (Some(Node::File(_)), Access::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(Node::File(number)), _) => number,

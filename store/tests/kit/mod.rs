@@ -1,6 +1,8 @@
 //! A store in a temporary folder, and messages for it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod stepped;
+
 use std::{
     fs::File,
     net::SocketAddr,
