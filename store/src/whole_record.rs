@@ -1,8 +1,11 @@
 //! Whether what lies at a place of the log is a whole record: the rule of recovery, of the tools and of readers of old records.
 
+use std::ops::Range;
+
 use proto_core::record::{self, BLANK_LEN, RecordView, Stored};
 
-use crate::disk::PAGE;
+/// What a disk writes whole, in bytes: a power failure can leave some of a page's sectors written and others not.
+const SECTOR: usize = 512;
 
 /// What begins at a place of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,33 +33,32 @@ pub(crate) fn check(bytes: &[u8], room: usize, offset: i64) -> Result<Found, Str
         return Err(format!("a record of {} bytes leaves no room for the end of the file", view.total_size()));
     }
     view.verify_crc().map_err(|error| error.to_string())?;
-    if let Some(page) = lost_page(&view, offset) {
-        return Err(format!("the page at {page} is empty"));
+    if let Some(sector) = lost_sector(&view, offset) {
+        return Err(format!("the sector at {sector} is empty"));
     }
     Ok(Found::Record(view.total_size()))
 }
 
-/// The checksum covers the body alone. What it does not cover can be lost with a page that never reached the disk: then all that
-/// the record has in the page is zero, which topic and properties never are. Answers the offset of such a page.
-fn lost_page(view: &RecordView<'_>, offset: i64) -> Option<i64> {
-    let end = offset + view.total_size() as i64;
-    let page = PAGE as i64;
+/// The checksum covers the body alone. What it does not cover can be lost with a sector that never reached the disk: then all that the
+/// record has there of topic and properties is zero, which neither ever is. Answers the offset of such a sector (RocketMQ #7437).
+fn lost_sector(view: &RecordView<'_>, offset: i64) -> Option<i64> {
+    let end = view.total_size();
     // The fixed fields in front of the body lead to lengths that do not add up if they are lost; behind it stand the length and
     // text of the topic, then the length and text of the properties.
-    let properties_start = end - view.properties().len() as i64;
-    let topic_end = properties_start - 2;
-    let topic_start = topic_end - view.topic().len() as i64;
-    let mut boundary = offset - offset.rem_euclid(page) + page;
+    let properties = end - view.properties().len()..end;
+    let topic = properties.start - 2 - view.topic().len()..properties.start - 2;
+    let overlaps = |text: &Range<usize>, sector: &Range<usize>| sector.start < text.end && text.start < sector.end;
+    // The head is written last: of the sector that it lies in, all is there.
+    let mut boundary = SECTOR - usize::try_from(offset.rem_euclid(SECTOR as i64)).unwrap_or(0);
     while boundary < end {
-        let to = (boundary + page).min(end);
-        let overlaps = |from: i64, until: i64| boundary < until && from < to;
-        if overlaps(topic_start, topic_end) || overlaps(properties_start, end) {
-            let part = view.bytes().get((boundary - offset) as usize..(to - offset) as usize).unwrap_or_default();
+        let sector = boundary..(boundary + SECTOR).min(end);
+        if overlaps(&topic, &sector) || overlaps(&properties, &sector) {
+            let part = view.bytes().get(sector.start.max(topic.start)..sector.end).unwrap_or_default();
             if part.iter().all(|byte| *byte == 0) {
-                return Some(boundary);
+                return Some(offset + boundary as i64);
             }
         }
-        boundary = to;
+        boundary = sector.end;
     }
     None
 }

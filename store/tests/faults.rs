@@ -99,21 +99,21 @@ fn a_sync_that_failed_moves_no_watermark_and_is_not_tried_again() {
     assert_eq!(shown(&store), ["kept"]);
 }
 
-#[test]
-fn a_record_that_lost_a_page_behind_its_body_is_cut_off_although_its_checksum_is_right() {
+/// A record whose topic and properties begin just in front of `boundary` of the log loses all that it has behind it.
+fn lose_what_lies_behind(boundary: u64) {
     let disk = SimulatedDisk::new(3);
     let mut store = open(&disk, FlushDiskType::AsyncFlush);
     send(&mut store, "whole").unwrap();
-    // Topic and properties of this one begin just in front of a page's end, and go on behind it.
     let fixed = 88;
-    let start = store.log_bounds().1.0;
-    let body = "x".repeat((4096 - start) as usize - fixed - 4);
+    let start = store.log_bounds().1.0.unsigned_abs();
+    let body = "x".repeat((boundary - start) as usize - fixed - 4);
     let torn = send(&mut store, &body).unwrap();
-    assert!(torn.offset.0 + (fixed + body.len()) as i64 <= 4096 && torn.end.0 > 4096, "{torn:?}");
+    let end = torn.end.0.unsigned_abs();
+    assert!(start + (fixed + body.len()) as u64 <= boundary && end > boundary, "{torn:?}");
     drop(store);
     let after = disk.after(Crash::Kill, 0);
     let content = after.content(Path::new(LOG)).unwrap();
-    for byte in 4096..torn.end.0.unsigned_abs() {
+    for byte in boundary..end {
         for bit in 0..8 {
             if content[byte as usize] >> bit & 1 == 1 {
                 after.flip_bit(Path::new(LOG), byte, bit);
@@ -121,6 +121,16 @@ fn a_record_that_lost_a_page_behind_its_body_is_cut_off_although_its_checksum_is
         }
     }
     assert_eq!(shown(&open(&after, FlushDiskType::AsyncFlush)), ["whole"]);
+}
+
+#[test]
+fn a_record_that_lost_a_page_behind_its_body_is_cut_off_although_its_checksum_is_right() {
+    lose_what_lies_behind(4096);
+}
+
+#[test]
+fn a_record_that_lost_a_sector_behind_its_body_is_cut_off_although_its_checksum_is_right() {
+    lose_what_lies_behind(512);
 }
 
 #[test]
