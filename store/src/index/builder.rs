@@ -31,8 +31,8 @@ impl Builder {
         self.at
     }
 
-    /// Puts up to so many of the messages before `end` in. Answers how many there were; fewer than `budget` if `end` was reached or a
-    /// file is full, which is told by the second answer.
+    /// Puts the next messages before `end` in, up to so many keys. Answers how many messages there were, and whether it stopped because
+    /// the last file is full.
     ///
     /// # Errors
     /// Those of the operating system; the next call goes on where this one stopped.
@@ -40,8 +40,8 @@ impl Builder {
         if self.at < log.start() {
             self.go_on(log.start());
         }
-        let mut read = 0;
-        while self.at < end && read < budget {
+        let (mut read, mut spent) = (0, 0);
+        while self.at < end && spent < budget {
             let (message, next) = match log.read(self.at) {
                 Read::Message(message, next) => (message, next),
                 Read::NextFile(next) => {
@@ -64,12 +64,13 @@ impl Builder {
                 if files.last().is_none() {
                     files.add(store_timestamp)?;
                 }
-                let Some(last) = files.last_mut() else { return Err(io::ErrorKind::NotFound.into()) };
-                if !last.file.put(hash, self.at, store_timestamp)? {
+                let Some(last) = files.last_mut() else { return Ok((read, true)) };
+                if !last.file.put(hash, self.at, store_timestamp) {
                     return Ok((read, true));
                 }
                 self.put += 1;
             }
+            spent += self.hashes.len().max(1);
             self.go_on(next);
             read += 1;
         }

@@ -1,7 +1,7 @@
 //! One index file: the last one is written to, the others are only read.
 //!
-//! What is written stays in memory until it is [brought to the file](IndexFile::write_back) in one go, slots and entries first and
-//! the head last. So a file whose head was written speaks only of what is there, whatever happened later.
+//! Entries are put into the file as they come, slots stay in memory until a round brings them there, and the head, which makes all
+//! that count, is written last. So a file speaks only of what is there, whatever happened later.
 
 use std::{
     io,
@@ -10,9 +10,6 @@ use std::{
 
 use super::format::{ENTRY_LEN, Entry, Geometry, HEADER_LEN, Header, SLOT_LEN, seconds_between};
 use crate::disk::{Access, Disk, File, PAGE};
-
-/// Entries are put into the file when so many bytes of them have come together.
-const TAIL_LEN: usize = 256 << 10;
 
 /// Bytes of slots that are read or written at once.
 const CHUNK: usize = 64 << 10;
@@ -149,18 +146,12 @@ impl IndexFile {
         (1..self.header.index_count).contains(&number)
     }
 
-    /// Puts one key of a message in; `false` if the file is full. The file must be live.
-    ///
-    /// # Errors
-    /// Those of the operating system, for example that the disk is full. Nothing was put in then.
-    pub(super) fn put(&mut self, key_hash: i32, offset: i64, store_timestamp: i64) -> io::Result<bool> {
+    /// Puts one key of a message in; `false` if the file is full or not live.
+    pub(super) fn put(&mut self, key_hash: i32, offset: i64, store_timestamp: i64) -> bool {
         if self.is_full() {
-            return Ok(false);
+            return false;
         }
-        let Some(live) = &mut self.live else { return Err(io::ErrorKind::InvalidInput.into()) };
-        if live.tail.len() >= TAIL_LEN {
-            write_tail(&self.file, self.geometry, live)?;
-        }
+        let Some(live) = &mut self.live else { return false };
         if self.header.is_empty() {
             self.header.begin_timestamp = store_timestamp;
             self.header.begin_offset = offset;
@@ -175,7 +166,24 @@ impl IndexFile {
         self.header.index_count += 1;
         self.header.end_timestamp = store_timestamp;
         self.header.end_offset = offset;
-        Ok(true)
+        true
+    }
+
+    /// Bytes of entries that are not in the file.
+    pub(super) fn tail_len(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.tail.len())
+    }
+
+    /// Puts the entries that are not in the file into it; [`IndexFile::sync`] is to follow.
+    ///
+    /// # Errors
+    /// Those of the operating system. The entries stay in memory, and it can be tried again.
+    pub(super) fn write_tail(&mut self) -> io::Result<()> {
+        let Some(live) = self.live.as_mut().filter(|live| !live.tail.is_empty()) else { return Ok(()) };
+        self.file.write_at(&live.tail, self.geometry.entry_at(live.tail_first))?;
+        live.tail_first += (live.tail.len() / ENTRY_LEN) as i32;
+        live.tail.clear();
+        Ok(())
     }
 
     /// The number of the newest entry in the slot of a key; 0 if there is none.
@@ -214,30 +222,32 @@ impl IndexFile {
         Ok(Some(Entry::decode(&bytes)))
     }
 
-    /// Puts slots and entries into the file; [`IndexFile::sync`] and then [`IndexFile::write_header`], which makes them count, are to
-    /// follow.
+    /// Puts up to `len` bytes of slots that have changed into the file, beginning with the slots in a page of it. Answers the page to go on
+    /// with, if there is more. [`IndexFile::sync`] is to follow.
     ///
     /// # Errors
     /// Those of the operating system. What is not in the file stays in memory, and it can be tried again.
-    pub(super) fn write_back(&mut self) -> io::Result<()> {
-        let Some(live) = &mut self.live else { return Ok(()) };
-        write_tail(&self.file, self.geometry, live)?;
+    pub(super) fn write_slots(&mut self, mut page: usize, len: usize) -> io::Result<Option<usize>> {
+        let Some(live) = &mut self.live else { return Ok(None) };
         let mut buffer = Vec::with_capacity(CHUNK + PAGE as usize);
-        let mut page = 0;
-        while page < live.dirty.len() {
-            if !live.dirty[page] {
-                page += 1;
-                continue;
+        let mut written = 0;
+        loop {
+            page += live.dirty.iter().skip(page).take_while(|dirty| !**dirty).count();
+            let run = live.dirty.iter().skip(page).take(CHUNK / PAGE as usize).take_while(|dirty| **dirty).count();
+            if run == 0 {
+                return Ok(None);
             }
-            let run = live.dirty[page..].iter().take(CHUNK / PAGE as usize).take_while(|dirty| **dirty).count();
+            if written >= len {
+                return Ok(Some(page));
+            }
             let slots = slots_of_pages(self.geometry, page, run);
             buffer.clear();
             live.slots[slots.clone()].iter().for_each(|number| buffer.extend_from_slice(&number.to_be_bytes()));
             self.file.write_at(&buffer, self.geometry.slot_at(slots.start))?;
             live.dirty[page..page + run].fill(false);
             page += run;
+            written += buffer.len();
         }
-        Ok(())
     }
 
     /// Waits until what was put into the file is on disk.
@@ -257,20 +267,10 @@ impl IndexFile {
         self.file.sync()
     }
 
-    /// No entry follows any more: what was needed for writing is let go. To be called after [`IndexFile::write_back`].
+    /// No entry follows any more: what was needed for writing is let go. All of it must be in the file.
     pub(super) fn finish(&mut self) {
         self.live = None;
     }
-}
-
-fn write_tail(file: &File, geometry: Geometry, live: &mut Live) -> io::Result<()> {
-    if live.tail.is_empty() {
-        return Ok(());
-    }
-    file.write_at(&live.tail, geometry.entry_at(live.tail_first))?;
-    live.tail_first += (live.tail.len() / ENTRY_LEN) as i32;
-    live.tail.clear();
-    Ok(())
 }
 
 /// The slots that begin in so many pages.

@@ -6,12 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    file::IndexFile,
-    file_name,
-    format::{Geometry, Header},
-    log::LogReader,
-};
+use super::{file::IndexFile, file_name, format::Geometry, log::LogReader};
 use crate::disk::Disk;
 
 /// Which files count after the process that wrote them has ended.
@@ -181,9 +176,9 @@ impl IndexFiles {
         self.files.iter().rev().find(|it| number.is_none_or(|number| it.number < number))
     }
 
-    /// Log offset and store time of the last message.
-    pub(super) fn end(&self) -> Option<&Header> {
-        self.last().map(IndexFile::header)
+    /// The number of the last file and that of its next entry.
+    pub(super) fn end(&self) -> Option<(u64, i32)> {
+        self.files.back().map(|it| (it.number, it.file.header().index_count))
     }
 
     /// The latest time at which any of the messages was stored.

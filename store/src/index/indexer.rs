@@ -14,14 +14,19 @@ use super::{
 };
 use crate::flusher::FlushShared;
 
-/// Messages of one step.
-const STEP_MESSAGES: usize = 512;
+/// Keys that are put in in one step.
+const STEP_KEYS: usize = 1024;
 /// Entries that a look-up goes through in one step.
 const STEP_ENTRIES: usize = 20_000;
-/// After so many entries, or so long, what was written is brought to disk: more often would cost more than reading that much of the
+/// Entries go to disk when so many bytes of them have come together.
+const TAIL_LEN: usize = 1 << 20;
+/// After so many messages, or so long, the slots go to disk and then the head: more often would cost more than reading that much of the
 /// log again after a crash.
-const ROUND_MESSAGES: usize = 500_000;
+const ROUND_MESSAGES: usize = 2_000_000;
 const ROUND_INTERVAL: Millis = Millis::from_secs(60);
+/// They go in pieces of so many bytes, with a pause behind each: who waits for the log's own syncs must not wait for them.
+const PIECE_LEN: usize = 512 << 10;
+const PAUSE: Millis = Millis(4);
 /// How long the thread sleeps when it has come to the end of the log: at least so long after there was work, and in the end so long.
 const SHORT_REST: Millis = Millis(5);
 const LONG_REST: Millis = Millis(100);
@@ -29,8 +34,8 @@ const LONG_REST: Millis = Millis(100);
 const RETRY: Millis = Millis::from_secs(1);
 /// How long a look-up waits for the index to come up to what was in the log when it was asked.
 const PATIENCE: Millis = Millis::from_secs(2);
-/// Messages that a stopping process still puts in; what is more is read by the next one.
-const STOP_MESSAGES: usize = 2_000_000;
+/// Steps that a stopping process still takes; what is more is read by the next one.
+const STOP_STEPS: usize = 6_000;
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +55,15 @@ struct Waiting {
     until: Millis,
 }
 
+/// The slots of the last file are on their way to disk. Nothing is put in meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    /// The page of the file to go on with.
+    page: usize,
+    /// When the next piece may go.
+    next: Millis,
+}
+
 /// The index's work.
 #[derive(Debug)]
 pub(crate) struct Indexer {
@@ -62,7 +76,10 @@ pub(crate) struct Indexer {
     /// Heads of files whose content is on disk. They are written when the log that they speak of is on disk, too, and the checkpoint says
     /// so, or the files would be dropped after a crash, by us or by Java.
     heads: VecDeque<(u64, Header)>,
-    /// Messages since the last time the content was brought to disk.
+    round: Option<Round>,
+    /// The last file and its next entry when the last round was over.
+    written: Option<(u64, i32)>,
+    /// Messages since the last round, which was then.
     unwritten: usize,
     written_at: Millis,
     rest: Millis,
@@ -76,6 +93,7 @@ impl Indexer {
     pub(super) fn new(files: IndexFiles, log: LogReader, at: i64, shared: Arc<IndexShared>, flush: Arc<FlushShared>) -> Self {
         flush.index_told(files.latest());
         Self {
+            written: files.end(),
             files,
             log,
             builder: Builder::resume(at),
@@ -83,6 +101,7 @@ impl Indexer {
             flush,
             searches: VecDeque::new(),
             heads: VecDeque::new(),
+            round: None,
             unwritten: 0,
             written_at: Millis(0),
             rest: SHORT_REST,
@@ -119,12 +138,19 @@ impl Indexer {
         self.files.expire(self.log.start())?;
         self.files.make_live()?;
         let end = self.flush.progress.read().dispatched;
-        let built = self.build(now, end)?;
+        let built = match self.round {
+            Some(round) if now < round.next => 0,
+            Some(round) => {
+                self.write_piece(now, round)?;
+                0
+            }
+            None => self.build(now, end)?,
+        };
         let searching = self.search(now);
-        if self.unwritten > 0 && (self.unwritten >= ROUND_MESSAGES || now >= self.written_at + ROUND_INTERVAL) {
-            self.write(now)?;
-        }
         self.write_heads(false)?;
+        if let Some(round) = self.round.filter(|_| !searching) {
+            return Ok(Next::Idle(Millis(round.next.0.saturating_sub(now.0))));
+        }
         if searching || self.builder.at() < end {
             self.rest = SHORT_REST;
             return Ok(Next::Busy);
@@ -146,36 +172,60 @@ impl Indexer {
     }
 
     fn build(&mut self, now: Millis, end: i64) -> io::Result<usize> {
-        let (read, full) = self.builder.build(&mut self.files, &mut self.log, end, STEP_MESSAGES)?;
+        let (read, full) = self.builder.build(&mut self.files, &mut self.log, end, STEP_KEYS)?;
         if self.unwritten == 0 {
             self.written_at = now;
         }
         self.unwritten += read;
         self.shared.set_built(self.builder.at());
-        if full {
-            self.write(now)?;
-            let next_time = self.log.message(self.builder.at()).map_or(0, |message| message.store_timestamp());
-            self.files.add(next_time)?;
+        if self.written == self.files.end() {
+            self.unwritten = 0;
+            if full {
+                let store_time = self.log.message(self.builder.at()).map_or(0, |message| message.store_timestamp());
+                self.files.add(store_time)?;
+            }
+        } else if full || self.unwritten >= ROUND_MESSAGES || now >= self.written_at + ROUND_INTERVAL {
+            self.write_tail()?;
+            self.round = Some(Round { page: 0, next: now });
+        } else if self.files.last().is_some_and(|file| file.tail_len() >= TAIL_LEN) {
+            self.write_tail()?;
         }
         Ok(read)
     }
 
-    /// Brings the content of the last file to disk; its head follows.
-    fn write(&mut self, now: Millis) -> io::Result<()> {
-        if let Some(Numbered { number, file }) = self.files.last_mut() {
-            file.write_back()?;
-            if let Err(error) = file.sync() {
-                tracing::error!(path = %file.path.display(), %error, "an index file could not be brought to disk; the next start builds it anew");
-                self.lost = true;
-                return Err(error);
-            }
+    /// Brings the entries that wait in memory to disk.
+    fn write_tail(&mut self) -> io::Result<()> {
+        if let Some(Numbered { file, .. }) = self.files.last_mut() {
+            file.write_tail()?;
+        }
+        self.sync()
+    }
+
+    /// Brings a piece of the slots to disk. After the last one the head may follow.
+    fn write_piece(&mut self, now: Millis, round: Round) -> io::Result<()> {
+        let Some(Numbered { file, .. }) = self.files.last_mut() else { return Ok(()) };
+        let more = file.write_slots(round.page, PIECE_LEN)?;
+        self.sync()?;
+        self.round = more.map(|page| Round { page, next: now + PAUSE });
+        if more.is_none()
+            && let Some(Numbered { number, file }) = self.files.last_mut()
+        {
             let (number, header) = (*number, *file.header());
             self.heads.retain(|(other, _)| *other != number);
             self.heads.push_back((number, header));
             self.flush.index_told(self.files.latest());
+            self.written = self.files.end();
+            (self.unwritten, self.written_at) = (0, now);
         }
-        (self.unwritten, self.written_at) = (0, now);
         Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(Numbered { file, .. }) = self.files.last_mut() else { return Ok(()) };
+        file.sync().inspect_err(|error| {
+            tracing::error!(path = %file.path.display(), %error, "an index file could not be brought to disk; the next start builds it anew");
+            self.lost = true;
+        })
     }
 
     /// Writes the heads that the checkpoint covers, or all.
@@ -233,13 +283,22 @@ impl Indexer {
     fn finish_files(&mut self, now: Millis) -> io::Result<()> {
         self.files.make_live()?;
         let end = self.flush.progress.read().dispatched;
-        for _ in 0..STOP_MESSAGES / STEP_MESSAGES {
-            if self.builder.at() >= end {
+        for _ in 0..STOP_STEPS {
+            if self.round.is_none() && self.builder.at() >= end {
                 break;
             }
-            self.build(now, end)?;
+            match self.round {
+                Some(round) => self.write_piece(now, round)?,
+                None => drop(self.build(now, end)?),
+            }
         }
-        self.write(now)?;
+        if self.written != self.files.end() {
+            self.write_tail()?;
+            self.round.get_or_insert(Round { page: 0, next: now });
+        }
+        while let Some(round) = self.round {
+            self.write_piece(now, round)?;
+        }
         self.write_heads(true)
     }
 }

@@ -67,7 +67,7 @@ impl Searching {
     /// What was found, when the walk is at its end.
     pub(super) fn finish(mut self, files: &IndexFiles) -> (QueryTicket, Found) {
         self.found.finish();
-        if let Some(header) = files.end() {
+        if let Some(header) = files.last().map(IndexFile::header) {
             self.found.last_timestamp.0 = header.end_timestamp;
             self.found.last_offset = LogOffset(header.end_offset);
         }
