@@ -35,7 +35,8 @@ pub use group::{
     SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper,
 };
 pub use offset::{
-    ConsumeStats, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, OffsetWrapper, ResetOffsetBody, TopicOffset, TopicStatsTable,
+    ConsumeStats, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, GetConsumerStatusBody, OffsetWrapper, ResetOffsetBody,
+    TopicOffset, TopicStatsTable,
 };
 pub use queue::{LockBatchRequestBody, LockBatchResponseBody, MessageQueue, UnlockBatchRequestBody};
 pub use route::{BrokerData, ClusterInfo, QueueData, TopicRouteData};

@@ -36,6 +36,7 @@ pub mod members;
 pub mod offsets;
 pub mod park;
 pub mod producers;
+pub mod questions;
 pub mod read;
 pub mod refusal;
 pub mod retry;
@@ -53,6 +54,7 @@ mod overrun;
 mod pull;
 mod pull_filter;
 mod redeliver;
+mod relay;
 mod send;
 mod tables;
 mod timed;
@@ -69,7 +71,9 @@ use offsets::{Commit, OffsetTable};
 use park::ParkingLot;
 use producers::ProducerTable;
 use pull::HeldPull;
+use questions::QuestionTable;
 use read::ReadScratch;
+use relay::{Relay, StatusRounds};
 use send::Place;
 use tables::TableSaves;
 use timer::TimerSchedule;
@@ -136,6 +140,9 @@ pub struct Broker<S: Storage> {
     parked: ParkingLot,
     /// Who waits for what storage finds. Storage takes up no more than it can work on.
     searches: IndexMap<QueryTicket, Asked, FixedState>,
+    /// What clients have been asked and have not answered yet.
+    questions: QuestionTable<Relay>,
+    status_rounds: StatusRounds,
     traffic: Traffic,
     opaque: i32,
     random: Random,
@@ -200,6 +207,8 @@ impl<S: Storage> Broker<S> {
             save_filters: Interval::new(now, FILTER_SAVE_INTERVAL, FILTER_SAVE_INTERVAL),
             parked: ParkingLot::default(),
             searches: IndexMap::default(),
+            questions: QuestionTable::new(limits.questions),
+            status_rounds: StatusRounds::default(),
             traffic: Traffic::new(now),
             opaque: 0,
             random: Random::new(config.seed),
@@ -266,6 +275,9 @@ impl<S: Storage> Broker<S> {
     /// A response to a request of ours came in.
     pub fn handle_response(&mut self, now: Now, peer: PeerId, response: &Command<'_>) {
         self.begin(now);
+        if self.handle_client_answer(now, peer, response) {
+            return;
+        }
         let (registration, announced) = self.registration();
         let told = registration.handle_response(now, peer, response, &announced);
         if let Some(ordered) = told.and_then(|told| told.order_topics) {
@@ -342,6 +354,7 @@ impl<S: Storage> Broker<S> {
         self.saves.handle_disconnected(peer);
         self.consumers.handle_disconnected(peer);
         self.producers.handle_disconnected(peer);
+        self.end_questions_of(now, peer);
     }
 
     /// The moment that [`Self::poll_timeout`] announced has come.
@@ -371,6 +384,7 @@ impl<S: Storage> Broker<S> {
         while let Some(parked) = self.parked.pop_overdue(now) {
             self.answer_unflushed(parked);
         }
+        self.end_overdue_questions(now);
     }
 
     /// When to be woken next.
@@ -387,6 +401,7 @@ impl<S: Storage> Broker<S> {
             self.transactions.poll_timeout(),
             self.holds.poll_timeout(),
             self.parked.poll_timeout(),
+            self.questions.poll_timeout(),
             Some(self.save_offsets.next()),
             Some(self.save_delays.next()),
             Some(self.save_filters.next()),

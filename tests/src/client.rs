@@ -5,7 +5,7 @@ use proto_core::{command::Flag, encode::EncodeExt};
 use crate::{
     cluster::{Cluster, NodeId},
     network::HostId,
-    packet::{Packet, request},
+    packet::{Packet, request, response},
 };
 
 /// A client with one connection to each node that it has spoken to.
@@ -62,6 +62,12 @@ impl TestClient {
     /// The next request that a machine has sent to this client.
     pub fn next_request(&self, cluster: &mut Cluster) -> Option<Packet> {
         cluster.mailbox(self.host).requests.pop_front()
+    }
+
+    /// Answers a request that a machine has sent to this client, and lets the machine take it in.
+    pub fn respond(&self, cluster: &mut Cluster, node: NodeId, asked: &Packet, code: i32, body: &[u8]) {
+        self.write_raw(cluster, node, response(code, asked.opaque, body));
+        cluster.drive();
     }
 
     /// Whether the connection to a node stands.

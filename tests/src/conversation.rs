@@ -44,6 +44,8 @@ enum What {
     Answered(Packet),
     /// A request of the broker's own.
     Asked(Packet),
+    /// The client's answer to the last one.
+    Confirmed(Packet),
 }
 
 /// A recorded conversation.
@@ -112,6 +114,11 @@ impl Conversation {
                     code: codes.get(&(line.connection, packet.opaque)).copied().unwrap_or(0),
                     expected: packet.clone(),
                 }),
+                What::Confirmed(packet) => match client.next_request(cluster) {
+                    Some(request) => client.respond(cluster, node, &request, packet.code, &packet.body),
+                    None => panic!("connection {} has nothing to confirm: nobody has asked it", line.connection),
+                },
+                What::Asked(packet) if self.is_confirmed(line.connection, packet.opaque) => {}
                 What::Asked(packet) => {
                     asked.insert((line.connection, packet.code));
                 }
@@ -133,6 +140,12 @@ impl Conversation {
             }
         }
         differences
+    }
+
+    /// Whether the client has answered this request of the broker's.
+    fn is_confirmed(&self, connection: u64, opaque: i32) -> bool {
+        let confirms = |what: &What| matches!(what, What::Confirmed(packet) if packet.opaque == opaque);
+        self.lines.iter().any(|line| line.connection == connection && confirms(&line.what))
     }
 
     /// What the clock showed when the recording began: each sent message carries the moment at which it was made.
@@ -223,11 +236,12 @@ fn read_line(line: &str) -> Line {
                 (None, None) => Vec::new(),
             };
             let frame = frame(&header, &body);
-            if value["dir"] == "c2s" {
-                What::Said(frame)
-            } else {
-                let packet = packet(&frame);
-                if packet.flag.is_response() { What::Answered(packet) } else { What::Asked(packet) }
+            let packet = packet(&frame);
+            match (value["dir"] == "c2s", packet.flag.is_response()) {
+                (true, false) => What::Said(frame),
+                (true, true) => What::Confirmed(packet),
+                (false, true) => What::Answered(packet),
+                (false, false) => What::Asked(packet),
             }
         }
     };

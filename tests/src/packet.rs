@@ -92,3 +92,12 @@ pub fn request(code: i32, opaque: i32, flag: Flag, header: &impl EncodeExt, body
     frame.extend_from_slice(body);
     frame
 }
+
+/// The bytes of a client's answer to a request of a broker.
+#[must_use]
+pub fn response(code: i32, opaque: i32, body: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_frame(&mut frame, &Head { code, opaque, flag: Flag(Flag::RESPONSE), remark: None }, None::<&Fields<'_>>, body.len());
+    frame.extend_from_slice(body);
+    frame
+}

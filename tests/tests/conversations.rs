@@ -101,6 +101,11 @@ fn a_producer_of_delayed_and_timed_messages_hears_what_java_says() {
     replay("delay", pair);
 }
 
+#[test]
+fn clients_that_ask_and_reply_hear_what_java_says() {
+    replay("request-reply", recorded_pair());
+}
+
 /// The settings under which the other clients were recorded.
 fn plain_pair() -> Pair {
     Pair::with(|config| config.address = recorded_broker())

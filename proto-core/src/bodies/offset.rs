@@ -84,3 +84,14 @@ pub struct ResetOffsetBody {
     /// Offset by queue.
     pub offset_table: Table<MessageQueue, i64>,
 }
+
+/// The answers to 221 GET_CONSUMER_STATUS_FROM_CLIENT, with `message_queue_table`, and to 223 INVOKE_BROKER_TO_GET_CONSUMER_STATUS, with
+/// `consumer_table`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GetConsumerStatusBody {
+    /// What each client answered.
+    pub consumer_table: Table<String, Table<MessageQueue, i64>>,
+    /// Offset by queue, as one client has it.
+    pub message_queue_table: Table<MessageQueue, i64>,
+}

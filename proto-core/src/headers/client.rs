@@ -1,4 +1,4 @@
-//! Clients coming and going: 34, 35, 38, 40.
+//! Clients coming and going, and what is asked of them through a broker: 34, 35, 38, 40, 221, 223, 307, 309.
 
 use super::ext_header;
 use crate::text::Text;
@@ -32,5 +32,37 @@ ext_header! {
     lenient NotifyConsumerIdsChangedRequest<'a> {
         /// The group.
         consumer_group: Text<'a> = "consumerGroup",
+    }
+
+    /// 223 `INVOKE_BROKER_TO_GET_CONSUMER_STATUS`: how far do the members of a group say that they are?
+    lenient GetConsumerStatusRequest<'a> {
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The group.
+        group: Text<'a> = "group",
+        /// The id of the only client to ask; missing or blank asks all.
+        client_addr: Option<Text<'a>> = "clientAddr",
+    }
+
+    /// 307 `GET_CONSUMER_RUNNING_INFO`: what does a client say of itself?
+    lenient GetConsumerRunningInfoRequest<'a> {
+        /// The group.
+        consumer_group: Text<'a> = "consumerGroup",
+        /// The client.
+        client_id: Text<'a> = "clientId",
+        /// Whether it shall tell what its threads do.
+        jstack_enable: bool = "jstackEnable",
+    }
+
+    /// 309 `CONSUME_MESSAGE_DIRECTLY`: a client is to handle a stored message now.
+    lenient ConsumeMessageDirectlyRequest<'a> {
+        /// The group.
+        consumer_group: Text<'a> = "consumerGroup",
+        /// The client.
+        client_id: Option<Text<'a>> = "clientId",
+        /// Offset message id of the message.
+        msg_id: Option<Text<'a>> = "msgId",
+        /// Topic of the message.
+        topic: Option<Text<'a>> = "topic",
     }
 }

@@ -123,4 +123,16 @@ ext_header! {
         /// Whether a group may also be set forward (the name on the wire is spelled so).
         is_force: bool = "isForce",
     }
+
+    /// 314 `CLONE_GROUP_OFFSET`: one group begins where another is.
+    lenient CloneGroupOffsetRequest<'a> {
+        /// The group whose offsets are copied.
+        src_group: Text<'a> = "srcGroup",
+        /// The group that gets them.
+        dest_group: Text<'a> = "destGroup",
+        /// The only topic; missing or blank means all in which the first group has offsets.
+        topic: Option<Text<'a>> = "topic",
+        /// Whether also topics count that the first group does not subscribe to any more.
+        offline: bool = "offline",
+    }
 }

@@ -30,6 +30,8 @@ mod membership;
 mod queue_locks;
 mod queue_offsets;
 mod recall;
+mod relays;
+mod replies;
 mod reset_offset;
 mod runtime_info;
 mod send_back;
@@ -47,6 +49,8 @@ enum Answer {
     AfterAppend(LogOffset, Reply),
     /// It is what storage finds.
     AfterSearch(QueryTicket),
+    /// It is made of what clients answer that have been asked.
+    FromClient,
     /// Nothing is answered, even to who waits.
     Nothing,
 }
@@ -95,6 +99,11 @@ impl<S: Storage> Broker<S> {
             RequestCode::QueryTopicConsumeByWho => self.groups_of_topic(command),
             RequestCode::QueryTopicsByConsumer => self.topics_of_group(command),
             RequestCode::QuerySubscriptionByConsumer => self.subscription_of_group(command),
+            RequestCode::CloneGroupOffset => self.clone_group_offset(now, command),
+            RequestCode::GetConsumerRunningInfo => self.consumer_running_info(now, asked, command),
+            RequestCode::ConsumeMessageDirectly => self.consume_message_directly(now, asked, command),
+            RequestCode::InvokeBrokerToGetConsumerStatus => self.consumer_status(now, asked, command),
+            RequestCode::SendReplyMessage | RequestCode::SendReplyMessageV2 => self.reply_message(now, asked, command),
             _ => Ok(Answer::Now(Reply::not_supported(code.code()))),
         };
         match handled {
@@ -103,7 +112,7 @@ impl<S: Storage> Broker<S> {
             Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Ok(Answer::AfterSearch(ticket)) => drop(self.searches.insert(ticket, asked)),
-            Ok(Answer::Nothing) => {}
+            Ok(Answer::FromClient | Answer::Nothing) => {}
             Err(refusal) => self.reply(asked, refusal.into()),
         }
     }

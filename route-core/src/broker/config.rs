@@ -95,6 +95,8 @@ pub struct BrokerConfig {
     pub use_server_side_reset_offset: bool,
     /// `slaveReadEnable`: whether groups are told to read what is no longer in memory from the broker that their configuration names.
     pub slave_read: bool,
+    /// `storeReplyMessageEnable`: whether replies are also kept in the cluster's topic for them.
+    pub store_replies: bool,
     /// `rejectTransactionMessage`
     pub reject_transactions: bool,
     /// `transactionTimeOut`: how long a producer may think about its half message before it is asked.
@@ -135,6 +137,8 @@ pub struct TableLimits {
     pub filters: FilterLimits,
     /// Undecided transactions; a further half message is refused.
     pub transactions: usize,
+    /// Questions to clients that wait for their answers; a further one is refused.
+    pub questions: usize,
 }
 
 impl Default for TableLimits {
@@ -148,6 +152,7 @@ impl Default for TableLimits {
             held_pulls: 1_000_000,
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
             transactions: 1_000_000,
+            questions: 100_000,
         }
     }
 }
@@ -203,6 +208,7 @@ impl Default for BrokerConfig {
             recall_when_not_writable: true,
             channel_expired_timeout: Millis::from_secs(120),
             notify_consumer_ids_changed: true,
+            store_replies: true,
             reject_transactions: false,
             transaction_timeout: Millis::from_secs(6),
             transaction_check_interval: Millis::from_secs(30),

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
 use super::members::{Client, Group, JoinError, Members};
 use crate::{
     output::{Peer, PeerId},
@@ -13,6 +16,9 @@ use crate::{
 #[derive(Debug)]
 pub struct ProducerTable {
     members: Members,
+    /// The connection on which a client was heard of last, and the id that each connection gave last.
+    peers: IndexMap<Arc<str>, PeerId, FixedState>,
+    ids: IndexMap<PeerId, Arc<str>, FixedState>,
     /// How many questions have gone out; producers of a group take turns by it.
     turn: usize,
 }
@@ -21,7 +27,7 @@ impl ProducerTable {
     /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
     #[must_use]
     pub fn new(limit: usize, expiry: Millis) -> Self {
-        Self { members: Members::new(limit, expiry), turn: 0 }
+        Self { members: Members::new(limit, expiry), peers: IndexMap::default(), ids: IndexMap::default(), turn: 0 }
     }
 
     /// One group of a heartbeat.
@@ -29,17 +35,37 @@ impl ProducerTable {
     /// # Errors
     /// [`JoinError`].
     pub fn register(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<(), JoinError> {
-        self.members.join(now, group, peer, client).map(drop)
+        self.members.join(now, group, peer, client)?;
+        if self.ids.get(&peer.id).is_none_or(|id| **id != *client.id) {
+            self.forget(peer.id);
+            let id: Arc<str> = client.id.into();
+            self.ids.insert(peer.id, Arc::clone(&id));
+            self.peers.insert(id, peer.id);
+        }
+        Ok(())
+    }
+
+    /// Who cannot be reached any more by its id.
+    fn forget(&mut self, peer: PeerId) {
+        if let Some(id) = self.ids.swap_remove(&peer)
+            && self.peers.get(&id) == Some(&peer)
+        {
+            self.peers.swap_remove(&id);
+        }
     }
 
     /// A producer says that it leaves.
     pub fn unregister(&mut self, group: &str, peer: PeerId) {
         self.members.leave(group, peer);
+        if !self.members.knows(peer) {
+            self.forget(peer);
+        }
     }
 
     /// A connection is gone.
     pub fn handle_disconnected(&mut self, peer: PeerId) {
         self.members.leave_all(peer);
+        self.forget(peer);
     }
 
     /// Drops producers that have fallen silent; returns the connections on which no producer is left, to be closed.
@@ -49,7 +75,16 @@ impl ProducerTable {
         silent.retain(|&peer| !self.members.knows(peer));
         silent.sort_unstable();
         silent.dedup();
+        for &peer in &silent {
+            self.forget(peer);
+        }
         silent
+    }
+
+    /// The connection of a client, the latest if it has several; `None` if no producer of this id is connected.
+    #[must_use]
+    pub fn client(&self, id: &str) -> Option<PeerId> {
+        self.peers.get(id).copied()
     }
 
     /// Whether a connection is a producer of any group.
@@ -119,6 +154,24 @@ mod tests {
         assert_ne!(asked[0], asked[1]);
         asked.sort_unstable();
         assert_eq!(asked, [PeerId(1), PeerId(1), PeerId(2), PeerId(2)]);
+    }
+
+    #[test]
+    fn a_client_is_found_by_its_id_on_its_latest_connection_until_that_is_gone() {
+        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        let named = |id| Client { id, ..CLIENT };
+        producers.register(at(0), "G", peer(1), named("a")).unwrap();
+        producers.register(at(0), "G", peer(2), named("a")).unwrap();
+        assert_eq!(producers.client("a"), Some(PeerId(2)));
+        producers.handle_disconnected(PeerId(1));
+        assert_eq!(producers.client("a"), Some(PeerId(2)), "the old connection takes nothing with it");
+        producers.register(at(100), "G", peer(2), named("b")).unwrap();
+        assert_eq!((producers.client("a"), producers.client("b")), (None, Some(PeerId(2))), "it has another id now");
+        producers.register(at(100), "H", peer(2), named("b")).unwrap();
+        producers.unregister("G", PeerId(2));
+        assert_eq!(producers.client("b"), Some(PeerId(2)), "it is still a producer of H");
+        assert_eq!(producers.handle_timeout(at(221)), [PeerId(2)]);
+        assert_eq!(producers.client("b"), None);
     }
 
     #[test]

@@ -48,12 +48,12 @@ struct Stored {
 
 /// What the checks of a send found out about its topic.
 #[derive(Clone, Copy)]
-struct Admitted {
-    topic: TopicIndex,
-    queue_id: i32,
-    queue: QueueId,
+pub(super) struct Admitted {
+    pub(super) topic: TopicIndex,
+    pub(super) queue_id: i32,
+    pub(super) queue: QueueId,
     /// The message flag of topics whose messages have several tags.
-    multi_tags: i32,
+    pub(super) multi_tags: i32,
 }
 
 /// A send that has passed the checks of its topic.
@@ -100,7 +100,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn send_reply(&self, stored: Option<SendStored>) -> SendReply {
+    pub(super) fn send_reply(&self, stored: Option<SendStored>) -> SendReply {
         SendReply { region: self.config.region.clone(), trace_on: self.config.trace_on, stored }
     }
 
@@ -126,7 +126,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// The checks of the topic and its queue, 1 to 5.
-    fn admit(&mut self, now: Now, asked: Asked, topic: &str, request: &SendMessageRequest<'_>) -> Result<Admitted, Refusal> {
+    pub(super) fn admit(&mut self, now: Now, asked: Asked, topic: &str, request: &SendMessageRequest<'_>) -> Result<Admitted, Refusal> {
         let known = self.topics.find(topic);
         let is_ordered = |at| self.topics.at(at).is_some_and(|entry| entry.config().order);
         if !perm::is_writeable(self.config.permission) && known.is_some_and(is_ordered) {

@@ -80,6 +80,7 @@ impl BrokerSettings {
             timer: timer_config(config),
             recall: config.switch("recallMessageEnable"),
             recall_when_not_writable: config.switch("allowRecallWhenBrokerNotWriteable"),
+            store_replies: config.switch("storeReplyMessageEnable"),
             channel_expired_timeout: millis("channelExpiredTimeout"),
             notify_consumer_ids_changed: config.switch("notifyConsumerIdsChangedEnable"),
             reject_transactions: config.switch("rejectTransactionMessage"),

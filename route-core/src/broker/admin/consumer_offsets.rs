@@ -1,15 +1,15 @@
-//! Where groups are: `QUERY_CONSUMER_OFFSET` and `UPDATE_CONSUMER_OFFSET`.
+//! Where groups are: `QUERY_CONSUMER_OFFSET`, `UPDATE_CONSUMER_OFFSET` and `CLONE_GROUP_OFFSET`.
 
 use proto_core::{
     Command,
     code::ResponseCode,
-    headers::{QueryConsumerOffsetRequest, UpdateConsumerOffsetRequest},
+    headers::{CloneGroupOffsetRequest, QueryConsumerOffsetRequest, UpdateConsumerOffsetRequest},
 };
 
 use super::{Answer, Handled, header};
 use crate::{
     broker::{Broker, offsets::Commit, refusal::Refusal},
-    output::{Reply, ReplyHeader},
+    output::{Reply, ReplyHeader, Table},
     storage::{OffsetTableKind, Storage},
     time::Now,
 };
@@ -72,5 +72,29 @@ impl<S: Storage> Broker<S> {
             Commit::Full => return Err(Refusal::system("the table of offsets is full")),
         }
         Ok(Answer::Now(reply))
+    }
+
+    /// 314: a group begins where another one is, in one topic or in all. What the other one no longer subscribes to is left out unless
+    /// `offline` says that this does not matter.
+    pub(super) fn clone_group_offset(&mut self, now: Now, command: &Command<'_>) -> Handled {
+        let request: CloneGroupOffsetRequest<'_> = header(command)?;
+        let (from, to) = (request.src_group.to_cow(), request.dest_group.to_cow());
+        let named = request.topic.map(|topic| topic.to_cow().into_owned()).filter(|topic| !topic.trim().is_empty());
+        let mut topics = named.map_or_else(|| self.offsets.topics_of(&from).map(str::to_owned).collect(), |topic| vec![topic]);
+        if !request.offline
+            && let Some(online) = self.consumers.group(&from).filter(|online| online.subscriptions().next().is_some())
+        {
+            topics.retain(|topic| online.subscription(topic).is_some());
+        }
+        for topic in &topics {
+            let Some(entry) = self.topics.get(topic) else { continue };
+            for queue_id in 0..entry.config().read_queue_nums.max(entry.config().write_queue_nums) {
+                if let Some(offset) = self.offsets.query(topic, &from, queue_id).filter(|offset| *offset >= 0) {
+                    self.commit_offset(now, topic, &to, queue_id, offset);
+                }
+            }
+        }
+        self.save_offsets_now();
+        Answer::saved(&[Table::ConsumerOffsets])
     }
 }

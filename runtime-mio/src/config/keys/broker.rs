@@ -159,7 +159,7 @@ pub(super) const BROKER: &[Key] = &[
     number("transactionOpMsgMaxSize", 4096, ANY, NoEffect(EACH_WORD)),
     number("transactionOpBatchInterval", 3000, ANY, NoEffect(EACH_WORD)),
     flag("aclEnable", false, OnlyDefault(AUTHENTICATION)),
-    flag("storeReplyMessageEnable", true, NotYet(OPTION)),
+    flag("storeReplyMessageEnable", true, Used),
     flag("enableDetailStat", true, NoEffect(STATISTICS)),
     flag("autoDeleteUnusedStats", true, NoEffect(STATISTICS)),
     flag("isolateLogEnable", false, NoEffect(STATISTICS)),
