@@ -26,6 +26,13 @@ impl<'a> ExtFields<'a> {
         Self { present: true, ..Self::default() }
     }
 
+    /// Begins anew with a list that is there but empty.
+    #[inline]
+    pub(crate) fn restart(&mut self) {
+        self.fields.clear();
+        (self.escaped_names, self.escaped_values, self.present) = (0, 0, true);
+    }
+
     /// Appends a field. `false` if [`Self::LIMIT`] is reached and nothing was appended.
     #[must_use]
     #[inline]

@@ -83,25 +83,9 @@ impl<'a> Text<'a> {
             out.extend_from_slice(rest);
             return;
         }
-        out.reserve(rest.len());
         loop {
-            let before = if let Some(word) = rest.first_chunk::<8>() {
-                let backslashes = word::equal(u64::from_le_bytes(*word), b'\\');
-                let before = if backslashes == 0 { 8 } else { word::first(backslashes) };
-                // A whole word is quicker to append than a part of one.
-                out.extend_from_slice(word);
-                out.truncate(out.len() - 8 + before);
-                if before == 8 {
-                    rest = &rest[8..];
-                    continue;
-                }
-                before
-            } else {
-                let before = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
-                out.extend_from_slice(&rest[..before]);
-                before
-            };
-            let Some(after) = rest.get(before + 1..) else { return };
+            rest = unescape_ascii_into(rest, out);
+            let Some((_, after)) = rest.split_first() else { return };
             let (character, used) = resolve_escape(after);
             rest = &after[used..];
             match character {
@@ -249,6 +233,39 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+/// Appends the text up to the first escape that is not one of the controls U+0000 to U+0009, and returns the rest, which is empty or
+/// begins with that escape's backslash. Those few are what stands between properties and their values.
+///
+/// What is appended is never longer than what it was read from, so the room for all of it is made once, and whole words are copied
+/// into it also where only a part of one counts.
+fn unescape_ascii_into<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    let start = out.len();
+    out.resize(start + text.len(), 0);
+    let room = &mut out[start..];
+    let (mut rest, mut written) = (text, 0);
+    loop {
+        let before = if let (Some(word), Some(here)) = (rest.first_chunk::<8>(), room[written..].first_chunk_mut::<8>()) {
+            *here = *word;
+            let backslashes = word::equal(u64::from_le_bytes(*word), b'\\');
+            if backslashes == 0 {
+                (rest, written) = (&rest[8..], written + 8);
+                continue;
+            }
+            word::first(backslashes)
+        } else {
+            let before = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
+            room[written..written + before].copy_from_slice(&rest[..before]);
+            before
+        };
+        (rest, written) = (&rest[before..], written + before);
+        let Some([digit @ b'0'..=b'9', after @ ..]) = rest.strip_prefix(br"\u000") else { break };
+        room[written] = digit - b'0';
+        (rest, written) = (after, written + 1);
+    }
+    out.truncate(start + written);
+    rest
+}
+
 /// The character of the escape whose backslash stands before `after`, and how many bytes it takes. Where the backslash escapes nothing,
 /// what follows stands for itself.
 #[inline]
@@ -291,14 +308,32 @@ fn unit(digits: &[u8]) -> Option<u32> {
     digits.first_chunk::<4>()?.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
 }
 
+/// Marks the bytes of `word` that do not stand for themselves between the quotes of a JSON string. Above the lowest mark there may be
+/// false ones.
+#[inline(always)]
+const fn escaped_in_json(word: u64) -> u64 {
+    word::less(word, 0x20) | word::equal(word, b'"') | word::equal(word, b'\\')
+}
+
+/// Whether eight bytes or more hold none that JSON wants escaped. The last eight are looked at as one word, whichever of them have
+/// been looked at before.
+fn stands_as_it_is(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else { return false };
+    let words = bytes.as_chunks::<8>().0.iter();
+    words.chain([last]).fold(0, |marks, word| marks | escaped_in_json(u64::from_le_bytes(*word))) == 0
+}
+
 /// Appends `text` as it stands between the quotes of a JSON string, escaped the way fastjson does by default:
 /// controls, quotes and backslashes only; everything else is raw UTF-8.
 pub fn escape_json(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
+    if stands_as_it_is(bytes) {
+        return out.extend_from_slice(bytes);
+    }
     let (mut done, mut at) = (0, 0);
     while at < bytes.len() {
         if let Some(word) = word::at(bytes, at) {
-            let special = word::less(word, 0x20) | word::equal(word, b'"') | word::equal(word, b'\\');
+            let special = escaped_in_json(word);
             if special == 0 {
                 at += 8;
                 continue;

@@ -8,8 +8,8 @@ pub(super) fn decode(frame: Frame<'_>) -> Result<Command<'_>, CommandError> {
     let text = str::from_utf8(frame.header).map_err(|error| CommandError::NotUtf8 { at: error.valid_up_to() })?;
     let mut scanner = Scanner { text, bytes: frame.header, at: 0 };
     let mut command = Command::blank(&frame);
-    scanner.object(|scanner, key| {
-        match Member::named(key) {
+    scanner.object(|scanner| {
+        match Member::named(scanner.name()?) {
             Some(Member::Code) => command.code = scanner.number("code")?,
             Some(Member::Language) => command.language = scanner.language()?,
             Some(Member::Version) => command.version = scanner.number("version")?,
@@ -76,6 +76,10 @@ impl Member {
     }
 }
 
+/// The names that are one small letter.
+const LETTERS: [&str; 26] =
+    ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"];
+
 /// A position in a header that is known to be UTF-8.
 struct Scanner<'a> {
     text: &'a str,
@@ -116,9 +120,9 @@ impl<'a> Scanner<'a> {
         if self.peek() == Some(byte) { Ok(()) } else { self.expected(expected) }
     }
 
-    /// An object; `member` is called with each name and has to read the value.
+    /// An object; `member` has to read each name and its value.
     #[inline(always)]
-    fn object(&mut self, mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), CommandError>) -> Result<(), CommandError> {
+    fn object(&mut self, mut member: impl FnMut(&mut Self) -> Result<(), CommandError>) -> Result<(), CommandError> {
         self.expect(b'{', "an object")?;
         if self.peek() != Some(b'"') {
             self.skip_space();
@@ -128,15 +132,7 @@ impl<'a> Scanner<'a> {
             }
         }
         loop {
-            let key = match self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<4>) {
-                // The names of a send have one letter, and there are many of them.
-                Some([b'"', letter, b'"', b':']) if letter.is_ascii_lowercase() => {
-                    self.at += 4;
-                    Text::plain(&self.text[self.at - 3..self.at - 2])
-                }
-                _ => self.name()?,
-            };
-            member(self, key)?;
+            member(self)?;
             if self.peek() != Some(b',') {
                 self.skip_space();
                 match self.peek() {
@@ -169,9 +165,13 @@ impl<'a> Scanner<'a> {
                 Some(_) => self.expected("an object before it, as extFields is one"),
             };
         }
-        *ext = ExtFields::present();
-        self.object(|scanner, key| {
-            // Values go straight from registers into the list: a detour over `Option<Text>` in memory costs more than the scan itself.
+        ext.restart();
+        self.object(|scanner| {
+            // These go straight from registers into the list: a detour over `Option<Text>` in memory costs more than the scan itself.
+            if let Some((name, value)) = scanner.short_field() {
+                return if ext.push_plain(name, value) { Ok(()) } else { scanner.too_many_fields() };
+            }
+            let key = scanner.name()?;
             if let Some(name) = key.as_plain()
                 && let Some(value) = scanner.short_value()
             {
@@ -185,6 +185,20 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// A field whose name is one small letter and whose value is a short string without escapes, as most fields of a send are; nothing
+    /// is taken if it is not.
+    #[inline(always)]
+    fn short_field(&mut self) -> Option<(&'a str, &'a str)> {
+        let &[b'"', letter, b'"', b':', b'"'] = self.bytes.get(self.at..)?.first_chunk()? else { return None };
+        let name = LETTERS.get(usize::from(letter.wrapping_sub(b'a')))?;
+        self.at += 5;
+        let value = self.short_string();
+        if value.is_none() {
+            self.at -= 5;
+        }
+        Some((name, value?))
+    }
+
     #[cold]
     fn too_many_fields<T>(&self) -> Result<T, CommandError> {
         Err(CommandError::TooManyFields { at: self.at })
@@ -193,12 +207,17 @@ impl<'a> Scanner<'a> {
     /// A number, also one in quotes; null and an empty text are 0, as for Java.
     #[inline]
     fn number(&mut self, member: &'static str) -> Result<i32, CommandError> {
-        let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let end = self.at + digits;
-        if (1..=9).contains(&digits) && matches!(self.bytes.get(end), Some(b',' | b'}')) {
-            let digits = &self.bytes[self.at..end];
-            self.at = end;
-            return Ok(digits.iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')));
+        let mut number = 0;
+        // Ten digits may be more than fit, or be followed by more.
+        for (digits, &byte) in self.bytes.get(self.at..).unwrap_or_default().iter().take(10).enumerate() {
+            match byte {
+                b'0'..=b'9' if digits < 9 => number = number * 10 + i32::from(byte - b'0'),
+                b',' | b'}' if digits > 0 => {
+                    self.at += digits;
+                    return Ok(number);
+                }
+                _ => break,
+            }
         }
         self.other_number(member)
     }
