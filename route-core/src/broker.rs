@@ -15,6 +15,7 @@ use proto_core::{
 };
 
 use crate::{
+    filter::Verdicts,
     interval::Interval,
     output::{NoticeLevel, Output, ParkedReply, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
     random::Random,
@@ -72,7 +73,6 @@ use park::ParkingLot;
 use producers::ProducerTable;
 use pull::HeldPull;
 use questions::QuestionTable;
-use read::ReadScratch;
 use relay::{Relay, StatusRounds};
 use send::Place;
 use tables::TableSaves;
@@ -160,7 +160,7 @@ pub struct Broker<S: Storage> {
     placed: Vec<Appended>,
     found: Vec<LogRange>,
     spare_ranges: Vec<Vec<LogRange>>,
-    read_scratch: ReadScratch,
+    verdicts: Verdicts,
 }
 
 impl<S: Storage> Broker<S> {
@@ -223,7 +223,7 @@ impl<S: Storage> Broker<S> {
             placed: Vec::new(),
             found: Vec::new(),
             spare_ranges: Vec::new(),
-            read_scratch: ReadScratch::default(),
+            verdicts: Verdicts::default(),
             storage,
             config,
         })

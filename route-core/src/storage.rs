@@ -89,11 +89,27 @@ impl<'a> Units<'a> {
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
+
+    /// Takes the first `count` of them off, or all if there are fewer.
+    #[must_use]
+    pub fn take_first(&mut self, count: usize) -> Self {
+        let (first, rest) = self.bytes.split_at(count.saturating_mul(QueueUnit::LEN).min(self.bytes.len()));
+        self.bytes = rest;
+        Self { bytes: first }
+    }
 }
+
+impl ExactSizeIterator for Units<'_> {}
 
 impl Iterator for Units<'_> {
     type Item = QueueUnit;
 
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.bytes.len() / QueueUnit::LEN;
+        (len, Some(len))
+    }
+
+    #[inline]
     fn next(&mut self) -> Option<QueueUnit> {
         let (unit, rest) = self.bytes.split_first_chunk::<{ QueueUnit::LEN }>()?;
         self.bytes = rest;

@@ -174,7 +174,7 @@ impl<S: Storage> Broker<S> {
     fn look(&mut self, now: Now, pull: &AdmittedPull) -> QueueRead {
         let wanted = Wanted { queue: pull.queue, from: pull.from, max: pull.max, filter: pull.filter.as_filter() };
         self.found.clear();
-        let read = read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.read_scratch, &mut self.found);
+        let read = read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.verdicts, &mut self.found);
         self.traffic.note_look(now.mono, given(&read), pull.own_topic);
         read
     }

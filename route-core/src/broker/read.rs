@@ -4,7 +4,7 @@
 
 use crate::{
     filter::{Candidate, MessageFilter, Verdicts},
-    storage::{LogRange, QueueBounds, QueueId, QueueUnit, Storage},
+    storage::{LogRange, QueueBounds, QueueId, QueueUnit, Storage, Units},
 };
 
 /// How a look ended; the names are RocketMQ's and travel as the remark of a pull's answer.
@@ -100,13 +100,6 @@ const MAX_BYTES: u64 = 128 << 20;
 /// Messages are judged in batches of this many, so that one call of a filter serves several.
 const BATCH: usize = 64;
 
-/// Buffers of the reader, reused from look to look.
-#[derive(Debug, Default)]
-pub struct ReadScratch {
-    units: Vec<QueueUnit>,
-    verdicts: Verdicts,
-}
-
 /// What to look for.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
@@ -120,12 +113,12 @@ pub struct Wanted<'a> {
     pub filter: Option<&'a dyn MessageFilter>,
 }
 
-/// Looks for messages and appends their places to `ranges`, touching ones joined.
+/// Looks for messages and appends their places to `ranges`, touching ones joined; `verdicts` is room to judge in, used again and again.
 pub fn read_queue<S: Storage>(
     storage: &S,
     wanted: Wanted<'_>,
     limits: &ReadLimits,
-    scratch: &mut ReadScratch,
+    verdicts: &mut Verdicts,
     ranges: &mut Vec<LogRange>,
 ) -> QueueRead {
     let Wanted { queue, from, max, filter } = wanted;
@@ -145,8 +138,8 @@ pub fn read_queue<S: Storage>(
     }
     let readable = usize::try_from(bounds.max - from).unwrap_or(usize::MAX);
     let scan = max.max(limits.scan_bytes / QueueUnit::LEN).min(readable);
-    let mut units = storage.units(queue, from).take(scan).peekable();
-    if units.peek().is_none() {
+    let mut units = storage.units(queue, from).take_first(scan);
+    if units.len() == 0 {
         return ends(ReadStatus::OffsetFoundNull, storage.next_file_offset(from));
     }
 
@@ -154,19 +147,20 @@ pub fn read_queue<S: Storage>(
     let mut taken = Taken { max, limits, count: 0, bytes: 0 };
     let (mut next, mut removed, mut full) = (from, false, false);
     let mut last_looked_at = log_end;
-    while !full && units.peek().is_some() {
-        scratch.units.clear();
-        scratch.units.extend(units.by_ref().take(BATCH.min(max.max(1))));
-        judge(storage, filter, &scratch.units, &mut scratch.verdicts);
-        for (index, unit) in scratch.units.iter().enumerate() {
+    while !full && units.len() > 0 {
+        let batch = units.take_first(BATCH.min(max.max(1)));
+        if let Some(filter) = filter {
+            judge(storage, filter, batch, verdicts);
+        }
+        for (index, unit) in batch.enumerate() {
             if unit.offset < log_start {
                 removed = true;
-            } else if scratch.verdicts.delivers(index) {
-                full = !taken.takes(unit, log_end.0 - unit.offset.0 <= limits.memory_window);
+            } else if filter.is_none() || verdicts.delivers(index) {
+                full = !taken.takes(&unit, log_end.0 - unit.offset.0 <= limits.memory_window);
                 if full {
                     break;
                 }
-                push_joined(ranges, unit);
+                push_joined(ranges, &unit);
             }
             last_looked_at = unit.offset;
             next += 1;
@@ -204,17 +198,13 @@ impl Taken<'_> {
     }
 }
 
-fn judge<S: Storage>(storage: &S, filter: Option<&dyn MessageFilter>, units: &[QueueUnit], verdicts: &mut Verdicts) {
+fn judge<S: Storage>(storage: &S, filter: &dyn MessageFilter, units: Units<'_>, verdicts: &mut Verdicts) {
     verdicts.reset(units.len());
-    let Some(filter) = filter else {
-        (0..units.len()).for_each(|index| verdicts.deliver(index));
-        return;
-    };
+    let needs_record = filter.needs_record();
     let mut batch = smallvec::SmallVec::<[Candidate<'_>; BATCH]>::new();
-    batch.extend(units.iter().map(|unit| Candidate {
-        tags_code: unit.tags_code,
-        record: if filter.needs_record() { storage.record(unit.offset) } else { None },
-    }));
+    batch.extend(
+        units.map(|unit| Candidate { tags_code: unit.tags_code, record: if needs_record { storage.record(unit.offset) } else { None } }),
+    );
     filter.matches(&batch, verdicts);
 }
 

@@ -52,7 +52,7 @@ fn log(bodies: impl IntoIterator<Item = usize>) -> (MemoryStorage, QueueId) {
 fn look(log: &(MemoryStorage, QueueId), from: i64, max: usize, limits: &ReadLimits) -> QueueRead {
     let wanted = Wanted { queue: log.1, from, max, filter: None };
     let mut ranges = Vec::new();
-    let read = read_queue(&log.0, wanted, limits, &mut ReadScratch::default(), &mut ranges);
+    let read = read_queue(&log.0, wanted, limits, &mut Verdicts::default(), &mut ranges);
     let bytes: u64 = ranges.iter().map(|range| u64::from(range.len)).sum();
     assert!(read.count <= 1 || bytes <= limits.memory_bytes);
     read
@@ -113,7 +113,7 @@ fn a_look_in_vain_ends_after_a_while_and_says_where_to_go_on() {
     let look = |max| {
         let wanted = Wanted { queue: log.1, from: 0, max, filter: Some(&filter) };
         let mut ranges = Vec::new();
-        read_queue(&log.0, wanted, &LIMITS, &mut ReadScratch::default(), &mut ranges)
+        read_queue(&log.0, wanted, &LIMITS, &mut Verdicts::default(), &mut ranges)
     };
     let read = look(1);
     assert_eq!((read.status, read.next_begin_offset), (ReadStatus::NoMatchedMessage, 20));
