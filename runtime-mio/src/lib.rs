@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod data_folder;
 pub mod event_loop;
 pub mod inbox;
 pub mod limits;

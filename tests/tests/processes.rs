@@ -97,6 +97,30 @@ fn a_folder_that_is_a_file_is_named_in_one_line() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_named_in_one_line() {
+    let server = Standalone::new();
+    let text = refusal(&server.arguments("/proc/petrel"));
+    assert!(text.contains("/proc/petrel: "), "{text}");
+}
+
+#[test]
+fn a_folder_of_another_product_is_named_in_one_line_and_left_alone() {
+    let server = Standalone::new();
+    fs::create_dir_all(Path::new(&server.data()).join("pg_wal")).expect("the folder can be made");
+    let text = refusal(&server.arguments(&server.data()));
+    assert!(text.contains(&server.data()) && text.contains("pg_wal"), "{text}");
+    assert_eq!(fs::read_dir(server.data()).expect("the folder").count(), 1);
+}
+
+#[test]
+fn a_store_that_is_named_as_the_folder_around_it_is_refused_in_one_line() {
+    let server = Standalone::new();
+    fs::create_dir_all(Path::new(&server.data()).join("commitlog")).expect("the folder can be made");
+    let text = refusal(&server.arguments(&server.data()));
+    assert!(text.contains("is a store itself"), "{text}");
+}
+
+#[test]
 fn a_key_that_is_misspelt_is_named_with_its_line_and_its_nearest() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("broker.conf");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Role, ServerArgs};
 use crate::{
     config::{Config, ConfigError, Origin, Place, Surroundings},
+    data_folder,
     plan::NAME_SERVER_PORT,
     server::Plan,
 };
@@ -68,14 +69,24 @@ fn set_flags(config: &mut Config, args: &ServerArgs) -> Result<(), ConfigError> 
 
 /// Puts everything that is kept into one folder.
 fn set_data(config: &mut Config, data: &Path, origin: &Origin) -> Result<(), ConfigError> {
-    let inside = |name: &str| PathBuf::from(data).join(name).to_string_lossy().into_owned();
+    let inside = |path: PathBuf| data.join(path).to_string_lossy().into_owned();
     if config.place().has_broker() {
-        config.set("storePathRootDir", inside("store"), origin.clone())?;
+        config.set("storePathRootDir", inside(data_folder::STORE.into()), origin.clone())?;
     }
     if config.place().has_name_server() {
-        config.set("kvConfigPath", inside("namesrv/kvConfig.json"), origin.clone())?;
+        config.set("kvConfigPath", inside(Path::new(data_folder::NAME_SERVER).join("kvConfig.json")), origin.clone())?;
     }
     Ok(())
+}
+
+/// The folder that the arguments choose for all data, if the configuration still keeps anything there.
+pub(super) fn data_folder<'a>(role: &'a Role, config: &Config) -> Option<&'a Path> {
+    let data = match &role.args().data {
+        Some(data) => data,
+        None if role.place() == Place::Standalone => Path::new(DATA),
+        None => return None,
+    };
+    ["storePathRootDir", "kvConfigPath"].iter().any(|key| config.path(key).starts_with(data)).then_some(data)
 }
 
 /// Makes the broker register with the name server beside it, which listens on the port that the flag says, else on that of an address of

@@ -5,9 +5,14 @@ use std::io::{self, Write};
 use thiserror::Error;
 use tracing::{info, warn};
 
-use super::{Role, ServerArgs, assemble::assemble, greeting};
+use super::{
+    Role, ServerArgs,
+    assemble::{assemble, data_folder},
+    greeting,
+};
 use crate::{
     config::{Config, ConfigError, Place, Remark, Surroundings},
+    data_folder::{self, DataFolderError},
     server::{Server, StartError},
 };
 
@@ -17,6 +22,9 @@ pub enum ServeError {
     /// The configuration cannot be worked with.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The folder for its data cannot be used.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
     /// The server could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -42,6 +50,9 @@ pub(super) fn run(role: &Role) -> Result<(), ServeError> {
     }
     if plan.broker.as_ref().is_some_and(|broker| broker.machine.name_servers.is_empty()) {
         warn!("no name server is set: clients cannot find this broker (-n, NAMESRV_ADDR or namesrvAddr)");
+    }
+    if let Some(folder) = data_folder(role, &config) {
+        data_folder::prepare(folder)?;
     }
     let name = plan.broker.as_ref().map(|broker| broker.machine.name.clone());
     let server = Server::open(plan)?;
