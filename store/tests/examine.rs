@@ -10,9 +10,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kit::{config, open, unpack};
-use proto_core::record::RecordView;
-use route_core::storage::Appended;
+use kit::{config, message, open, unpack};
+use proto_core::{names::TIMER_TOPIC, record::RecordView};
+use route_core::{
+    Storage, Timestamp,
+    broker::timer::{EntryKind, TimerEntry},
+    storage::{Appended, NewMessage, TagsCode},
+};
 use store::examine::{Examination, ExamineConfig, Finding, Part, Selection, Severity, Verified};
 
 fn examine(root: &Path) -> Examination {
@@ -166,6 +170,27 @@ fn a_unit_that_points_elsewhere_and_units_that_are_missing_are_named() {
     assert!(unit.what.starts_with("the unit of offset 33 says"), "{unit}");
     assert_eq!((&missing.path, missing.at), (&queue.join("00000000000000001800"), Some(0)));
     assert!(missing.what.starts_with("10 units are missing"), "{missing}");
+}
+
+#[test]
+fn a_unit_that_holds_the_time_of_its_message_is_right_and_one_with_another_time_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    let queue = opened.store.open_queue(TIMER_TOPIC, 0);
+    for (told, in_unit) in [(1_700_000_009_000_i64, 1_700_000_009_000), (1_700_000_009_000, 1_700_000_007_000)] {
+        let properties = format!("TIMER_OUT_MS\x01{told}\x02TAGS\x01TagA\x02");
+        let entry = TimerEntry { at: Timestamp(in_unit), kind: EntryKind::Message, rolls: false };
+        let timed = NewMessage {
+            properties: properties.as_bytes(),
+            tags_code: TagsCode::Hash(entry.tags_code()),
+            ..message(TIMER_TOPIC, 0, "timed")
+        };
+        opened.store.append(Timestamp(1_700_000_000_000), queue, &timed).unwrap();
+    }
+    opened.store.close().unwrap();
+    let (_, findings) = verify(dir.path());
+    let [finding] = wrong(&findings)[..] else { panic!("{findings:#?}") };
+    assert!(finding.what.starts_with("the unit of offset 1 has tags code"), "{finding}");
 }
 
 #[test]
