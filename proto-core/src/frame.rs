@@ -47,7 +47,13 @@ pub enum Decoded<'a> {
 /// Why a connection cannot go on: the protocol has no answer to these, the peer is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// The announced length is negative or above the limit.
+    /// The announced length is negative, or too little for the length of a header.
+    #[error("a frame of {announced} bytes is announced, the shortest has {}", FrameDecoder::SHORTEST)]
+    TooShort {
+        /// The length as the peer wrote it, prefix included.
+        announced: i64,
+    },
+    /// The announced length is above the limit.
     #[error("a frame of {announced} bytes is announced, the limit is {limit}")]
     TooLong {
         /// The length as the peer wrote it, prefix included.
@@ -78,6 +84,9 @@ impl FrameDecoder {
     /// Java's default limit, prefix included (`com.rocketmq.remoting.frameMaxLength`).
     pub const DEFAULT_LIMIT: usize = 16 * 1024 * 1024;
 
+    /// A frame without header and body: the two lengths.
+    const SHORTEST: usize = 8;
+
     /// A decoder that refuses frames of more than `limit` bytes, prefix included.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
@@ -90,12 +99,13 @@ impl FrameDecoder {
     /// [`FrameError`] when the stream cannot be a RocketMQ one; the connection is to be closed.
     pub fn decode<'a>(&self, input: &'a [u8]) -> Result<Decoded<'a>, FrameError> {
         let Some((prefix, rest)) = input.split_first_chunk::<4>() else {
-            return Ok(Decoded::Incomplete { needed: 8 });
+            return Ok(Decoded::Incomplete { needed: Self::SHORTEST });
         };
         let announced = i64::from(i32::from_be_bytes(*prefix)) + 4;
         let len = match usize::try_from(announced) {
-            Ok(len) if (8..=self.limit).contains(&len) => len,
-            _ => return Err(FrameError::TooLong { announced, limit: self.limit }),
+            Ok(len @ Self::SHORTEST..) if len <= self.limit => len,
+            Ok(Self::SHORTEST..) => return Err(FrameError::TooLong { announced, limit: self.limit }),
+            _ => return Err(FrameError::TooShort { announced }),
         };
         let Some((word, _)) = rest.split_first_chunk::<4>() else {
             return Ok(Decoded::Incomplete { needed: len });
@@ -106,7 +116,7 @@ impl FrameDecoder {
             other => return Err(FrameError::UnknownSerializer(other)),
         };
         let header = u32::from_be_bytes([0, word[1], word[2], word[3]]) as usize;
-        if header > len - 8 {
+        if header > len - Self::SHORTEST {
             return Err(FrameError::BadHeaderLength { header, frame: len - 4 });
         }
         let Some(rest) = input.get(8..len) else {

@@ -158,7 +158,8 @@ proptest! {
         match FrameDecoder::new(limit).decode(&bytes) {
             Ok(Decoded::Frame { frame, len }) => prop_assert_eq!(8 + frame.header.len() + frame.body.len(), len),
             Ok(Decoded::Incomplete { needed }) => prop_assert!(needed > bytes.len() && needed <= limit),
-            Err(FrameError::TooLong { announced, .. }) => prop_assert!(!(8..=limit as i64).contains(&announced)),
+            Err(FrameError::TooShort { announced }) => prop_assert!(announced < 8),
+            Err(FrameError::TooLong { announced, .. }) => prop_assert!(announced > limit as i64),
             Err(FrameError::BadHeaderLength { header, frame }) => prop_assert!(header + 4 > frame),
             Err(FrameError::UnknownSerializer(byte)) => prop_assert!(byte > 1),
         }
@@ -170,7 +171,7 @@ fn a_gigabyte_is_refused_from_its_first_four_bytes() {
     let prefix = i32::to_be_bytes(1 << 30);
     let refused = FrameDecoder::default().decode(&prefix);
     assert_eq!(refused, Err(FrameError::TooLong { announced: (1 << 30) + 4, limit: 16 << 20 }));
-    assert!(matches!(FrameDecoder::default().decode(&[0xff; 4]), Err(FrameError::TooLong { announced: 3, .. })));
+    assert!(matches!(FrameDecoder::default().decode(&[0xff; 4]), Err(FrameError::TooShort { announced: 3 })));
 }
 
 #[test]

@@ -269,17 +269,24 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             // It is read again when enough of what waits for it has left.
             Ok(ReadEnd::Stopped) => {}
             Ok(ReadEnd::Ended) => {
-                // What it asked before it went is still answered, as far as the socket takes it.
-                drain(now, at, &mut *self.machines[at], &mut self.net);
-                self.net.flush(now.mono);
+                self.answer_before_the_end(now, at);
                 self.net.drop_connection(peer, "the peer has closed it");
             }
             Err(ReadFailure::Io(why)) => self.net.drop_connection(peer, &format!("reading failed: {why}")),
-            Err(why) => self.net.cut(peer, &why.to_string()),
+            Err(why) => {
+                self.answer_before_the_end(now, at);
+                self.net.cut(peer, &why.to_string());
+            }
         }
         if let Some(largest) = largest {
             self.net.cut(largest, "all memory for unfinished frames is in use, and this connection holds the most of it");
         }
+    }
+
+    /// A connection ends: what its peer asked before is still answered, as far as the socket takes it.
+    fn answer_before_the_end(&mut self, now: Now, at: usize) {
+        drain(now, at, &mut *self.machines[at], &mut self.net);
+        self.net.flush(now.mono);
     }
 
     /// Lets what has become due happen.

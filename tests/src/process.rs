@@ -114,10 +114,19 @@ impl Process {
     /// # Panics
     /// If it goes on.
     #[must_use]
-    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+    pub fn terminate(self) -> (ExitStatus, Duration) {
+        self.end_by("TERM")
+    }
+
+    /// Sends it a signal that ends it, and waits for up to five seconds.
+    ///
+    /// # Panics
+    /// If it goes on.
+    #[must_use]
+    pub fn end_by(mut self, signal: &str) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        let sent = Command::new("kill").arg(self.id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "the signal cannot be sent");
+        let sent = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal {signal} cannot be sent");
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 return (status, asked.elapsed());
