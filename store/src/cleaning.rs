@@ -41,7 +41,7 @@ impl Store {
         self.cleaning.now = now;
         self.cleaning.log.handle_timeout(now);
         self.cleaning.queues.handle_timeout(now);
-        self.cleaning.maps.handle_timeout(now);
+        self.cleaning.maps.handle_timeout(now, self.queues.slots());
     }
 
     /// The store's threads may have something to say.
@@ -125,15 +125,13 @@ impl Store {
     }
 
     fn unmap_idle(&mut self, sweep: Sweep) {
-        let mut unmapped = self.queues.rest(sweep.queues, sweep.limit);
+        self.queues.rest(sweep.queues, sweep.limit);
         if sweep.log {
             let idle = self.log.rest();
-            unmapped += idle.len();
             if !idle.is_empty() && !self.cleaning.clean.ask(Errand::Unmap(idle)) {
                 tracing::debug!("files of the log are unmapped here: who does it otherwise is busy");
             }
         }
-        self.cleaning.maps.handle_swept(unmapped);
     }
 
     fn look(&mut self) {

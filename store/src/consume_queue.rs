@@ -241,8 +241,8 @@ impl ConsumeQueue {
         Ok(())
     }
 
-    /// If it was not used since the last call, its files are unmapped. Answers how many were. What is not on disk yet stays mapped for the
-    /// thread that brings it there.
+    /// If it was not used since the last call, its files are unmapped. Answers how many were. What is not on disk yet goes there
+    /// under the file's path.
     pub(crate) fn rest(&mut self) -> usize {
         if self.used.replace(false) { 0 } else { self.unmap() }
     }
@@ -281,7 +281,7 @@ impl ConsumeQueue {
         }
         let gone = |unit: &QueueUnit| unit.offset.0 < log_start || *unit == PRE_BLANK;
         // Most queues have lost nothing since the last time.
-        let offset = match self.unit(known.offset) {
+        let offset = match self.peek(known.offset) {
             Some(unit) if gone(&unit) => self.partition_point(known.offset, self.max, gone),
             _ => known.offset,
         };
@@ -386,7 +386,7 @@ impl ConsumeQueue {
             _ => self.files.push_back(QueueFile { base, mapping: OnceCell::from(Arc::clone(&mapping)) }),
         }
         let dirs = if published == 0 { self.dirs_of_a_new_file() } else { Vec::new() };
-        self.opened.push(OpenedQueueFile { mapping, synced: published, dirs });
+        self.opened.push(OpenedQueueFile { path, mapping: Arc::downgrade(&mapping), synced: published, dirs });
         self.writers.push_back(writer);
         Ok(())
     }
@@ -471,6 +471,28 @@ impl ConsumeQueue {
     /// One unit.
     pub(crate) fn unit(&self, offset: i64) -> Option<QueueUnit> {
         self.units(offset).next()
+    }
+
+    /// One unit, for which no file is mapped: many queues are asked for no more than this.
+    fn peek(&self, offset: i64) -> Option<QueueUnit> {
+        if offset < self.first || offset >= self.max {
+            return None;
+        }
+        let at = usize::try_from(offset.checked_mul(QueueUnit::LEN as i64)? - self.files.front()?.base).ok()?;
+        let file = self.files.get(at / self.file_size)?;
+        if file.mapping.get().is_some() {
+            return self.unit(offset);
+        }
+        let path = file_path(&self.dir, file.base);
+        let mut bytes = [0; QueueUnit::LEN];
+        let read = self.disk.open_file(&path, Access::Read).and_then(|file| file.read_at(&mut bytes, (at % self.file_size) as u64));
+        match read {
+            Ok(()) => Some(QueueUnit::decode(&bytes)),
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "could not read a file of a consume queue");
+                None
+            }
+        }
     }
 
     /// The first offset in `from..to` whose unit does not satisfy `before`, which holds for a front part of them.

@@ -9,8 +9,8 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering, fence},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle, Thread},
     time::{Duration, Instant},
@@ -59,7 +59,9 @@ pub(crate) struct FlushStart {
 /// A file of a consume queue that is written to from now on.
 #[derive(Debug)]
 pub(crate) struct OpenedQueueFile {
-    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) path: PathBuf,
+    /// Gone when the queue has given it up; its content then waits for the disk under its path.
+    pub(crate) mapping: Weak<Mapping>,
     /// Bytes at its front that were on disk when it was opened.
     pub(crate) synced: usize,
     /// Folders whose names changed for it.
@@ -253,8 +255,11 @@ impl Flusher {
 /// A file of a queue and how far it is on disk.
 #[derive(Debug)]
 struct QueueFile {
-    mapping: Arc<Mapping>,
+    path: PathBuf,
+    mapping: Weak<Mapping>,
     synced: usize,
+    /// Nothing more is written to it by this mapping.
+    finished: bool,
 }
 
 /// The time of a record, if one is known.
@@ -365,9 +370,9 @@ impl Work {
             self.log_dir_changed = true;
             self.log.push_back(file);
         }
-        for OpenedQueueFile { mapping, synced, dirs } in opened.queues.drain(..) {
+        for OpenedQueueFile { path, mapping, synced, dirs } in opened.queues.drain(..) {
             self.dirs.extend(dirs);
-            self.queues.push(QueueFile { mapping, synced });
+            self.queues.push(QueueFile { path, mapping, synced, finished: false });
         }
     }
 
@@ -433,34 +438,39 @@ impl Work {
     }
 
     fn sync_queues(&mut self) -> io::Result<()> {
-        let dirty: Vec<_> = self
-            .queues
-            .iter_mut()
-            .filter_map(|file| {
-                let published = file.mapping.published();
-                (published > file.synced).then_some((file, published))
-            })
-            .collect();
-        if dirty.len() + self.dirs.len() + self.unsynced.len() >= SYNC_ALL_FROM {
+        let (mut dirty, mut given_up) = (Vec::new(), Vec::new());
+        for file in &mut self.queues {
+            match file.mapping.upgrade() {
+                Some(mapping) => {
+                    let (from, to) = (file.synced, mapping.published());
+                    file.finished = to == mapping.len();
+                    file.synced = to;
+                    if from < to {
+                        dirty.push((&*file, from..to));
+                    }
+                }
+                None => {
+                    file.finished = true;
+                    given_up.push(&file.path);
+                }
+            }
+        }
+        if dirty.len() + given_up.len() + self.dirs.len() + self.unsynced.len() >= SYNC_ALL_FROM {
             self.disk.sync_all(&self.consume_queue_dir)?;
         } else {
             self.disk.sync_paths(&self.unsynced)?;
             self.disk.sync_paths(&self.dirs)?;
-            for (file, published) in &dirty {
-                file.mapping.sync(file.synced..*published)?;
+            self.disk.sync_paths(given_up)?;
+            for (file, range) in dirty {
+                match file.mapping.upgrade() {
+                    Some(mapping) => mapping.sync(range)?,
+                    None => self.disk.sync_paths([&file.path])?,
+                }
             }
-        }
-        for (file, published) in dirty {
-            file.synced = published;
         }
         self.dirs.clear();
         self.unsynced.clear();
-        self.queues.retain(|file| {
-            let written_to = file.synced < file.mapping.len() && Arc::strong_count(&file.mapping) > 1;
-            // What nobody else holds any more is not written to any more, but it may have been while the disk was waited for.
-            fence(Ordering::Acquire);
-            written_to || file.synced < file.mapping.published()
-        });
+        self.queues.retain(|file| !file.finished);
         Ok(())
     }
 

@@ -15,10 +15,9 @@ const USUAL_LIMIT: usize = 65_530;
 const PERIOD: Millis = Millis::from_secs(300);
 /// How often a part of all queues is looked at.
 const TICK: Millis = Millis::from_secs(10);
-/// Queues that are looked at in one turn of the loop at most.
+/// Queues that are looked at in one turn of the loop, and mappings that are given up in it: to give up one takes some microseconds.
 const STEPS: usize = 4096;
-/// Whoever has yet to bring a mapping to disk keeps it for about so long after it was given up.
-const AFTERGLOW: Millis = Millis::from_secs(2);
+const GIVEN_UP: usize = 128;
 
 /// How many files may be mapped on this machine: half of what the system allows, so that threads, memory and what is on its way out have
 /// the other half.
@@ -44,78 +43,69 @@ pub(crate) struct MapBudget {
     limit: usize,
     next_tick: Millis,
     ticks: u64,
-    due: bool,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// There are few enough.
-    Calm,
-    /// So many are still to be given up.
-    Pressing(usize),
-    /// As many were given up as it took; they are on their way out.
-    Waiting,
-    /// The same, until then.
-    WaitingUntil(Millis),
+    /// So many queues are still to be looked at before the next tick.
+    due: usize,
+    log_due: bool,
+    /// There are too many: some are given up until there are clearly fewer.
+    pressing: bool,
+    /// Somebody was told so since the last tick.
+    told: bool,
 }
 
 impl MapBudget {
     /// So many files may be mapped.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), next_tick: Millis::ZERO, ticks: 0, due: false, state: State::Calm }
+        Self { limit: limit.max(1), next_tick: Millis::ZERO, ticks: 0, due: 0, log_due: false, pressing: false, told: false }
     }
 
-    /// `now` has reached what [`MapBudget::poll_timeout`] announced, or a part of it.
-    pub(crate) fn handle_timeout(&mut self, now: Now) {
-        if now.mono >= self.next_tick {
-            // Nothing is idle at the start.
-            self.due = self.next_tick > Millis::ZERO;
-            self.next_tick = now.mono + TICK;
+    /// `now` has reached what [`MapBudget::poll_timeout`] announced, or a part of it. There are so many queues.
+    pub(crate) fn handle_timeout(&mut self, now: Now, queues: usize) {
+        if now.mono < self.next_tick {
+            return;
         }
-        match self.state {
-            State::Waiting => self.state = State::WaitingUntil(now.mono + AFTERGLOW),
-            State::WaitingUntil(until) if now.mono >= until => self.state = State::Calm,
-            State::Calm | State::Pressing(_) | State::WaitingUntil(_) => {}
+        // Nothing is idle at the start.
+        if self.next_tick > Millis::ZERO {
+            self.ticks += 1;
+            let parts = PERIOD.0 / TICK.0;
+            self.due = queues.div_ceil(usize::try_from(parts).unwrap_or(1));
+            // The log has few files: once in a period is enough.
+            self.log_due = self.ticks.is_multiple_of(parts);
         }
+        self.told = false;
+        self.next_tick = now.mono + TICK;
     }
 
     /// The next moment at which the machine wants to be woken; never, as long as nothing is mapped.
     pub(crate) fn poll_timeout(&self, mapped: usize) -> Option<Millis> {
-        let wait = match self.state {
-            State::Waiting => Some(Millis::ZERO),
-            State::WaitingUntil(until) => Some(until),
-            State::Calm | State::Pressing(_) => None,
-        };
-        (mapped > 0).then_some(self.next_tick).into_iter().chain(wait).min()
+        let next = if self.due > 0 { Millis::ZERO } else { self.next_tick };
+        (mapped > 0).then_some(next)
     }
 
-    /// What is looked at now, if so many files are mapped and there are so many queues.
+    /// What is looked at in this turn of the loop, if so many files are mapped and there are so many queues.
     pub(crate) fn poll_sweep(&mut self, mapped: usize, queues: usize) -> Option<Sweep> {
-        if mapped > self.limit && self.state == State::Calm {
-            // An eighth below the limit, so that this is not needed again at once.
-            self.state = State::Pressing(mapped - (self.limit - self.limit / 8));
-            tracing::warn!(mapped, limit = self.limit, "as many files are mapped as may be (vm.max_map_count): idle ones are unmapped");
+        if mapped > self.limit {
+            self.log_due |= !self.pressing;
+            self.pressing = true;
+            if !std::mem::replace(&mut self.told, true) {
+                tracing::warn!(mapped, limit = self.limit, "as many files are mapped as may be (maxMappedFiles): idle ones are unmapped");
+            }
         }
-        if let State::Pressing(left) = self.state {
-            return Some(Sweep { queues: STEPS.min(queues), log: true, limit: left });
+        // An eighth below the limit, so that this is not needed again at once.
+        let excess = mapped.saturating_sub(self.limit - self.limit / 8);
+        self.pressing &= excess > 0;
+        let log = std::mem::take(&mut self.log_due);
+        if self.pressing {
+            // There must never be so many that nothing more can be mapped, whatever time it takes.
+            let now = mapped > self.limit + self.limit / 4;
+            return Some(if now {
+                Sweep { queues, log, limit: excess }
+            } else {
+                Sweep { queues: STEPS.min(queues), log, limit: GIVEN_UP }
+            });
         }
-        if !std::mem::take(&mut self.due) {
-            return None;
-        }
-        self.ticks += 1;
-        let parts = PERIOD.0 / TICK.0;
-        // The log has few files: once in a period is enough.
-        let log = self.ticks.is_multiple_of(parts);
-        let share = queues.div_ceil(usize::try_from(parts).unwrap_or(1));
-        Some(Sweep { queues: share, log, limit: usize::MAX })
-    }
-
-    /// A sweep is done: so many mappings were given up.
-    pub(crate) fn handle_swept(&mut self, given_up: usize) {
-        if let State::Pressing(left) = self.state {
-            self.state = if given_up >= left { State::Waiting } else { State::Pressing(left - given_up) };
-        }
+        let share = self.due.min(GIVEN_UP);
+        self.due -= share;
+        (share > 0 || log).then_some(Sweep { queues: share, log, limit: usize::MAX })
     }
 }
 
@@ -137,7 +127,7 @@ mod tests {
         let mut budget = MapBudget::new(1000);
         let (mut looked, mut log) = (0, 0);
         for tick in 0..=30 {
-            budget.handle_timeout(at(tick * 10_000));
+            budget.handle_timeout(at(tick * 10_000), 90);
             if let Some(sweep) = budget.poll_sweep(10, 90) {
                 looked += sweep.queues;
                 log += usize::from(sweep.log);
@@ -148,32 +138,35 @@ mod tests {
     }
 
     #[test]
-    fn above_the_limit_mappings_are_given_up_until_there_are_clearly_fewer() {
-        let mut budget = MapBudget::new(80);
-        assert_eq!(budget.poll_sweep(80, 200), None);
-        assert_eq!(budget.poll_sweep(81, 200), Some(Sweep { queues: 200, log: true, limit: 11 }));
-        budget.handle_swept(4);
-        assert_eq!(budget.poll_sweep(77, 200), Some(Sweep { queues: 200, log: true, limit: 7 }));
-        budget.handle_swept(7);
-        assert_eq!(budget.poll_sweep(70, 200), None);
+    fn many_queues_are_looked_at_in_several_turns_one_after_the_other() {
+        let mut budget = MapBudget::new(100_000);
+        budget.handle_timeout(at(0), 9000);
+        budget.handle_timeout(at(10_000), 9000);
+        assert_eq!(budget.poll_timeout(10), Some(Millis(0)));
+        let turns: Vec<_> = std::iter::from_fn(|| budget.poll_sweep(10, 9000)).map(|sweep| sweep.queues).collect();
+        assert_eq!(turns, [128, 128, 44]);
+        assert_eq!(budget.poll_timeout(10), Some(Millis(20_000)));
     }
 
     #[test]
-    fn what_was_given_up_is_given_time_to_go() {
+    fn above_the_limit_mappings_are_given_up_until_there_are_clearly_fewer() {
         let mut budget = MapBudget::new(80);
-        let _ = budget.poll_sweep(90, 200);
-        budget.handle_swept(20);
-        assert_eq!(budget.poll_sweep(90, 200), None, "it is still being brought to disk");
-        assert_eq!(budget.poll_timeout(90), Some(Millis(0)));
-        budget.handle_timeout(at(500));
-        assert_eq!(budget.poll_timeout(90), Some(Millis(2500)));
-        budget.handle_timeout(at(2500));
-        assert!(budget.poll_sweep(90, 200).is_some(), "others have come");
+        assert_eq!(budget.poll_sweep(80, 200), None);
+        assert_eq!(budget.poll_sweep(81, 200), Some(Sweep { queues: 200, log: true, limit: GIVEN_UP }));
+        assert_eq!(budget.poll_sweep(75, 200), Some(Sweep { queues: 200, log: false, limit: GIVEN_UP }));
+        assert_eq!(budget.poll_sweep(70, 200), None);
+        assert_eq!(budget.poll_sweep(80, 200), None);
+    }
+
+    #[test]
+    fn far_above_the_limit_all_that_is_too_much_goes_at_once() {
+        let mut budget = MapBudget::new(8000);
+        assert_eq!(budget.poll_sweep(10_001, 20_000), Some(Sweep { queues: 20_000, log: true, limit: 3001 }));
     }
 
     #[test]
     fn one_turn_looks_at_no_more_queues_than_it_has_time_for() {
-        let mut budget = MapBudget::new(10);
-        assert_eq!(budget.poll_sweep(100_000, 1_000_000).map(|sweep| sweep.queues), Some(STEPS));
+        let mut budget = MapBudget::new(1000);
+        assert_eq!(budget.poll_sweep(1001, 1_000_000).map(|sweep| (sweep.queues, sweep.limit)), Some((STEPS, GIVEN_UP)));
     }
 }

@@ -121,8 +121,8 @@ impl QueueTable {
     }
 
     /// Looks at so many queues, in turn, and unmaps the files of those that were not used since they were looked at last, until `limit` of
-    /// them are. Answers how many were.
-    pub(crate) fn rest(&mut self, queues: usize, limit: usize) -> usize {
+    /// them are.
+    pub(crate) fn rest(&mut self, queues: usize, limit: usize) {
         let mut unmapped = 0;
         for _ in 0..queues.min(self.slots.len()) {
             if unmapped >= limit {
@@ -133,7 +133,6 @@ impl QueueTable {
                 unmapped += queue.rest();
             }
         }
-        unmapped
     }
 
     /// Unmaps the files of all queues, which nobody syncs yet, if more than `limit` files are mapped. They are added to `unsynced`.
