@@ -184,6 +184,8 @@ impl CliError {
         match self {
             // 1 says that the folder was read and is not well.
             Self::Store(_) => ExitCode::from(2),
+            // As shells say it of a process that SIGINT has ended.
+            Self::Command(CommandError::Interrupted(_)) => ExitCode::from(130),
             _ => ExitCode::FAILURE,
         }
     }

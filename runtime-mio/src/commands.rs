@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod consume;
 pub mod produce;
+mod stop;
 pub mod store;
 mod unpacked;
 
@@ -15,7 +16,7 @@ use thiserror::Error;
 
 use crate::client::{ClientError, default_name_servers};
 
-/// Why a command ended early; the process ends with status 1.
+/// Why a command ended early; the process ends with status 1, after a signal with 130.
 #[derive(Debug, Error)]
 pub enum CommandError {
     /// A request came to nothing.
@@ -32,6 +33,17 @@ pub enum CommandError {
         /// What the system says.
         source: io::Error,
     },
+    /// A line of standard input could not be sent.
+    #[error("line {number} of standard input: {source}")]
+    Line {
+        /// The line, from 1.
+        number: u64,
+        /// Why not.
+        source: ClientError,
+    },
+    /// A signal came before all was done; the text says what was.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
     /// Standard output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
@@ -62,6 +74,11 @@ impl ClusterArgs {
     pub fn list(&self) -> String {
         self.name_servers.clone().unwrap_or_else(default_name_servers)
     }
+}
+
+/// Reads an argument that counts messages.
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a whole number from 1 on is needed".to_owned())
 }
 
 /// Reads an argument in seconds, with a decimal point or not.

@@ -26,6 +26,17 @@ pub enum ClientError {
         /// What the system says.
         source: io::Error,
     },
+    /// No name server answers the call.
+    #[error(
+        "cannot connect to {address}: {source}; is a name server running there? Start one with `petrel standalone`, or name another \
+         with -n HOST:PORT or NAMESRV_ADDR"
+    )]
+    NoNameServer {
+        /// Who was called.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A socket failed.
     #[error("connection to {peer}: {source}")]
     Io {

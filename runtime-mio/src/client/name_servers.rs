@@ -64,6 +64,7 @@ impl NameServers {
                 answer
             });
             match asked {
+                Err(ClientError::Connect { address, source }) => last = Some(ClientError::NoNameServer { address, source }),
                 Err(error) if !matches!(error, ClientError::Refused { .. }) => last = Some(error),
                 answer => return answer,
             }
@@ -146,6 +147,13 @@ mod tests {
         let mut servers = asking(&format!(" {nobody} ;; {}", server.address()));
         assert_eq!(servers.route("T").unwrap(), route_of("T"));
         assert!(servers.route("U").unwrap_err().is_unknown_topic(), "its word counts, the list is not asked again");
+    }
+
+    #[test]
+    fn where_no_name_server_is_it_is_said_how_to_get_one() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = asking(&nobody.to_string()).route("T").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot connect to {nobody}: ")) && error.contains("petrel standalone"), "{error}");
     }
 
     #[test]

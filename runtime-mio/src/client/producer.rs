@@ -106,6 +106,14 @@ impl Producer {
         })
     }
 
+    /// Lets the next message go to the queue of this number among all that may be written, counted round and round. Many producers that
+    /// send a message each would otherwise all send it to the first.
+    #[must_use]
+    pub fn beginning_at(self, number: u64) -> Self {
+        let next = usize::try_from(number % self.queues.len() as u64).unwrap_or_default();
+        Self { next, ..self }
+    }
+
     /// Sends a message to the next queue and waits for the broker's answer.
     ///
     /// # Errors

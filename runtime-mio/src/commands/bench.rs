@@ -8,13 +8,14 @@ mod topic;
 
 use std::{
     io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use proto_core::names::validate_topic;
 
-use super::{ClusterArgs, CommandError};
+use super::{ClusterArgs, CommandError, stop};
 use crate::client::{ClientError, Connection, NameServers, Timeouts, writable_queues};
 use load::{Load, Tally};
 use pulls::PullLoad;
@@ -77,15 +78,15 @@ impl What {
     }
 }
 
-/// Runs the load and prints what came of it.
+/// Runs the load and prints what came of it, also of one that a lost connection or a signal ends early.
 ///
 /// # Errors
 /// [`CommandError`]; [`CommandError::Nothing`] if not one request succeeded, after the report has been printed.
 pub fn run(args: Args) -> Result<(), CommandError> {
-    measure(&args, &mut io::stdout().lock())
+    measure(&args, &*stop::on_signals()?, &mut io::stdout().lock())
 }
 
-fn measure(args: &Args, out: &mut impl Write) -> Result<(), CommandError> {
+fn measure(args: &Args, stop: &AtomicBool, out: &mut impl Write) -> Result<(), CommandError> {
     validate_topic(&args.topic).map_err(|error| CommandError::Usage(error.to_string()))?;
     let broker = match &args.broker {
         Some(address) => address.clone(),
@@ -93,12 +94,12 @@ fn measure(args: &Args, out: &mut impl Write) -> Result<(), CommandError> {
     };
     let mut connections =
         (0..args.connections).map(|_| Connection::connect(&broker, Timeouts::default())).collect::<Result<Vec<_>, _>>()?;
-    let tally = match args.what {
+    let (tally, ended) = match args.what {
         What::Produce => {
             let queues = topic::ensure(&mut connections[0], &args.topic, args.queues)?;
             let loads =
                 (0..).zip(&connections).map(|(at, connection)| SendLoad::new(connection, &args.topic, queues, args.size, at)).collect();
-            run_loads(args, connections, loads)?
+            run_loads(args, stop, connections, loads)
         }
         What::Consume => {
             let backlog = pulls::backlog(&mut connections[0], &args.topic, args.queues)?;
@@ -107,11 +108,17 @@ fn measure(args: &Args, out: &mut impl Write) -> Result<(), CommandError> {
                 return Err(CommandError::Nothing(hint));
             }
             let loads = (0..connections.len()).map(|at| PullLoad::new(&args.topic, &backlog, args.batch, at)).collect();
-            run_loads(args, connections, loads)?
+            run_loads(args, stop, connections, loads)
         }
     };
-    let report = Report::new(args, &tally);
-    writeln!(out, "{report}").map_err(CommandError::Output)?;
+    if ended.is_ok() || !tally.latency.is_empty() {
+        let report = Report::new(args, &tally);
+        writeln!(out, "{report}").map_err(CommandError::Output)?;
+    }
+    ended?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(CommandError::Interrupted("the figures are those of the time until then".to_owned()));
+    }
     if tally.messages == 0 {
         return Err(CommandError::Nothing("not one message came through".to_owned()));
     }
@@ -126,25 +133,36 @@ fn find_broker(args: &Args) -> Result<String, CommandError> {
     Ok(first.address)
 }
 
-/// Runs each load on its connection, all at once, and adds up what came of them.
-fn run_loads<L: Load + Send>(args: &Args, connections: Vec<Connection>, loads: Vec<L>) -> Result<Tally, CommandError> {
+/// Runs each load on its connection, all at once, and adds up what came of them; with the first error that ended one of them early.
+fn run_loads<L: Load + Send>(
+    args: &Args,
+    stop: &AtomicBool,
+    connections: Vec<Connection>,
+    loads: Vec<L>,
+) -> (Tally, Result<(), ClientError>) {
     let started = Instant::now();
     let end = started + args.duration;
-    let tallies = thread::scope(|scope| {
+    let (mut sum, mut ended) = (Tally::new(), Ok(()));
+    thread::scope(|scope| {
         let threads: Vec<_> = connections
             .into_iter()
             .zip(loads)
-            .map(|(connection, load)| scope.spawn(move || load::run(connection, load, args.window, end)))
+            .map(|(connection, load)| {
+                scope.spawn(move || {
+                    let mut tally = Tally::new();
+                    let ended = load::run(connection, load, args.window, end, stop, &mut tally);
+                    (tally, ended)
+                })
+            })
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Result<Vec<_>, _>>()
-    })?;
-    let mut sum = Tally::new();
-    tallies.iter().for_each(|tally| sum.add(tally));
+        for thread in threads {
+            let (tally, outcome) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            sum.add(&tally);
+            ended = std::mem::replace(&mut ended, Ok(())).and(outcome);
+        }
+    });
     sum.elapsed = started.elapsed();
-    Ok(sum)
+    (sum, ended)
 }
 
 #[cfg(test)]
@@ -156,7 +174,7 @@ mod tests {
         code::RequestCode,
         headers::{CreateTopicRequest, DecodeExt, GetMaxOffsetResponse, GetMinOffsetResponse, PullMessageRequest, SendMessageRequest},
     };
-    use std::sync::mpsc;
+    use std::sync::{atomic::AtomicI32, mpsc};
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -208,7 +226,7 @@ mod tests {
     fn bench(server: &TestServer, line: &str) -> (Result<(), String>, String) {
         let mut out = Vec::new();
         let args = parse(&format!("{line} --duration 0.01 --connections 2 --window 4 --broker {}", server.address())).unwrap();
-        let result = measure(&args, &mut out).map_err(|error| error.to_string());
+        let result = measure(&args, &AtomicBool::new(false), &mut out).map_err(|error| error.to_string());
         (result, String::from_utf8(out).unwrap())
     }
 
@@ -254,6 +272,40 @@ mod tests {
         assert!(pulls.iter().all(|pull| ["1@3", "1@5", "1@7"].contains(&&**pull)), "{pulls:?}");
         assert!(out.starts_with("consume: 2 connections, window 4, batch 2, "), "{out}");
         assert!(out.contains(&format!(" {} messages in ", pulls.len() * 2)), "{out}");
+    }
+
+    #[test]
+    fn a_broker_that_goes_away_leaves_the_figures_so_far() {
+        let left = AtomicI32::new(40);
+        let server = TestServer::start(move |request| {
+            let is_send = request.code == RequestCode::SendMessageV2.code();
+            let reply = Reply::to(request);
+            let body = br#"{"readQueueNums":2,"topicName":"there","writeQueueNums":2}"#.to_vec();
+            vec![if !is_send {
+                reply.body(body)
+            } else if left.fetch_sub(1, Ordering::Relaxed) > 0 {
+                reply
+            } else {
+                reply.hang_up()
+            }]
+        });
+        let line = "produce --topic there --duration 60 --connections 1 --window 1";
+        let args = parse(&format!("{line} --broker {}", server.address())).unwrap();
+        let mut out = Vec::new();
+        let error = measure(&args, &AtomicBool::new(false), &mut out).unwrap_err().to_string();
+        assert!(error.contains(server.address()), "{error}");
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("produce: 1 connections, window 1, 1024 bytes, 40 messages in "), "{out}");
+    }
+
+    #[test]
+    fn a_signal_ends_it_early_with_the_figures_so_far() {
+        let (server, _told) = broker();
+        let args = parse(&format!("produce --topic there --duration 60 --broker {}", server.address())).unwrap();
+        let mut out = Vec::new();
+        let error = measure(&args, &AtomicBool::new(true), &mut out).unwrap_err().to_string();
+        assert_eq!(error, "interrupted: the figures are those of the time until then");
+        assert!(String::from_utf8(out).unwrap().contains(", 256 messages in "), "each connection awaits its window");
     }
 
     #[test]

@@ -5,21 +5,17 @@ mod line;
 use std::{
     io::{self, BufWriter, Write},
     ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use proto_core::names::{validate_group, validate_topic};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    flag,
-};
 
-use super::{ClusterArgs, CommandError};
+use super::{
+    ClusterArgs, CommandError,
+    stop::{self, PAUSE},
+};
 use crate::client::{Consumer, NameServers, Reading, Start, Timeouts};
 
 /// Print the messages of a topic as they come
@@ -39,7 +35,7 @@ pub struct Args {
     #[arg(long = "from", value_name = "WHERE", value_parser = start)]
     pub start: Option<Start>,
     /// Stop after this many messages
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_parser = super::count)]
     pub count: Option<u64>,
     /// Stop when nothing has come for this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
@@ -54,9 +50,6 @@ const FIRST_TIME: i64 = 100_000_000_000;
 
 /// How often the group's offsets are kept.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The longest wait before signals and time-outs are looked at.
-const PAUSE: Duration = Duration::from_millis(200);
 
 fn start(text: &str) -> Result<Start, String> {
     match text {
@@ -76,13 +69,7 @@ fn start(text: &str) -> Result<Start, String> {
 /// # Errors
 /// [`CommandError`]; what has been printed is not printed again to the same group if the brokers can still be reached.
 pub fn run(args: Args) -> Result<(), CommandError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second signal does not wait for a broker that does not answer.
-        flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .map_err(|source| CommandError::System { what: "cannot catch signals", source })?;
-    }
+    let stop = stop::on_signals()?;
     read_all(&args, &stop, &mut BufWriter::new(io::stdout().lock()), &mut io::stderr())
 }
 

@@ -2,13 +2,17 @@
 
 use std::{
     collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use hdrhistogram::Histogram;
 use proto_core::{Command, code::ResponseCode};
 
-use crate::client::{ClientError, Connection};
+use crate::{
+    client::{ClientError, Connection},
+    commands::stop::PAUSE,
+};
 
 /// Requests that a load is made of.
 pub(super) trait Load {
@@ -73,9 +77,16 @@ impl Tally {
     }
 }
 
-/// Keeps `window` requests on their way until `end`, then awaits the last answers.
-pub(super) fn run(mut connection: Connection, mut load: impl Load, window: u16, end: Instant) -> Result<Tally, ClientError> {
-    let mut tally = Tally::new();
+/// Keeps `window` requests on their way until `end` or `stop`, then awaits the last answers. What came of them is in `tally`, also if the
+/// connection ends early.
+pub(super) fn run(
+    mut connection: Connection,
+    mut load: impl Load,
+    window: u16,
+    end: Instant,
+    stop: &AtomicBool,
+    tally: &mut Tally,
+) -> Result<(), ClientError> {
     let clock = crate::clock::Clock::new();
     let mut out = Vec::new();
     let mut sent = vec![Instant::now(); usize::from(window)];
@@ -87,8 +98,9 @@ pub(super) fn run(mut connection: Connection, mut load: impl Load, window: u16, 
     let mut in_flight = sent.len();
     let mut last_answer = Instant::now();
     while in_flight > 0 {
-        connection.receive(PATIENCE)?;
+        connection.receive(PAUSE)?;
         let now = Instant::now();
+        let goes_on = now < end && !stop.load(Ordering::Relaxed);
         let before = tally.latency.len();
         load.tick(clock.now().wall.0);
         out.clear();
@@ -96,7 +108,7 @@ pub(super) fn run(mut connection: Connection, mut load: impl Load, window: u16, 
             let slot = usize::try_from(answer.opaque.wrapping_sub(FIRST_OPAQUE)).ok().and_then(|slot| sent.get_mut(slot));
             let Some(sent) = slot.filter(|_| answer.flag.is_response()) else { return Ok(()) };
             tally.answered(answer, &load, now.duration_since(*sent));
-            if now < end {
+            if goes_on {
                 *sent = now;
                 load.append(&mut out, answer.opaque);
             } else {
@@ -113,5 +125,5 @@ pub(super) fn run(mut connection: Connection, mut load: impl Load, window: u16, 
             return Err(ClientError::Silent { peer: connection.peer().to_owned(), millis: PATIENCE.as_millis() });
         }
     }
-    Ok(tally)
+    Ok(())
 }
