@@ -3,9 +3,8 @@
 use petrel_tests::{
     conversation::{Conversation, recorded_broker},
     pair::Pair,
-    requests::Message,
 };
-use proto_core::code::ResponseCode;
+use proto_core::code::{RequestCode, ResponseCode};
 use route_core::Millis;
 
 /// The settings under which the Java client was recorded.
@@ -30,16 +29,33 @@ fn compare(name: &str, conversation: &Conversation, mut pair: Pair) {
 #[test]
 fn a_producer_hears_what_java_says() {
     let mut pair = recorded_pair();
-    let client = pair.client();
-    // What was in the topic when the recording began.
-    for (queue, messages) in [(0, 6), (1, 6), (2, 4), (3, 3)] {
-        for _ in 0..messages {
-            client
-                .send(&mut pair.cluster, pair.broker, &Message::new("Capproducer", "earlier").in_queue(queue))
-                .expect(ResponseCode::Success);
-        }
+    // The one was recorded after the other, with its messages in the topic.
+    for name in ["producer-ipv6-uniqkey", "producer"] {
+        let differences = Conversation::read(name).replay(&mut pair.cluster, pair.names, pair.broker);
+        assert!(differences.is_empty(), "{name} differs from Java:\n{differences}");
     }
-    replay("producer", pair);
+}
+
+#[test]
+fn a_broker_hears_from_a_name_server_what_java_says() {
+    let mut pair = Pair::new();
+    pair.cluster.kill(pair.broker);
+    let order = [("namespace", "ORDER_TOPIC_CONFIG"), ("key", "CapAdmFifo"), ("value", "broker-a:2")];
+    pair.client().ask(&mut pair.cluster, pair.names, RequestCode::PutKvConfig, &order).expect(ResponseCode::Success);
+    let differences = Conversation::read("broker-namesrv").replay(&mut pair.cluster, pair.names, pair.names);
+    assert!(differences.is_empty(), "the name server differs from Java:\n{differences}");
+}
+
+#[test]
+fn clients_with_binary_headers_hear_what_java_says() {
+    replay("producer-binary", recorded_pair());
+    replay("push-consumer-binary", recorded_pair());
+}
+
+#[test]
+fn members_that_come_and_go_hear_what_java_says() {
+    let name = "push-consumer-rebalance";
+    compare(name, &Conversation::read(name).with_late_wakings(), recorded_pair());
 }
 
 #[test]
