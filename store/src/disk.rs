@@ -92,6 +92,8 @@ pub(crate) type File = Box<dyn OpenFile>;
 pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
     /// Makes it longer or shorter; what is new reads as zero and has no space of its own yet.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// How long it is.
+    fn len(&self) -> io::Result<u64>;
     /// The whole content.
     fn read_all(&self) -> io::Result<Vec<u8>>;
     /// Fills `buffer` from a place of the file.
@@ -202,9 +204,15 @@ impl Disk {
         Ok(file)
     }
 
-    /// Maps a file that is not written any more.
+    /// Maps a file that is not written any more. One that is shorter than it should be is refused: reading behind its end would be the
+    /// end of the process.
     pub(crate) fn map_finished(&self, path: &Path, len: usize) -> io::Result<Arc<Mapping>> {
-        self.map(&self.open_file(path, Access::Write)?, len, len, len)
+        let file = self.open_file(path, Access::Write)?;
+        let found = file.len()?;
+        if found < len as u64 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it has {found} bytes, where {len} are needed")));
+        }
+        self.map(&file, len, len, len)
     }
 
     fn map(&self, file: &File, len: usize, published: usize, allocated: usize) -> io::Result<Arc<Mapping>> {

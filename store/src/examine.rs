@@ -23,6 +23,7 @@ pub use verify::Verified;
 
 use crate::{
     checkpoint::Checkpoint,
+    config::StoreDisk,
     disk::Disk,
     error::{OpenError, at},
     folder::DataFolder,
@@ -42,6 +43,8 @@ pub struct ExamineConfig {
     pub mapped_file_size_consume_queue: Option<u32>,
     /// Slots and entries of an index file.
     pub index_shape: Option<(u32, u32)>,
+    /// Where all that lies.
+    pub disk: StoreDisk,
 }
 
 /// A data folder that is looked at. Others may look, too, but none may work on it until the value is dropped.
@@ -62,7 +65,7 @@ impl Examination {
     /// # Errors
     /// [`OpenError`]: no store is there, somebody works on it, or it cannot be read.
     pub fn open(config: ExamineConfig) -> Result<Self, OpenError> {
-        let disk = Disk::system();
+        let disk = config.disk.0.clone();
         if !disk.exists(&config.root) {
             return Err(OpenError::Io { path: config.root, source: std::io::ErrorKind::NotFound.into() });
         }

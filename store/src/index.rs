@@ -79,7 +79,7 @@ impl OpenedIndex {
     /// Those of the operating system.
     pub(crate) fn open(start: IndexStart) -> io::Result<Self> {
         let IndexStart { disk, dir, geometry, commit_log_dir, commit_log_file_size, trust, log: (log_start, log_end) } = start;
-        let mut log = LogReader::new(disk.clone(), commit_log_dir, commit_log_file_size, log_start);
+        let mut log = LogReader::new(disk.clone(), commit_log_dir, commit_log_file_size, log_start, log_end);
         let (files, at) = IndexFiles::open(&disk, &dir, geometry, trust, &mut log, log_end)?;
         log.close_files();
         if log_end > at {

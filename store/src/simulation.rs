@@ -38,7 +38,7 @@ use std::{
 use route_core::Timestamp;
 
 use crate::{
-    OpenError, Recovered, Store, StoreConfig,
+    OpenError, Recovered, Store, StoreConfig, StoreDisk,
     disk::Disk,
     event::{Background, Notifier},
 };
@@ -199,6 +199,12 @@ impl SimulatedDisk {
     #[must_use]
     pub fn files(&self) -> Vec<(std::path::PathBuf, u64)> {
         self.world().files()
+    }
+}
+
+impl From<SimulatedDisk> for StoreDisk {
+    fn from(disk: SimulatedDisk) -> Self {
+        Self(Disk::new(disk))
     }
 }
 

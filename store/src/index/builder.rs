@@ -40,6 +40,8 @@ impl Builder {
         if self.at < log.start() {
             self.go_on(log.start());
         }
+        // A file may have been opened since the reader was told of the last one.
+        let end = end.min(log.limit());
         let (mut read, mut spent) = (0, 0);
         while self.at < end && spent < budget {
             let (message, next) = match log.read(self.at) {

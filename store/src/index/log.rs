@@ -25,6 +25,8 @@ pub(super) struct LogReader {
     file_size: usize,
     /// First byte that is there.
     start: i64,
+    /// Nothing from here on has been written: a file that begins there may just be being made.
+    limit: i64,
     /// Files that are written to or were until now, the oldest first.
     opened: VecDeque<OpenedFile>,
     /// Other files, the one that was needed last at the end.
@@ -43,14 +45,19 @@ pub(super) enum Read<'a> {
 }
 
 impl LogReader {
-    /// Reads the log in a folder whose files are so long, from `start` on.
-    pub(super) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64) -> Self {
-        Self { disk, dir, file_size: file_size as usize, start, opened: VecDeque::new(), mapped: VecDeque::new() }
+    /// Reads the log in a folder whose files are so long, from `start` to `end` and then on in the files that [are opened](Self::opened).
+    pub(super) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64, end: i64) -> Self {
+        Self { disk, dir, file_size: file_size as usize, start, limit: end, opened: VecDeque::new(), mapped: VecDeque::new() }
     }
 
     /// First byte of the log that is there.
     pub(super) fn start(&self) -> i64 {
         self.start
+    }
+
+    /// As far as it can be read: what lies behind is in files of which it has not been told.
+    pub(super) fn limit(&self) -> i64 {
+        self.limit
     }
 
     /// Files before this are gone.
@@ -66,6 +73,7 @@ impl LogReader {
             self.opened.pop_front();
         }
         self.mapped.retain(|(base, _)| *base != file.base);
+        self.limit = self.limit.max(file.base + file.mapping.len() as i64);
         self.opened.push_back(file);
     }
 
@@ -79,6 +87,9 @@ impl LogReader {
         let size = self.file_size as i64;
         let base = at - at.rem_euclid(size);
         let next = base + size;
+        if at >= self.limit {
+            return Read::Unreadable(format!("the log ends before {}", self.limit), next);
+        }
         let mapping = match self.mapping(base) {
             Ok(mapping) => mapping,
             Err(error) => return Read::Unreadable(error.to_string(), next),
@@ -141,5 +152,33 @@ impl LogReader {
         self.mapped.push_back(entry);
         let last = self.mapped.len() - 1;
         Ok(&self.mapped[last].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_just_being_made_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::system();
+        disk.create_sized(&file_path(dir.path(), 0), 4096).unwrap();
+        disk.create_sized(&file_path(dir.path(), 4096), 0).unwrap();
+        let mut log = LogReader::new(disk.clone(), dir.path().to_owned(), 4096, 0, 4096);
+        assert!(matches!(log.read(4096), Read::Unreadable(why, 8192) if why == "the log ends before 4096"));
+        let writer = disk.map_for_writing(&file_path(dir.path(), 4096), 4096, 0, 0).unwrap();
+        log.opened(OpenedFile { base: 4096, mapping: Arc::clone(writer.mapping()) });
+        assert_eq!(log.limit(), 8192);
+        assert!(log.message(4096).is_none());
+    }
+
+    #[test]
+    fn a_file_that_was_shortened_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::system();
+        disk.create_sized(&file_path(dir.path(), 0), 4095).unwrap();
+        let mut log = LogReader::new(disk, dir.path().to_owned(), 4096, 0, 4096);
+        assert!(matches!(log.read(0), Read::Unreadable(why, 4096) if why == "it has 4095 bytes, where 4096 are needed"));
     }
 }

@@ -119,6 +119,10 @@ impl OpenFile for FailingFile {
         self.below.set_len(len)
     }
 
+    fn len(&self) -> io::Result<u64> {
+        self.below.len()
+    }
+
     fn read_all(&self) -> io::Result<Vec<u8>> {
         self.below.read_all()
     }

@@ -423,6 +423,10 @@ impl OpenFile for SimulatedFile {
         self.change("set the length of", |content| content.set_len(place(len)))
     }
 
+    fn len(&self) -> io::Result<u64> {
+        self.with(|content| content.len() as u64)
+    }
+
     fn read_all(&self) -> io::Result<Vec<u8>> {
         self.with(|content| content.bytes().to_vec())
     }

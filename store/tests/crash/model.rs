@@ -18,6 +18,7 @@ pub(crate) struct Sent {
     pub(crate) offset: i64,
     pub(crate) end: i64,
     pub(crate) body: String,
+    pub(crate) properties: String,
 }
 
 /// Offsets by key and queue.
@@ -60,6 +61,11 @@ impl Model {
         let sent = self.sent.iter().filter(|sent| sent.end <= end).cloned().collect();
         Self { sent, durable: end, ..self.clone() }
     }
+}
+
+/// The key of a message.
+pub(crate) fn key(number: usize) -> String {
+    format!("key-{number}")
 }
 
 /// The text of a table of offsets.

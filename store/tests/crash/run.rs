@@ -15,7 +15,7 @@ use store::{
 };
 
 use super::{
-    model::{Model, Offsets, QUEUES, Sent, TOPICS, table_text},
+    model::{Model, Offsets, QUEUES, Sent, TOPICS, key, table_text},
     open,
 };
 
@@ -122,7 +122,10 @@ impl Run {
                 format!("{}+{at} {}", self.model.sent.len(), "x".repeat(len))
             })
             .collect();
-        let messages: Vec<_> = bodies.iter().map(|body| message(topic, queue_id, body)).collect();
+        let first = self.model.sent.len();
+        let properties: Vec<_> = (first..first + bodies.len()).map(|number| self.properties(number)).collect();
+        let messages: Vec<_> =
+            bodies.iter().zip(&properties).map(|(body, properties)| message(topic, queue_id, body, properties)).collect();
         self.trace.push(format!("send {count} to {topic}-{queue_id}"));
         let now = Timestamp(1_700_000_000_000 + self.model.sent.len() as i64);
         let store = self.store();
@@ -135,7 +138,7 @@ impl Run {
         };
         appended.map_err(|error| format!("an append is refused: {error}"))?;
         let generation = self.model.generation(topic);
-        self.model.sent.extend(placed.iter().zip(bodies).map(|(place, body)| Sent {
+        self.model.sent.extend(placed.iter().zip(bodies).zip(properties).map(|((place, body), properties)| Sent {
             topic,
             queue_id,
             generation,
@@ -143,8 +146,16 @@ impl Run {
             offset: place.offset.0,
             end: place.end.0,
             body,
+            properties,
         }));
         Ok(())
+    }
+
+    /// Short or long ones, with a key that no other message has.
+    fn properties(&mut self, number: usize) -> String {
+        let longest = if self.random.below(4) == 0 { 1500 } else { 50 };
+        let len = self.random.below(longest) as usize;
+        format!("TAGS\x01TagA\x02KEYS\x01{}\x02more\x01{}\x02", key(number), "y".repeat(len))
     }
 
     fn note(&mut self) {
@@ -229,7 +240,7 @@ impl Run {
     }
 }
 
-fn message<'a>(topic: &'a str, queue_id: i32, body: &'a str) -> NewMessage<'a> {
+fn message<'a>(topic: &'a str, queue_id: i32, body: &'a str, properties: &'a str) -> NewMessage<'a> {
     NewMessage {
         topic,
         queue_id,
@@ -241,7 +252,7 @@ fn message<'a>(topic: &'a str, queue_id: i32, body: &'a str) -> NewMessage<'a> {
         reconsume_times: 0,
         prepared_transaction_offset: 0,
         body: body.as_bytes(),
-        properties: b"TAGS\x01TagA\x02",
+        properties: properties.as_bytes(),
         tags_code: TagsCode::Hash(2_598_919),
     }
 }

@@ -6,10 +6,12 @@ use proto_core::record::RecordView;
 use route_core::{Storage, random::Random, storage::OffsetTableKind};
 use store::{
     FlushDiskType, Store,
+    examine::{Examination, ExamineConfig, Finding, Part, Severity, Watch},
     simulation::{Crash, SimulatedDisk},
 };
 
 use super::{
+    config,
     model::{Model, QUEUES, TOPICS, parse_table},
     open,
     run::Run,
@@ -81,13 +83,41 @@ fn go_on(disk: &SimulatedDisk, store: Store, promise: &Promise<'_>, end: i64, ra
     if promise.after.removed_any() {
         return Ok(());
     }
-    drop(store);
+    check_files(&after, store)?;
     for derived in ["/data/consumequeue", "/data/checkpoint"] {
         after.remove(Path::new(derived));
     }
     let mut store = open(&after, promise.flush).map_err(|what| format!("without its queues: {what}"))?;
     check_messages(&mut store, &promise).map_err(|what| format!("queues built anew: {what}"))?;
     Ok(())
+}
+
+/// Closes a store and holds its queues and its index against the log, entry by entry.
+fn check_files(disk: &SimulatedDisk, store: Store) -> Result<(), String> {
+    store.close().map_err(|why| format!("closing fails: {why}"))?;
+    let shape = config(FlushDiskType::AsyncFlush);
+    let config = ExamineConfig {
+        root: shape.store_path_root_dir,
+        index_shape: Some((shape.max_hash_slot_num, shape.max_index_num)),
+        disk: disk.clone().into(),
+        ..ExamineConfig::default()
+    };
+    let examination = Examination::open(config);
+    let mut wrong = Wrong::default();
+    examination.and_then(|examination| examination.verify(&mut wrong)).map_err(|error| format!("cannot be examined: {error}"))?;
+    if wrong.0.is_empty() { Ok(()) } else { Err(wrong.0.join("; ")) }
+}
+
+/// What is wrong with log, queues and index. Tables hold no topics here.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Watch for Wrong {
+    fn found(&mut self, finding: Finding) {
+        if finding.severity > Severity::Note && finding.part != Part::Tables {
+            self.0.push(finding.to_string());
+        }
+    }
 }
 
 fn check(store: &mut Store, promise: &Promise<'_>) -> Result<i64, String> {
@@ -111,7 +141,8 @@ fn check_messages(store: &mut Store, promise: &Promise<'_>) -> Result<i64, Strin
     for sent in &there {
         let record = store.record(route_core::storage::LogOffset(sent.offset)).ok_or_else(|| format!("no record at {}", sent.offset))?;
         let view = RecordView::parse(record).map_err(|error| format!("the record at {}: {error}", sent.offset))?;
-        let whole = view.body() == sent.body.as_bytes() && view.topic() == sent.topic && view.queue_offset() == sent.queue_offset;
+        let told = (view.topic(), view.queue_id(), view.queue_offset(), view.body(), view.properties());
+        let whole = told == (sent.topic, sent.queue_id, sent.queue_offset, sent.body.as_bytes(), sent.properties.as_bytes());
         if !whole || view.verify_crc().is_err() {
             return Err(format!("the record at {} is not the message that was sent", sent.offset));
         }
