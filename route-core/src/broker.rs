@@ -148,6 +148,8 @@ pub struct Broker<S: Storage> {
     random: Random,
     unique_ids: UniqueIdGenerator,
     outputs: VecDeque<Output>,
+    /// The log that this process began with may have lost its end in a crash.
+    has_lost_its_end: bool,
     /// When the broker was made.
     started: Now,
     /// The time of the last verb; what follows from it is settled when outputs are drained.
@@ -214,6 +216,7 @@ impl<S: Storage> Broker<S> {
             random: Random::new(config.seed),
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),
             outputs: VecDeque::new(),
+            has_lost_its_end: false,
             started: now,
             now,
             settled: false,
@@ -253,7 +256,8 @@ impl<S: Storage> Broker<S> {
     /// of a log which a crash has cut go back to its end.
     pub fn handle_start(&mut self, now: Now) {
         self.begin(now);
-        if self.storage.may_lack_its_end() {
+        self.has_lost_its_end = self.storage.may_lack_its_end();
+        if self.has_lost_its_end {
             self.clamp_offsets();
         }
         self.recover_topics(now);

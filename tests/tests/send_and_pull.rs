@@ -274,3 +274,26 @@ fn messages_are_found_by_key_and_by_place() {
     let viewed = client.ask(&mut pair.cluster, pair.broker, RequestCode::ViewMessageById, &[("offset", &offset)]);
     assert_eq!(viewed.expect(ResponseCode::Success).bodies(), ["two"]);
 }
+
+#[test]
+fn a_consumer_that_had_read_what_a_crash_took_goes_on_where_its_group_is() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    for body in ["0", "1", "2", "3", "4"] {
+        client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", body)).expect(ResponseCode::Success);
+    }
+    let read = client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", 0)).records();
+    assert_eq!(read.len(), 5);
+    let commit = [("consumerGroup", "readers"), ("topic", "Orders"), ("queueId", "0"), ("commitOffset", "1")];
+    client.ask(&mut pair.cluster, pair.broker, RequestCode::UpdateConsumerOffset, &commit).expect(ResponseCode::Success);
+    let told = |pair: &mut Pair, from| {
+        let moved = client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", from));
+        (ResponseCode::from_code(moved.code), moved.number("nextBeginOffset"))
+    };
+    assert_eq!(told(&mut pair, 9), (Some(ResponseCode::PullOffsetMoved), 5), "nothing is lost");
+    pair.crash_broker_at(LogOffset(read[3].place));
+    // The client throws away what it has not worked through, 1 and 2, and reads on where it is sent to.
+    assert_eq!(told(&mut pair, 5), (Some(ResponseCode::PullOffsetMoved), 1));
+    let moved = client.pull(&mut pair.cluster, pair.broker, &Pull::new("others", "Orders", 5));
+    assert_eq!(moved.number("nextBeginOffset"), 3, "nothing is known of this group");
+}

@@ -7,7 +7,10 @@
 
 use proto_core::names::SCHEDULE_TOPIC;
 
-use super::Broker;
+use super::{
+    Broker,
+    read::{QueueRead, ReadStatus},
+};
 use crate::{
     output::NoticeLevel,
     storage::{OffsetTableKind, QueueId, Storage},
@@ -20,6 +23,17 @@ impl<S: Storage> Broker<S> {
     /// What counts of an offset that a client commits: no more than what its queue holds.
     pub(super) fn within_queue(&self, queue: QueueId, offset: i64) -> i64 {
         offset.min(self.storage.bounds(queue).max)
+    }
+
+    /// A consumer reads ahead of what it has worked through. If a crash takes what it has read, and it is sent to the end of the queue,
+    /// it forgets all that it has not worked through yet: so it is sent to where its group is.
+    pub(super) fn keep_unread(&self, read: &mut QueueRead, topic: &str, group: &str, queue_id: i32) {
+        if self.has_lost_its_end
+            && read.status == ReadStatus::OffsetOverflowBadly
+            && let Some(committed) = self.offsets.query(topic, group, queue_id).filter(|committed| *committed >= read.bounds.min)
+        {
+            read.next_begin_offset = read.next_begin_offset.min(committed);
+        }
     }
 
     pub(super) fn clamp_offsets(&mut self) {

@@ -110,7 +110,8 @@ impl<S: Storage> Broker<S> {
             let offset = self.within_queue(pull.queue, request.commit_offset);
             self.commit_offset(now, &topic, &group, queue_id, offset);
         }
-        let read = self.look(now, &pull);
+        let mut read = self.look(now, &pull);
+        self.keep_unread(&mut read, &topic, &group, queue_id);
         self.offsets.note_pull(now.mono, (&topic, &group), queue_id, given(&read), read.next_begin_offset);
         if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, pull.from) != ResponseCode::PullNotFound {
             return self.answer_pull(asked, &pull, read);

@@ -46,9 +46,14 @@ impl RetryPolicy {
 
     /// Whether a message that a client itself sends to its `%RETRY%` topic is dead. `reconsume_times` already counts this attempt.
     /// A group that consumes in order has retried on its own side: what it sends is dead (store.md 8).
+    ///
+    /// Java knows such a group by its locks alone, but a broker that has been started again holds none, and in a cluster any broker may be
+    /// asked. Clients tell it by the delay level, too: a consumer in order asks for level 3 + `reconsume_times`, any other for one less.
     #[must_use]
-    pub const fn is_dead_on_send(self, reconsume_times: i32, consumes_in_order: bool) -> bool {
-        consumes_in_order || reconsume_times > self.max_reconsume_times
+    pub const fn is_dead_on_send(self, reconsume_times: i32, delay_level: i32, holds_locks: bool) -> bool {
+        let in_order = delay_level == FIRST_RETRY_LEVEL.saturating_add(reconsume_times);
+        let last = self.max_reconsume_times;
+        holds_locks || reconsume_times > last || reconsume_times == last && in_order
     }
 }
 
@@ -84,12 +89,18 @@ mod tests {
 
     #[test]
     fn a_direct_send_may_reach_the_limit_and_dies_beyond_it() {
-        assert!(!DEFAULT.is_dead_on_send(16, false));
-        assert!(DEFAULT.is_dead_on_send(17, false));
+        assert!(!DEFAULT.is_dead_on_send(16, 18, false));
+        assert!(DEFAULT.is_dead_on_send(17, 19, false));
     }
 
     #[test]
     fn what_an_ordered_group_sends_to_its_retry_topic_is_dead() {
-        assert!(DEFAULT.is_dead_on_send(0, true));
+        assert!(DEFAULT.is_dead_on_send(0, 3, true));
+    }
+
+    #[test]
+    fn an_ordered_group_is_known_by_its_delay_level_where_it_holds_no_lock() {
+        assert!(DEFAULT.is_dead_on_send(16, 19, false));
+        assert!(!DEFAULT.is_dead_on_send(15, 18, false), "it has an attempt left");
     }
 }

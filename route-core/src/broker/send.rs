@@ -195,7 +195,7 @@ impl<S: Storage> Broker<S> {
             }
         }
         let dead = match names::group_of_retry_topic(topic) {
-            Some(group) => self.is_dead_on_send(now, group, version, reconsume_times, request.max_reconsume_times)?,
+            Some(group) => self.is_dead_on_send(now, group, version, request, special.delay_level())?,
             None => None,
         };
         let delay_level = if dead.is_some() { 0 } else { special.delay_level() };
@@ -328,12 +328,12 @@ impl<S: Storage> Broker<S> {
         now: Now,
         group: &str,
         version: i32,
-        reconsume_times: i32,
-        limit: Option<i32>,
+        request: &SendMessageRequest<'_>,
+        delay_level: i32,
     ) -> Result<Option<String>, Refusal> {
         let Some(config) = self.groups.find_or_create(now.wall, group) else { return Err(Refusal::group_missing(group)) };
-        let policy = RetryPolicy::for_request(config.retry_max_times, version, limit);
-        if !policy.is_dead_on_send(reconsume_times, self.locks.holds_any(now, group)) {
+        let policy = RetryPolicy::for_request(config.retry_max_times, version, request.max_reconsume_times);
+        if !policy.is_dead_on_send(request.reconsume_times.unwrap_or(0), delay_level, self.locks.holds_any(now, group)) {
             return Ok(None);
         }
         self.open_dead_letter_topic(now, group).map(Some)

@@ -55,14 +55,14 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// Starts to save what operators and clients have changed. A table is written once at a time; what changes meanwhile goes out
-    /// with the next save.
+    /// Starts to save what has changed, when all else of this turn is done: storage takes what was noted before a save begins for part of the
+    /// table. A table is written once at a time; what changes meanwhile goes out with the next save.
     pub(super) fn save_changed_tables(&mut self) {
         self.note_changes();
         self.start_saves();
     }
 
-    /// Saves the tables that change all the time when their time has come, if they have changed.
+    /// The tables that change all the time are to be saved when their time has come, if they have changed.
     pub(super) fn save_due_tables(&mut self, now: Now) {
         if self.save_offsets.is_due(now) {
             self.saves.handle_retry();
@@ -81,7 +81,6 @@ impl<S: Storage> Broker<S> {
             self.filters.clean(now.wall);
             self.note_changed_filters();
         }
-        self.start_saves();
     }
 
     /// Saves the offsets at once: some were removed, and what was noted of them must not come back.
@@ -103,7 +102,6 @@ impl<S: Storage> Broker<S> {
         }
         self.note_timer_progress();
         self.note_changed_filters();
-        self.save_changed_tables();
     }
 
     /// Answers when the tables, with what this request changed in them, are on disk.
@@ -143,7 +141,6 @@ impl<S: Storage> Broker<S> {
                 }
             }
         }
-        self.start_saves();
     }
 
     fn note_changes(&mut self) {

@@ -20,6 +20,8 @@ pub enum Mutation {
     AttemptNotCounted,
     /// A dead letter is stored twice.
     DeadLetterTwice,
+    /// A message that fails again waits no longer than the first time.
+    LevelsDoNotClimb,
     /// A message that is sent back is confirmed and forgotten.
     ReturnForgotten,
     /// Now and then a message wakes no pull.
@@ -60,6 +62,8 @@ pub enum Mutation {
     Repeated,
     /// The machine wants to be woken all the time.
     Restless,
+    /// A message is acknowledged before it is on disk, although that was promised.
+    AckedTooEarly,
     /// What a restart finds of the log is one message short.
     TailForgotten,
     /// A message that comes again has lost its keys.
@@ -68,10 +72,11 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::OneAttemptMore,
         Self::AttemptNotCounted,
         Self::DeadLetterTwice,
+        Self::LevelsDoNotClimb,
         Self::ReturnForgotten,
         Self::LostWakeUp,
         Self::PullForgotten,
@@ -92,6 +97,7 @@ impl Mutation {
         Self::Skipped,
         Self::Repeated,
         Self::Restless,
+        Self::AckedTooEarly,
         Self::TailForgotten,
         Self::KeysLost,
     ];
@@ -228,6 +234,7 @@ impl Tamper {
         }
         match self.mutation {
             Some(Mutation::AttemptNotCounted) if again && delayed => message.reconsume_times -= 1,
+            Some(Mutation::LevelsDoNotClimb) if again && delayed => message.queue_id = FIRST_RETRY_QUEUE,
             Some(Mutation::KeysLost) if again && delayed => message.properties = without_keys(message.properties),
             Some(Mutation::DeadLetterTwice) if names::is_dlq(message.topic) => return 2,
             Some(Mutation::StoredTwice) if !delayed && !again => return 2,
@@ -251,6 +258,9 @@ impl Tamper {
         }
     }
 }
+
+/// The queue of the first retry's level.
+const FIRST_RETRY_QUEUE: i32 = 2;
 
 /// Whether a message comes out of the delay levels.
 fn is_delivery(message: &NewMessage<'_>) -> bool {

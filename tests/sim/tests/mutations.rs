@@ -25,7 +25,7 @@ fn group(name: &str, style: Style, failing_one_in: u32) -> (Rc<GroupPlan>, usize
         topics: vec!["Orders".into()],
         style,
         model: Model::Clustering,
-        max_reconsume_times: 1,
+        max_reconsume_times: 2,
         work: Millis(300),
         failing_one_in,
         failing_seed: 5,
@@ -33,13 +33,13 @@ fn group(name: &str, style: Style, failing_one_in: u32) -> (Rc<GroupPlan>, usize
     (Rc::new(plan), 2)
 }
 
-/// A little of everything in two minutes: delays, failures, dead letters, order, members that come and go, a broker that dies twice.
+/// A little of everything in two minutes: delays, failures, dead letters, order, members that come and go, a broker that dies twice, once while its disk is slow.
 fn busy(seed: u64, mutation: Option<Mutation>) -> Scenario {
     let producer = |number, keyed, delayed_one_in| ProducerPlan {
         number,
         topic: "Orders".into(),
         count: 400,
-        pause: Millis(300),
+        pause: Millis(500),
         keyed,
         delayed_one_in,
         delay_levels: 3,
@@ -55,6 +55,7 @@ fn busy(seed: u64, mutation: Option<Mutation>) -> Scenario {
             (Millis::from_secs(50), Fault::Stop(0, Millis::from_secs(5))),
             (Millis::from_secs(60), Fault::Dark(Host::Consumer(2), Millis::from_secs(8))),
             (Millis::from_secs(75), Fault::Ambush(0, Moment::Delivered, End::Killed, Millis::from_secs(2))),
+            (Millis::from_secs(92), Fault::SlowDisk(0, Millis::from_secs(2), Millis::from_secs(10))),
             (Millis::from_secs(95), Fault::Ambush(0, Moment::Acknowledged, End::Dark, Millis::from_secs(2))),
         ],
         mutation,
@@ -71,12 +72,14 @@ fn run(scenario: &Scenario) -> Result<(), Violation> {
 fn watchman(mutation: Mutation) -> &'static str {
     use Mutation::*;
     match mutation {
-        OneAttemptMore | AttemptNotCounted | DeadLetterTwice | ReturnForgotten => "failed messages come again by their policy",
+        OneAttemptMore | AttemptNotCounted | LevelsDoNotClimb | DeadLetterTwice | ReturnForgotten => {
+            "failed messages come again by their policy"
+        }
         LostWakeUp | PullForgotten | NotTold | Restless => "nobody waits or works for nothing",
         CommitEarly | CommitForgotten | OffsetTooLow => "offsets neither run ahead nor back",
         LockShared | LockTooShort => "a locked queue has one owner",
         DelayEarly | DelayLate | DelayedTwice | DelayedElsewhere | DelayedDropped => "delayed messages come in time, once",
-        TailForgotten => "what is acknowledged is stored",
+        AckedTooEarly | TailForgotten => "what is acknowledged is stored",
         StoredTwice => "a message is stored as often as it was sent",
         MemberLeftOut => "queues are shared out",
         Swapped | Skipped | Repeated => "a reading skips nothing",
@@ -96,10 +99,9 @@ fn a_broker_that_makes_no_mistake_passes() {
 fn every_mistake_is_caught() {
     let mut missed = Vec::new();
     for mutation in Mutation::ALL {
-        let caught: Vec<_> = (1..=SEEDS).filter_map(|seed| run(&busy(seed, Some(mutation))).err()).take(1).collect();
-        match caught.first() {
-            Some(violation) if violation.oracle == watchman(mutation) => {}
-            other => missed.push(format!("{mutation:?}: {other:?}")),
+        let mut seen = (1..=SEEDS).filter_map(|seed| run(&busy(seed, Some(mutation))).err()).map(|violation| violation.oracle);
+        if !seen.any(|oracle| oracle == watchman(mutation)) {
+            missed.push(format!("{mutation:?} is not seen by {:?}", watchman(mutation)));
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));

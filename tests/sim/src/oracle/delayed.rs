@@ -41,13 +41,15 @@ pub(super) struct Delayed {
     count: usize,
     /// Brokers that have lost power: their cursors may be behind.
     set_back: BTreeSet<Name>,
+    /// Brokers whose clocks were set.
+    on_another_clock: BTreeSet<Name>,
 }
 
 impl Delayed {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let levels = scenario.brokers.first().and_then(|broker| DelayLevels::parse(broker.delay_levels).ok());
         let levels = levels.iter().flat_map(|levels| levels.iter().map(|(_, millis)| Millis(millis.unsigned_abs())).collect::<Vec<_>>());
-        Self { levels: levels.collect(), waiting: BTreeMap::new(), count: 0, set_back: BTreeSet::new() }
+        Self { levels: levels.collect(), waiting: BTreeMap::new(), count: 0, set_back: BTreeSet::new(), on_another_clock: BTreeSet::new() }
     }
 }
 
@@ -77,15 +79,16 @@ impl Oracle for Delayed {
             Fact::Ended { broker, dark, .. } => {
                 if *dark {
                     self.set_back.insert(broker.clone());
+                    if self.on_another_clock.contains(broker) {
+                        // A cursor that goes back to what was stored by the other clock waits for that once more, and all behind it.
+                        self.excuse(broker);
+                    }
                 }
                 self.see_lost(broker, book)?;
             }
             Fact::ClockSet { broker, .. } => {
-                for ((of, ..), waiting) in &mut self.waiting {
-                    if of == broker {
-                        waiting.iter_mut().for_each(|waiting| waiting.clock_set = true);
-                    }
-                }
+                self.on_another_clock.insert(broker.clone());
+                self.excuse(broker);
             }
             _ => {}
         }
@@ -103,6 +106,12 @@ impl Oracle for Delayed {
 }
 
 impl Delayed {
+    /// What waits at a broker may come at other times than it was meant to.
+    fn excuse(&mut self, broker: &Name) {
+        let of_broker = self.waiting.iter_mut().filter(|((of, ..), _)| of == broker);
+        of_broker.flat_map(|(_, waiting)| waiting).for_each(|waiting| waiting.clock_set = true);
+    }
+
     fn see_delivered(&mut self, now: Now, broker: &Name, record: &Record, book: &Book) -> Result<(), String> {
         let Some(id) = id(broker, record) else { return Ok(()) };
         if id.2 != record.spot.queue.id {

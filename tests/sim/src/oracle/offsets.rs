@@ -91,7 +91,9 @@ impl Oracle for Offsets {
                     return Err(format!("{group} is told to be at {offset:?} of {queue}, but it was noted at {known:?}"));
                 }
                 if known.unsure {
-                    *known = Known::at(*offset);
+                    // A group that nothing is known of begins at 0 as long as the queue's first message is there.
+                    let unknown = *offset == Some(0) && known.noted.contains(&None);
+                    *known = Known::at(offset.filter(|_| !unknown));
                 }
             }
             Fact::SaveBegan { broker } => self.of_broker(broker).for_each(|known| known.saving.push_back(known.noted.len())),

@@ -158,7 +158,7 @@ impl Writes {
             }
             End::Killed => log.reopen(None, None),
             End::Dark => {
-                let noted = random.below(u32::try_from(log.noted().len() + 1).unwrap_or(1)) as usize;
+                let noted = log.draw_noted(random);
                 let kept = log.cut_between_records(self.on_disk, random);
                 log.reopen(Some(kept), Some(noted))
             }

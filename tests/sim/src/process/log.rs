@@ -46,6 +46,8 @@ pub struct WatchedLog {
     broker: Name,
     memory: MemoryStorage,
     noted: Vec<Noted>,
+    /// So many of them were found on disk after power was lost: they cannot be lost again.
+    safe: usize,
     /// Topic, group and queue of every offset that was ever noted.
     positions: BTreeSet<(String, String, i32)>,
     /// The store takes no writes any more.
@@ -68,7 +70,7 @@ impl WatchedLog {
     pub fn new(broker: Name, flush: FlushMode, journal: Journal, mutation: Option<Mutation>) -> Self {
         let (memory, tamper) = (empty(flush), Tamper::new(mutation));
         let positions = BTreeSet::new();
-        Self { broker, memory, noted: Vec::new(), positions, closed: false, flush, readable: 0, journal, tamper }
+        Self { broker, memory, noted: Vec::new(), safe: 0, positions, closed: false, flush, readable: 0, journal, tamper }
     }
 
     /// The offsets that were noted and are in no saved table.
@@ -96,13 +98,21 @@ impl WatchedLog {
     /// A table was saved that holds the first `len` of the noted offsets; how many were forgotten.
     pub(super) fn forget_noted(&mut self, table: Table, len: usize) -> usize {
         let kind = if table == Table::DelayOffsets { OffsetTableKind::Delay } else { OffsetTableKind::Consumer };
-        let before = self.noted.len();
+        let (before, safe) = (self.noted.len(), self.safe);
         let mut index = 0;
         self.noted.retain(|noted| {
             index += 1;
-            index > len || noted.table != kind
+            let stays = index > len || noted.table != kind;
+            self.safe -= usize::from(!stays && index <= safe);
+            stays
         });
         before - self.noted.len()
+    }
+
+    /// How many of the noted offsets a loss of power leaves.
+    pub(super) fn draw_noted(&self, random: &mut Random) -> usize {
+        let unsafe_ones = self.noted.len() - self.safe;
+        self.safe + random.below(u32::try_from(unsafe_ones + 1).unwrap_or(1)) as usize
     }
 
     /// Where the last record begins.
@@ -133,14 +143,17 @@ impl WatchedLog {
     /// being on disk: recovery syncs what it finds.
     #[must_use]
     pub(super) fn reopen(self, kept: Option<i64>, noted_kept: Option<usize>) -> Self {
-        let Self { broker, mut memory, mut noted, positions, flush, journal, tamper, .. } = self;
+        let Self { broker, mut memory, mut noted, mut safe, positions, flush, journal, tamper, .. } = self;
         let (_, end) = memory.log_bounds();
         // Now every record has its unit, with its tags code.
         memory.set_durable(end);
         let kept = kept.unwrap_or(end.0);
-        noted.truncate(noted_kept.unwrap_or(usize::MAX));
-        // A cursor does not outlive what was delivered up to it.
-        noted.retain(|noted| noted.table == OffsetTableKind::Consumer || noted.log_end <= kept);
+        if let Some(noted_kept) = noted_kept {
+            noted.truncate(noted_kept);
+            // A cursor does not outlive what was delivered up to it.
+            noted.retain(|noted| noted.table == OffsetTableKind::Consumer || noted.log_end <= kept);
+            safe = noted.len();
+        }
         let mut copy = empty(flush);
         let mut place = 0;
         while place < kept
@@ -167,8 +180,8 @@ impl WatchedLog {
         }
         copy.set_durable(LogOffset(place));
         while copy.poll_arrival().is_some() {}
-        let memory = if noted_kept.is_some() { copy.after_a_crash() } else { copy };
-        Self { broker, memory, noted, positions, closed: false, flush, readable: 0, journal, tamper }
+        // No process is closed in order, and the next one cannot tell a kill from a loss of power.
+        Self { broker, memory: copy.after_a_crash(), noted, safe, positions, closed: false, flush, readable: 0, journal, tamper }
     }
 
     fn check_open(&self) -> Result<(), AppendError> {
@@ -298,6 +311,9 @@ impl Storage for WatchedLog {
     }
 
     fn durable(&self) -> LogOffset {
+        if self.tamper.makes(Mutation::AckedTooEarly) {
+            return self.memory.log_bounds().1;
+        }
         self.memory.durable()
     }
 

@@ -172,8 +172,9 @@ impl Tap {
             let group = Name::from(consumer.group_name);
             if consumer.message_model == Some(MessageModel::Clustering) {
                 let before = self.members.entry(group.clone()).or_default().insert(peer, now.mono);
-                if before.is_none_or(|before| now.mono > before + FORGOTTEN) {
-                    self.expect_telling(&group);
+                // Who was silent for too long may have been forgotten by now, or may not.
+                if before.is_none() {
+                    self.expect_telling(now, &group);
                 }
             }
         }
@@ -183,13 +184,13 @@ impl Tap {
         let heard = self.members.get_mut(group).and_then(|peers| peers.remove(&peer));
         self.to_tell.remove(&(peer, group.clone()));
         if heard.is_some_and(|heard| now.mono <= heard + FORGOTTEN) {
-            self.expect_telling(group);
+            self.expect_telling(now, group);
         }
     }
 
-    fn expect_telling(&mut self, group: &Name) {
-        let peers = self.members.get(group).into_iter().flat_map(BTreeMap::keys);
-        self.to_tell.extend(peers.map(|peer| (*peer, group.clone())));
+    fn expect_telling(&mut self, now: Now, group: &Name) {
+        let peers = self.members.get(group).into_iter().flatten().filter(|(_, heard)| now.mono <= **heard + FORGOTTEN);
+        self.to_tell.extend(peers.map(|(peer, _)| (*peer, group.clone())));
     }
 
     /// When it wants to look at the pulls that wait.

@@ -196,6 +196,11 @@ impl World {
                 self.end(Host::Broker(number), End::Killed);
             }
         }
+        for number in 0..self.consumers.len() {
+            if self.consumers[number].stopping {
+                self.end(Host::Consumer(number), End::Killed);
+            }
+        }
         for host in hosts {
             self.begin(host);
             self.pause_clock(host, Millis::ZERO);

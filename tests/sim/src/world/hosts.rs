@@ -55,6 +55,8 @@ pub(super) struct ConsumerSlot {
     pub(super) plan: Rc<GroupPlan>,
     pub(super) member: usize,
     pub(super) up: bool,
+    /// It was told to stop: its process is about to end.
+    pub(super) stopping: bool,
     lives: u64,
     local_offsets: LocalOffsets,
 }
@@ -108,7 +110,15 @@ impl World {
                 let machine = self.consumer_process(number, &plan, member, 0, LocalOffsets::new());
                 let node = self.cluster.start(address(4, number, 50_000), Box::new(machine));
                 let plan = plan.clone();
-                self.consumers.push(ConsumerSlot { node, plan, member, up: true, lives: 1, local_offsets: LocalOffsets::new() });
+                self.consumers.push(ConsumerSlot {
+                    node,
+                    plan,
+                    member,
+                    up: true,
+                    stopping: false,
+                    lives: 1,
+                    local_offsets: LocalOffsets::new(),
+                });
             }
         }
     }
@@ -160,7 +170,7 @@ impl World {
             Host::Consumer(number) => {
                 let slot = &mut self.consumers[number];
                 let role = self.cluster.machine::<ConsumerProcess>(node).machine().role();
-                slot.up = false;
+                (slot.up, slot.stopping) = (false, false);
                 slot.local_offsets = role.local_offsets().clone();
                 self.journal.note(Fact::Left { group: slot.plan.group.clone(), client: role.client().clone() });
             }
@@ -258,6 +268,7 @@ impl World {
             let node = self.consumers[number].node;
             let stop = |client: &mut Client<Consumer>, now| client.act(|role, net| role.stop(now, net));
             self.cluster.poke::<ConsumerProcess>(node, |process, now| process.act(now, stop));
+            self.consumers[number].stopping = true;
         }
     }
 

@@ -1,3 +1,5 @@
+use proto_core::bodies::ConsumerOffsetSerializeWrapper;
+
 use super::*;
 
 fn queue<'a>(group: &'a str, topic: &'a str, queue_id: &'a str) -> Vec<(&'a str, &'a str)> {
@@ -205,4 +207,23 @@ fn topics_and_groups_are_found_by_offsets_and_by_subscription() {
     assert_eq!(answer.body, r#"{"groupList":["G","Z"]}"#);
     let answer = scene.ask(RequestCode::QueryTopicsByConsumer, &[("group", "G")], "");
     assert_eq!(answer.body, r#"{"brokerAddr":"127.0.0.1:10911","topicList":["T"]}"#);
+}
+
+#[test]
+fn what_is_noted_in_the_turn_of_a_save_is_in_the_table_that_is_saved() {
+    let mut scene = scene();
+    (0..7).for_each(|_| scene.store("T", 0, 1_000));
+    commit(&mut scene, "3");
+    scene.now.mono = Millis::from_secs(60);
+    scene.broker.handle_timeout(scene.now);
+    let mut fields = queue("G", "T", "0");
+    fields.push(("commitOffset", "5"));
+    // A loop takes requests before it looks for what there is to do. Storage forgets notes that are older than the save.
+    scene.post_as(1, RequestCode::UpdateConsumerOffset, &fields, "");
+    let saved = std::iter::from_fn(|| scene.broker.poll_output()).find_map(|output| match output {
+        Output::Persist { table: Table::ConsumerOffsets, content, .. } => Some(content),
+        _ => None,
+    });
+    let saved: ConsumerOffsetSerializeWrapper = json::from_table(&saved.expect("the table is saved")).unwrap();
+    assert_eq!(saved.offset_table["T@G"][&0], 5);
 }

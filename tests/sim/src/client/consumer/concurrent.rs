@@ -92,11 +92,12 @@ impl Consumer {
 
     fn send_back(&mut self, now: Now, net: &mut Remoting<Tag>, queue: &Queue, id: u64, offset: i64) {
         let Some(message) = self.reading(queue, id).and_then(|reading| reading.messages.get(&offset)) else { return };
-        let place = message.record.place;
+        let (place, times) = (message.record.place, message.times);
         let unique = message.record.properties.get(property::UNIQ_KEY).cloned().unwrap_or_default();
         let topic = message.topic.to_string();
         let Some(address) = self.routes.master(&queue.broker).map(str::to_owned) else {
-            return self.agenda.after(now, RESUBMIT, Todo::Resubmit(queue.clone(), id, offset));
+            // The client does not try: it sends a copy elsewhere.
+            return self.send_to_retry(now, net, queue, id, offset, times + 1);
         };
         let fields = vec![
             ("offset", place.to_string().into()),
