@@ -38,7 +38,7 @@ Examples:
 
 #[derive(Debug, Args)]
 struct LogArgs {
-    /// Log more: -v for debug, -vv for everything
+    /// Log more: -v for connections and decisions, -vv also for every request of the commands that are clients
     #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with_all = ["quiet", "level"])]
     verbose: u8,
     /// Log errors only

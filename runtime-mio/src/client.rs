@@ -1,7 +1,7 @@
 //! A thin blocking client over plain sockets: what the commands of the shell need to produce and to consume, no more.
 //!
-//! Nothing here retries, reconnects or shares queues with other members of a group: what fails is said in one line and the caller
-//! goes. Each type is used by one thread.
+//! Nothing here retries, reconnects or shares queues with other members of a group: what fails is said in one line, and the caller
+//! goes or begins anew where it was. Each type is used by one thread.
 
 mod connection;
 mod consumer;
@@ -13,7 +13,7 @@ mod queues;
 mod reader;
 
 pub use connection::{Connection, Timeouts};
-pub use consumer::{Consumer, Reading, Start};
+pub use consumer::{Consumer, Filter, Places, Reading, Start};
 pub use error::{ClientError, code_name};
 pub use incoming::{Incoming, IncomingError};
 pub use name_servers::{NameServers, Route, default_name_servers};

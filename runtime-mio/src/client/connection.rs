@@ -11,9 +11,10 @@ use proto_core::{
     code::{RequestCode, ResponseCode},
     encode::{EncodeExt, Head, encode_frame},
 };
+use tracing::{debug, trace};
 
 use super::{
-    error::ClientError,
+    error::{ClientError, code_name},
     incoming::{Incoming, IncomingError},
 };
 
@@ -60,10 +61,14 @@ impl Connection {
         for socket in address.to_socket_addrs().map_err(failed)? {
             match TcpStream::connect_timeout(&socket, timeouts.connect).and_then(|stream| Self::set_up(stream, timeouts)) {
                 Ok(stream) => {
+                    debug!("connected to {address} at {socket}");
                     let (incoming, out) = (Incoming::new(), Vec::new());
                     return Ok(Self { stream, peer: address.to_owned(), incoming, out, next_opaque: 0, timeouts, read_timeout: None });
                 }
-                Err(error) => last = error,
+                Err(error) => {
+                    debug!("cannot connect to {address} at {socket}: {error}");
+                    last = error;
+                }
             }
         }
         Err(failed(last))
@@ -115,6 +120,7 @@ impl Connection {
         self.out.clear();
         encode_frame(&mut self.out, &Head { code: request.code(), opaque, flag, remark: None }, Some(header), body.len());
         self.out.extend_from_slice(body);
+        trace!("to {}: {} number {opaque}, {} bytes", self.peer, request.name(), self.out.len());
         self.stream.write_all(&self.out).map_err(|source| ClientError::Io { peer: self.peer.clone(), source })?;
         Ok(opaque)
     }
@@ -143,6 +149,7 @@ impl Connection {
         let deadline = Instant::now() + self.timeouts.answer;
         loop {
             while let Some(command) = self.incoming.take().map_err(|error| unreadable(&self.peer, error))? {
+                trace_incoming(&self.peer, &command);
                 if command.flag.is_response() && command.opaque == opaque {
                     let success = command.code == ResponseCode::Success.code();
                     return if success { read(&command) } else { Err(ClientError::refused(request, &command)) };
@@ -179,9 +186,18 @@ impl Connection {
     /// What `each` returns, and [`ClientError::Frame`] or [`ClientError::Header`].
     pub fn drain(&mut self, mut each: impl FnMut(&Command<'_>) -> Result<(), ClientError>) -> Result<(), ClientError> {
         while let Some(command) = self.incoming.take().map_err(|error| unreadable(&self.peer, error))? {
+            trace_incoming(&self.peer, &command);
             each(&command)?;
         }
         Ok(())
+    }
+}
+
+fn trace_incoming(peer: &str, command: &Command<'_>) {
+    if command.flag.is_response() {
+        trace!("from {peer}: answer {} to number {}, {} bytes of body", code_name(command.code), command.opaque, command.body.len());
+    } else {
+        trace!("from {peer}: request of code {}, which is not answered", command.code);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading a topic: all its queues at once, with or without a group that remembers how far it came.
 
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
+use tracing::debug;
 
 use super::{
     connection::{Connection, Timeouts},
@@ -49,15 +51,31 @@ pub enum Start {
     Timestamp(i64),
 }
 
+/// Which messages are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Those with one of these tags, `a || b`.
+    Tags(String),
+    /// Those for which this expression of SQL92 is true; the broker judges it.
+    Sql(String),
+}
+
+/// How far queues have been read: the next offset by name of the broker and number of the queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places(BTreeMap<(String, i32), i64>);
+
 /// What is read, and by whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// The group whose offsets are used and kept. Without one nothing is left behind at the broker.
     pub group: Option<String>,
-    /// Tags that are wanted, `a || b`; nothing means all messages.
-    pub tags: Option<String>,
+    /// Which messages are wanted; nothing means all.
+    pub filter: Option<Filter>,
     /// Where to begin; nothing means the group's offset, or the oldest message if it has none.
     pub start: Option<Start>,
+    /// Where to go on in queues that have been read before, whatever else is said. A queue that is new since then is read from the
+    /// group's offset or its oldest message.
+    pub places: Places,
 }
 
 /// Most messages of one pull.
@@ -91,10 +109,7 @@ impl Consumer {
     /// # Errors
     /// Any [`ClientError`]; [`ClientError::NoQueue`] if nothing may be read, [`ClientError::Tags`] for an expression without a tag.
     pub fn new(name_servers: &mut NameServers, topic: &str, reading: Reading, timeouts: Timeouts) -> Result<Self, ClientError> {
-        let expression = reading.tags.as_deref();
-        let tags = TagExpression::parse(expression).map_err(|_| ClientError::Tags(expression.unwrap_or_default().to_owned()))?;
-        let mut subscription =
-            tag_subscription(topic, expression).map_err(|_| ClientError::Tags(expression.unwrap_or_default().to_owned()))?;
+        let (mut subscription, tags) = subscribe(topic, reading.filter.as_ref())?;
         let now = Clock::new().now().wall.0;
         subscription.sub_version = now;
         let queues = readable_queues(&name_servers.route(topic)?);
@@ -122,10 +137,23 @@ impl Consumer {
         consumer.beat_if_due()?;
         for queue in queues {
             let at = consumer.connections.iter().position(|connection| connection.peer() == queue.address).unwrap_or_default();
-            let next = consumer.first_offset(at, &queue, reading.start)?;
-            consumer.readers.push((at, Reader::new(queue, next, Instant::now())));
+            let place = reading.places.0.get(&(queue.broker.clone(), queue.id)).copied();
+            let next = match place {
+                Some(place) => place,
+                None if reading.places.0.is_empty() => consumer.first_offset(at, &queue, reading.start)?,
+                None => consumer.first_offset(at, &queue, None)?,
+            };
+            debug!("queue {queue} is read from offset {next}");
+            let committed = if place.is_none() { Some(next) } else { None };
+            consumer.readers.push((at, Reader::new(queue, next, committed, Instant::now())));
         }
         Ok(consumer)
+    }
+
+    /// How far all queues have been read, so that another consumer can go on there.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places(self.readers.iter().map(|(_, reader)| ((reader.queue.broker.clone(), reader.queue.id), reader.next)).collect())
     }
 
     /// The queues that are read.
@@ -203,9 +231,9 @@ impl Consumer {
     /// # Errors
     /// [`ClientError::Io`].
     pub fn commit(&mut self) -> Result<(), ClientError> {
-        for (at, reader) in self.readers.iter_mut().filter(|(_, reader)| self.is_member && reader.next != reader.committed) {
+        for (at, reader) in self.readers.iter_mut().filter(|(_, reader)| self.is_member && reader.committed != Some(reader.next)) {
             self.connections[*at].tell(RequestCode::UpdateConsumerOffset, &offset_to_commit(&self.topic, &self.group, reader), b"")?;
-            reader.committed = reader.next;
+            reader.committed = Some(reader.next);
         }
         Ok(())
     }
@@ -299,6 +327,25 @@ impl Consumer {
     }
 }
 
+/// The subscription for a filter, and the tags that are to be looked at again here.
+fn subscribe(topic: &str, filter: Option<&Filter>) -> Result<(SubscriptionData, TagExpression), ClientError> {
+    let tags = match filter {
+        Some(Filter::Sql(expression)) => {
+            let subscription = SubscriptionData {
+                topic: topic.to_owned(),
+                expression_type: Some(subscription::SQL92.to_owned()),
+                sub_string: Some(expression.clone()),
+                ..SubscriptionData::default()
+            };
+            return Ok((subscription, TagExpression::default()));
+        }
+        Some(Filter::Tags(expression)) => Some(expression.as_str()),
+        None => None,
+    };
+    let no_tag = |_| ClientError::Tags(tags.unwrap_or_default().to_owned());
+    Ok((tag_subscription(topic, tags).map_err(no_tag)?, TagExpression::parse(tags).map_err(no_tag)?))
+}
+
 fn post_pull(
     connection: &mut Connection,
     topic: &str,
@@ -316,7 +363,7 @@ fn post_pull(
         suspend_timeout_millis: i64::try_from(SUSPEND.as_millis()).unwrap_or(i64::MAX),
         subscription: subscription.sub_string.as_deref().map(Text::plain),
         sub_version: subscription.sub_version,
-        expression_type: Some(Text::plain(subscription::TAG)),
+        expression_type: subscription.expression_type.as_deref().map(Text::plain),
         broker_name: Some(Text::plain(&reader.queue.broker)),
         ..PullMessageRequest::default()
     };

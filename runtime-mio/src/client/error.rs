@@ -144,6 +144,13 @@ impl ClientError {
         Self::Refused { request, code: answer.code, remark: if line.is_empty() { "no remark".to_owned() } else { line.to_owned() } }
     }
 
+    /// Whether the other end is away or out of reach, so that it may help to try again later.
+    #[must_use]
+    pub const fn is_lost_connection(&self) -> bool {
+        use ClientError::{Closed, Connect, Io, NoNameServer, Silent, TimedOut};
+        matches!(self, Connect { .. } | NoNameServer { .. } | Io { .. } | Closed { .. } | TimedOut { .. } | Silent { .. })
+    }
+
     /// Whether a name server said that it does not know the topic.
     #[must_use]
     pub fn is_unknown_topic(&self) -> bool {

@@ -8,6 +8,7 @@ use proto_core::{
     names::AUTO_CREATE_TOPIC,
     properties::{self, NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR, PropertiesWriter, names},
 };
+use tracing::debug;
 
 use super::{
     connection::{Connection, Timeouts},
@@ -94,6 +95,7 @@ impl Producer {
         if queues.is_empty() {
             return Err(ClientError::NoQueue { topic: topic.to_owned(), wanted: "written" });
         }
+        debug!("topic {topic} has {} queues that can be written", queues.len());
         Ok(Self {
             topic: topic.to_owned(),
             queues,

@@ -22,8 +22,8 @@ pub(super) struct Reader {
     pub(super) queue: Queue,
     /// The next offset to hand out.
     pub(super) next: i64,
-    /// What the group's offset was set to last.
-    pub(super) committed: i64,
+    /// What the group's offset was set to last, if that is known.
+    pub(super) committed: Option<i64>,
     pull: Pull,
 }
 
@@ -39,8 +39,8 @@ enum Pull {
 const REST: Duration = Duration::from_millis(100);
 
 impl Reader {
-    pub(super) fn new(queue: Queue, next: i64, now: Instant) -> Self {
-        Self { queue, next, committed: next, pull: Pull::Due(now) }
+    pub(super) fn new(queue: Queue, next: i64, committed: Option<i64>, now: Instant) -> Self {
+        Self { queue, next, committed, pull: Pull::Due(now) }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {

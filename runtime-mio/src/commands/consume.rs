@@ -1,8 +1,10 @@
 //! `petrel consume`: the messages of a topic, one per line.
 
+mod backoff;
 mod line;
 
 use std::{
+    fmt,
     io::{self, BufWriter, Write},
     ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
@@ -12,26 +14,34 @@ use std::{
 
 use proto_core::names::{validate_group, validate_topic};
 
+use tracing::debug;
+
 use super::{
     ClusterArgs, CommandError,
     stop::{self, PAUSE},
+    store::dump::time,
 };
-use crate::client::{Consumer, NameServers, Reading, Start, Timeouts};
+use crate::client::{ClientError, Consumer, Filter, NameServers, Places, Reading, Start, Timeouts};
+use backoff::Backoff;
 
-/// Print the messages of a topic as they come
+/// Print the messages of a topic as they come, until --count, --timeout or Ctrl-C. A broker that goes away is waited for
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The topic; one that is not there yet is waited for
     pub topic: String,
-    /// Go on where this group stopped, and keep how far it comes. All queues are read, even if the group has other members. Without a
-    /// group nothing is kept
+    /// Go on where this group stopped, and keep how far it comes, once a second and at the end. All queues are read, even if the group has
+    /// other members. Every message is printed at least once: what was printed after the last keeping comes again if the end comes
+    /// hard. Without a group nothing is kept
     #[arg(long)]
     pub group: Option<String>,
     /// Only messages with this tag; several with || between them
-    #[arg(long = "tag", value_name = "EXPR")]
+    #[arg(long = "tag", value_name = "EXPR", conflicts_with = "sql")]
     pub tags: Option<String>,
-    /// Where to begin: first, last (only what comes from now on), an offset in every queue, or a time in ms since 1970 (a number from
-    /// 100000000000 on) [default: where the group stopped, else first]
+    /// Only messages for whose properties this expression of SQL92 is true, such as "price > 10 AND region = 'eu'"
+    #[arg(long, value_name = "EXPR", value_parser = sql)]
+    pub sql: Option<String>,
+    /// Where to begin: first, last (only what comes from now on), an offset in every queue, or a time of storing: a date and time of day in
+    /// UTC such as 2026-11-22T19:30, or ms since 1970 (a number from 100000000000 on) [default: where the group stopped, else first]
     #[arg(long = "from", value_name = "WHERE", value_parser = start)]
     pub start: Option<Start>,
     /// Stop after this many messages
@@ -40,6 +50,9 @@ pub struct Args {
     /// Stop when nothing has come for this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
     pub timeout: Option<Duration>,
+    /// Print each message as one object of JSON with all that is known of it, in a line, as petrel store dump does
+    #[arg(long)]
+    pub json: bool,
     /// Where the cluster is.
     #[command(flatten)]
     pub cluster: ClusterArgs,
@@ -52,15 +65,19 @@ const FIRST_TIME: i64 = 100_000_000_000;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
 fn start(text: &str) -> Result<Start, String> {
-    match text {
-        "first" => Ok(Start::First),
-        "last" => Ok(Start::Last),
-        number => match number.parse::<i64>() {
-            Ok(time) if time >= FIRST_TIME => Ok(Start::Timestamp(time)),
-            Ok(offset) if offset >= 0 => Ok(Start::Offset(offset)),
-            _ => Err("first, last, an offset or a time in ms is needed".to_owned()),
-        },
+    match (text, text.parse::<i64>()) {
+        ("first", _) => Ok(Start::First),
+        ("last", _) => Ok(Start::Last),
+        (_, Ok(time)) if time >= FIRST_TIME => Ok(Start::Timestamp(time)),
+        (_, Ok(offset)) if offset >= 0 => Ok(Start::Offset(offset)),
+        (_, Ok(_)) => Err("an offset is 0 or more".to_owned()),
+        (text, Err(_)) => time(text).map(Start::Timestamp).map_err(|why| format!("first, last, an offset, {why}")),
     }
+}
+
+fn sql(text: &str) -> Result<String, String> {
+    let parsed = proto_core::sql::parse(text);
+    parsed.map(|_| text.to_owned()).map_err(|why| why.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
 /// Prints messages until the count, the time-out, SIGINT, SIGTERM, or the end of whoever reads the output; then the group's offsets
@@ -78,78 +95,169 @@ fn read_all(args: &Args, stop: &AtomicBool, out: &mut impl Write, notes: &mut im
     if let Some(group) = &args.group {
         validate_group(group).map_err(|error| CommandError::Usage(error.to_string()))?;
     }
-    let Some(mut consumer) = join(args, stop, notes)? else { return Ok(()) };
-    let result = print_messages(args, stop, &mut consumer, out, notes);
-    let closed = consumer.close();
-    result?;
-    Ok(closed?)
+    let name_servers = NameServers::new(&args.cluster.list(), Timeouts::default())?;
+    let filter = args.tags.clone().map(Filter::Tags).or_else(|| args.sql.clone().map(Filter::Sql));
+    let reading = Reading { group: args.group.clone(), filter, start: args.start, places: Places::default() };
+    let left = args.count.unwrap_or(u64::MAX);
+    let (told, backoff) = (Told::default(), Backoff::default());
+    Session { args, stop, name_servers, reading, left, last_message: Instant::now(), lost: false, backoff, told, out, notes }.run()
 }
 
-/// The consumer, once the topic is there; `None` if nobody waits for it any longer.
-fn join(args: &Args, stop: &AtomicBool, notes: &mut impl Write) -> Result<Option<Consumer>, CommandError> {
-    let mut name_servers = NameServers::new(&args.cluster.list(), Timeouts::default())?;
-    let started = Instant::now();
-    let mut told = false;
-    loop {
-        let reading = Reading { group: args.group.clone(), tags: args.tags.clone(), start: args.start };
-        match Consumer::new(&mut name_servers, &args.topic, reading, Timeouts::default()) {
-            Err(error) if error.is_unknown_topic() => {}
-            joined => return Ok(Some(joined?)),
-        }
-        if stop.load(Ordering::Relaxed) || args.timeout.is_some_and(|timeout| started.elapsed() >= timeout) {
-            return Ok(None);
-        }
-        if !told {
-            told = true;
-            // Nothing is lost if nobody can read the note.
-            let _ = writeln!(notes, "waiting for topic {}, which no name server knows yet", args.topic);
-        }
-        thread::sleep(args.timeout.map_or(PAUSE, |timeout| timeout.min(PAUSE)));
-    }
+/// What has been said already.
+#[derive(Debug, Default)]
+struct Told {
+    /// That the topic is waited for.
+    waiting: bool,
+    /// How many others the group has.
+    members: bool,
 }
 
-fn print_messages(
-    args: &Args,
-    stop: &AtomicBool,
-    consumer: &mut Consumer,
-    out: &mut impl Write,
-    notes: &mut impl Write,
-) -> Result<(), CommandError> {
-    let others = consumer.other_members()?;
-    if others > 0 {
-        let group = args.group.as_deref().unwrap_or_default();
-        let _ = writeln!(notes, "group {group} has {others} other member(s): messages of their queues are read here too");
-    }
-    let mut left = args.count.unwrap_or(u64::MAX);
-    let (mut last_message, mut last_commit) = (Instant::now(), Instant::now());
-    while left > 0 && !stop.load(Ordering::Relaxed) {
-        let idle = last_message.elapsed();
-        let patience = args.timeout.map_or(PAUSE, |timeout| timeout.saturating_sub(idle));
-        if patience.is_zero() {
-            break;
-        }
-        let mut failed = None;
-        let count = consumer.poll(patience.min(PAUSE), |queue, record| {
-            if let Err(error) = line::write(out, queue, record) {
-                failed = Some(error);
+/// One run, over as many connections as it takes.
+struct Session<'a, O, N> {
+    args: &'a Args,
+    stop: &'a AtomicBool,
+    name_servers: NameServers,
+    reading: Reading,
+    /// Messages that are still wanted.
+    left: u64,
+    /// When the last message came, or the run began.
+    last_message: Instant,
+    /// Whether a broker went away and is looked for.
+    lost: bool,
+    backoff: Backoff,
+    told: Told,
+    out: &'a mut O,
+    notes: &'a mut N,
+}
+
+impl<O: Write, N: Write> Session<'_, O, N> {
+    fn run(mut self) -> Result<(), CommandError> {
+        while let Some(mut consumer) = self.join()? {
+            let printed = self.print_messages(&mut consumer);
+            match printed {
+                Err(CommandError::Client(lost)) if lost.is_lost_connection() => {
+                    self.reading.places = consumer.places();
+                    self.note(format_args!("{lost}; trying again until it is back"));
+                    self.lost = true;
+                    let wait = self.backoff.next_wait();
+                    self.sleep(wait);
+                }
+                ended => {
+                    let closed = consumer.close();
+                    return ended.and(closed.map_err(CommandError::Client));
+                }
             }
-            left -= 1;
-            if left == 0 || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if count > 0 {
-            last_message = Instant::now();
         }
-        match failed.map_or_else(|| out.flush(), Err) {
-            // Whoever reads the output has seen enough, as `head` does.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            written => written.map_err(CommandError::Output)?,
+        if self.reading.group.is_some() && self.lost {
+            self.note(format_args!("how far the group came since the last second could not be kept: those messages come again"));
         }
-        if last_commit.elapsed() >= COMMIT_INTERVAL {
-            last_commit = Instant::now();
-            consumer.commit()?;
+        Ok(())
+    }
+
+    /// The consumer, once the topic is there; `None` if nobody waits for it any longer.
+    fn join(&mut self) -> Result<Option<Consumer>, CommandError> {
+        loop {
+            let joined = Consumer::new(&mut self.name_servers, &self.args.topic, self.reading.clone(), Timeouts::default());
+            // Who has been there, or a name server that has answered, is waited for; else it is most likely a mistake.
+            let was_there = self.lost || self.told.waiting;
+            let wait = match joined {
+                Ok(consumer) => {
+                    if std::mem::take(&mut self.lost) {
+                        self.note(format_args!("it is back, reading goes on"));
+                    }
+                    return Ok(Some(consumer));
+                }
+                Err(error) if was_there && (error.is_lost_connection() || is_away(&error)) => {
+                    debug!("{error}");
+                    self.backoff.next_wait()
+                }
+                Err(error) if error.is_unknown_topic() => PAUSE,
+                Err(error) => return Err(error.into()),
+            };
+            if self.is_over() {
+                return Ok(None);
+            }
+            if !was_there {
+                self.told.waiting = true;
+                self.note(format_args!("waiting for topic {}, which no name server knows yet", self.args.topic));
+            }
+            self.sleep(wait);
         }
     }
-    Ok(())
+
+    /// Waits, but not past the end of the run.
+    fn sleep(&self, wait: Duration) {
+        let started = Instant::now();
+        while !self.is_over() {
+            let left = wait.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(PAUSE).min(self.patience()));
+        }
+    }
+
+    /// How long the next message may still be away.
+    fn patience(&self) -> Duration {
+        self.args.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_sub(self.last_message.elapsed()))
+    }
+
+    /// Whether nobody waits for more.
+    fn is_over(&self) -> bool {
+        self.left == 0 || self.stop.load(Ordering::Relaxed) || self.patience().is_zero()
+    }
+
+    fn note(&mut self, text: fmt::Arguments<'_>) {
+        // Nothing is lost if nobody can read the note.
+        let _ = writeln!(self.notes, "{text}");
+    }
+
+    fn print_messages(&mut self, consumer: &mut Consumer) -> Result<(), CommandError> {
+        if !self.told.members {
+            let others = consumer.other_members()?;
+            self.told.members = true;
+            if others > 0 {
+                let group = self.args.group.as_deref().unwrap_or_default();
+                self.note(format_args!("group {group} has {others} other member(s): messages of their queues are read here too"));
+            }
+        }
+        let mut last_commit = Instant::now();
+        while !self.is_over() {
+            let (mut failed, mut count) = (None, 0_u64);
+            let polled = consumer.poll(self.patience().min(PAUSE), |queue, record| {
+                if let Err(error) = line::write(self.out, queue, record, self.args.json) {
+                    failed = Some(error);
+                }
+                (self.left, count) = (self.left - 1, count + 1);
+                if self.left == 0 || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            if count > 0 {
+                self.last_message = Instant::now();
+                self.backoff = Backoff::default();
+            }
+            match failed.map_or_else(|| self.out.flush(), Err) {
+                // Whoever reads the output has seen enough, as `head` does.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                written => written.map_err(CommandError::Output)?,
+            }
+            if self.left == 0 {
+                break;
+            }
+            polled?;
+            if last_commit.elapsed() >= COMMIT_INTERVAL {
+                last_commit = Instant::now();
+                consumer.commit()?;
+                // The connection has held for a while.
+                self.backoff = Backoff::default();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the topic has nobody who serves it at the moment: its broker has not registered again.
+fn is_away(error: &ClientError) -> bool {
+    error.is_unknown_topic() || matches!(error, ClientError::NoQueue { .. })
 }
 
 #[cfg(test)]
@@ -348,10 +456,109 @@ mod tests {
         assert_eq!(from("last"), Ok(Start::Last));
         assert_eq!(from("17"), Ok(Start::Offset(17)));
         assert_eq!(from("1700000000000"), Ok(Start::Timestamp(1_700_000_000_000)));
-        assert!(from("middle").unwrap_err().contains("first, last, an offset or a time in ms is needed"));
+        assert_eq!(from("2023-11-14T22:13:20"), Ok(Start::Timestamp(1_700_000_000_000)));
+        assert!(from("middle").unwrap_err().contains("first, last, an offset, ms since 1970 or a time like"));
         assert!(parse("T --from=-1").is_err());
         assert!(parse("T --timeout=-1").is_err());
         assert!(parse("").is_err());
+    }
+
+    /// A cluster that hangs up on the first pull from offset 2, which comes after two messages of one queue.
+    fn cluster_that_restarts() -> (TestServer, mpsc::Receiver<String>) {
+        let (sender, receiver) = mpsc::channel();
+        let restarts = AtomicBool::new(true);
+        let server = TestServer::start_with_address(move |address, request| {
+            let reply = Reply::to(request);
+            vec![match RequestCode::from_code(request.code).unwrap() {
+                RequestCode::GetRouteinfoByTopic => reply.body(route_to(address, 1)),
+                RequestCode::PullMessage => {
+                    let header = PullMessageRequest::decode_ext(&request.ext).unwrap();
+                    if header.queue_offset == 2 && restarts.swap(false, Ordering::Relaxed) {
+                        reply.hang_up()
+                    } else {
+                        let body = record(header.queue_offset, b"", format!("{}", header.queue_offset).as_bytes(), 0);
+                        let next_begin_offset = header.queue_offset + 1;
+                        reply.header(&PullMessageResponse { next_begin_offset, ..PullMessageResponse::default() }).body(body)
+                    }
+                }
+                RequestCode::GetMinOffset => reply.header(&GetMinOffsetResponse { offset: 0 }),
+                RequestCode::QueryConsumerOffset => reply.code(22),
+                RequestCode::UpdateConsumerOffset => {
+                    let header = UpdateConsumerOffsetRequest::decode_ext(&request.ext).unwrap();
+                    sender.send(format!("commit {}", header.commit_offset.unwrap())).unwrap();
+                    reply
+                }
+                RequestCode::GetConsumerListByGroup => reply.body(b"{}".to_vec()),
+                _ => reply,
+            }]
+        });
+        (server, receiver)
+    }
+
+    #[test]
+    fn a_broker_that_comes_back_is_read_on_where_it_was() {
+        for line in ["T --count 4", "T --group new --count 4"] {
+            let (server, told) = cluster_that_restarts();
+            let run = consume(&server, line);
+            run.result.unwrap();
+            assert_eq!(bodies(&run.out), ["0", "1", "2", "3"]);
+            let notes: Vec<&str> = run.notes.lines().collect();
+            assert!(notes[0].contains(" closed the connection; trying again until it is back"), "{notes:?}");
+            assert_eq!(notes[1..], ["it is back, reading goes on"]);
+            assert!(told.try_iter().all(|commit| commit == "commit 4"));
+        }
+    }
+
+    #[test]
+    fn a_broker_that_does_not_come_back_is_waited_for_until_the_time_out() {
+        let gone = AtomicBool::new(false);
+        let server = TestServer::start_with_address(move |address, request| {
+            let reply = Reply::to(request);
+            vec![match RequestCode::from_code(request.code).unwrap() {
+                _ if gone.load(Ordering::Relaxed) => reply.hang_up(),
+                RequestCode::GetRouteinfoByTopic => reply.body(route_to(address, 1)),
+                RequestCode::GetMinOffset => reply.header(&GetMinOffsetResponse { offset: 0 }),
+                RequestCode::PullMessage => {
+                    gone.store(true, Ordering::Relaxed);
+                    reply.hang_up()
+                }
+                other => panic!("{other:?} is not awaited"),
+            }]
+        });
+        let run = consume(&server, "T --timeout 0.05");
+        run.result.unwrap();
+        assert!(run.notes.contains("trying again until it is back") && !run.notes.contains("it is back,"), "{}", run.notes);
+    }
+
+    #[test]
+    fn a_cluster_that_never_was_there_is_not_waited_for() {
+        let args = parse("T -n 127.0.0.1:1").unwrap();
+        let error = read_all(&args, &AtomicBool::new(false), &mut Vec::new(), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot connect to 127.0.0.1:1: "), "{error}");
+    }
+
+    #[test]
+    fn an_sql_expression_is_judged_by_the_broker() {
+        let (sender, seen) = mpsc::channel();
+        let server = TestServer::start_with_address(move |address, request| {
+            let reply = Reply::to(request);
+            vec![match RequestCode::from_code(request.code).unwrap() {
+                RequestCode::GetRouteinfoByTopic => reply.body(route_to(address, 1)),
+                RequestCode::GetMinOffset => reply.header(&GetMinOffsetResponse { offset: 0 }),
+                _ => {
+                    let header = PullMessageRequest::decode_ext(&request.ext).unwrap();
+                    let text = |text: Option<proto_core::Text<'_>>| text.unwrap().to_cow().into_owned();
+                    sender.send((text(header.expression_type), text(header.subscription))).unwrap();
+                    pulled(request)
+                }
+            }]
+        });
+        let mut args = parse("T --count 3").unwrap();
+        (args.sql, args.cluster.name_servers) = (Some("a > 1".to_owned()), Some(server.address().to_owned()));
+        read_all(&args, &AtomicBool::new(false), &mut Vec::new(), &mut Vec::new()).unwrap();
+        assert_eq!(seen.recv().unwrap(), ("SQL92".to_owned(), "a > 1".to_owned()));
+        assert!(parse("T --sql a>").unwrap_err().contains("--sql"));
+        assert!(parse("T --sql a>1 --tag A").is_err());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `petrel store`: looks at a data folder that no broker works on.
 
 mod check;
-mod dump;
+pub(super) mod dump;
 mod show;
-mod watch;
+pub(super) mod watch;
 
 use std::{
     io::{self, Write},

@@ -47,14 +47,17 @@ pub(super) struct Args {
     max: Option<u64>,
 }
 
-fn time(text: &str) -> Result<i64, String> {
+pub(in crate::commands) fn time(text: &str) -> Result<i64, String> {
     parse_utc(text).ok_or_else(|| "ms since 1970 or a time like 2026-11-22T19:36:18 is needed".to_owned())
 }
 
 /// A message as an object of JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row<'a> {
+pub(in crate::commands) struct Row<'a> {
+    /// Name of the broker that gave the message, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::commands) broker: Option<&'a str>,
     topic: &'a str,
     queue_id: i32,
     queue_offset: i64,
@@ -81,13 +84,14 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(record: &RecordView<'a>) -> Self {
+    pub(in crate::commands) fn new(record: &RecordView<'a>) -> Self {
         let (body, body_base64) = match unpacked_body(record).map(|body| String::from_utf8(body.into_owned())) {
             Some(Ok(text)) => (Some(text), None),
             Some(Err(error)) => (None, Some(STANDARD.encode(error.as_bytes()))),
             None => (None, Some(STANDARD.encode(record.body()))),
         };
         Self {
+            broker: None,
             topic: record.topic(),
             queue_id: record.queue_id(),
             queue_offset: record.queue_offset(),

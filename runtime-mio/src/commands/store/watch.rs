@@ -71,7 +71,7 @@ impl Watch for Teller<'_> {
 }
 
 /// A value as one line of JSON.
-pub(super) fn line_of(value: &impl Serialize) -> Vec<u8> {
+pub(in crate::commands) fn line_of(value: &impl Serialize) -> Vec<u8> {
     let mut line = json::to_vec(value, Dialect::Default);
     line.push(b'\n');
     line
