@@ -214,6 +214,8 @@ impl Conversation {
             let value = match name.as_str() {
                 "msgId" => format!("{} ids", value.split(',').count()),
                 "timestamp" | "indexLastUpdateTimestamp" => "a moment".to_owned(),
+                // The recorded broker held topics of which the conversation says nothing.
+                "wipeTopicCount" | "addTopicCount" => "a count".to_owned(),
                 "indexLastUpdatePhyoffset" => "a place".to_owned(),
                 "transactionId" if self.keys_by_broker => "a key".to_owned(),
                 _ => value.clone(),

@@ -47,6 +47,11 @@ fn a_broker_hears_from_a_name_server_what_java_says() {
 }
 
 #[test]
+fn the_admin_tool_hears_what_java_says() {
+    replay("admin", recorded_pair());
+}
+
+#[test]
 fn clients_with_binary_headers_hear_what_java_says() {
     replay("producer-binary", recorded_pair());
     replay("push-consumer-binary", recorded_pair());
