@@ -11,4 +11,5 @@ pub mod names;
 pub mod oracle;
 pub mod process;
 pub mod scenario;
+pub mod shrink;
 pub mod world;

@@ -10,6 +10,7 @@ use petrel_sim::{
     mutation::Mutation,
     oracle::{Oracles, Violation},
     scenario::Scenario,
+    shrink::shrink,
     world::{Tally, World},
 };
 
@@ -31,12 +32,18 @@ struct Args {
     /// Print the whole trace of a run that fails, not only its end.
     #[arg(long)]
     whole: bool,
+    /// Leave a run that fails as it was drawn; else faults, clients and messages are left out as long as it still fails.
+    #[arg(long)]
+    as_drawn: bool,
 }
 
 fn mutation(name: &str) -> Result<Mutation, String> {
     let found = Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name);
     found.ok_or_else(|| format!("there is no {name}, but {:?}", Mutation::ALL))
 }
+
+/// Runs that are tried to make one smaller that fails.
+const SHRINK_RUNS: usize = 200;
 
 /// Lines of a trace that are printed.
 const TRACE_LINES: usize = 60;
@@ -59,7 +66,14 @@ fn main() -> ExitCode {
             }
             Err(violation) => {
                 failed += 1;
-                report(&scenario, &violation, args.whole);
+                println!("seed {seed}: {}: at {}: {}", violation.oracle, violation.at.0, violation.what);
+                if args.as_drawn {
+                    report(&scenario, &violation, args.whole);
+                } else {
+                    let (scenario, violation) = shrink(&scenario, &violation, SHRINK_RUNS);
+                    println!("smaller, with less of everything:");
+                    report(&scenario, &violation, args.whole);
+                }
             }
         }
         done += 1;

@@ -11,6 +11,7 @@ use petrel_sim::{
     oracle::{Oracles, Violation},
     process::End,
     scenario::{BrokerPlan, Fault, Host, Moment, Scenario},
+    shrink::shrink,
     world::World,
 };
 use petrel_tests::network::Conditions;
@@ -105,4 +106,14 @@ fn every_mistake_is_caught() {
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn a_run_that_fails_is_made_smaller_and_fails_in_the_same_way() {
+    let scenario = busy(1, Some(Mutation::DeadLetterTwice));
+    let violation = run(&scenario).expect_err("dead letters are stored twice");
+    let (small, failed) = shrink(&scenario, &violation, 40);
+    assert_eq!(failed.oracle, violation.oracle);
+    assert_eq!(run(&small).expect_err("it fails again"), failed);
+    assert!(small.faults.is_empty() && small.groups.len() == 1, "nothing of that is needed for a dead letter: {small}");
 }

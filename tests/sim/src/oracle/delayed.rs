@@ -79,10 +79,10 @@ impl Oracle for Delayed {
             Fact::Ended { broker, dark, .. } => {
                 if *dark {
                     self.set_back.insert(broker.clone());
-                    if self.on_another_clock.contains(broker) {
-                        // A cursor that goes back to what was stored by the other clock waits for that once more, and all behind it.
-                        self.excuse(broker);
-                    }
+                }
+                if self.on_another_clock.contains(broker) {
+                    // The next process waits for what was stored by the other clock as long as for all, and with it for what is behind.
+                    self.excuse(broker);
                 }
                 self.see_lost(broker, book)?;
             }

@@ -60,7 +60,8 @@ impl Oracle for Offsets {
         match fact {
             Fact::CommitAsked { group, queue, offset } => self.asked = Some((group.clone(), queue.clone(), *offset)),
             Fact::OffsetNoted { group, queue, offset } => {
-                let asked = self.asked.take();
+                // A commit that changed nothing was not noted.
+                let asked = self.asked.take().filter(|(_, of, _)| of.broker == queue.broker);
                 let end = book.next_offset(queue);
                 if *offset > end {
                     return Err(format!("{group} is said to be at {offset} of {queue}, which ends at {end}"));
@@ -104,10 +105,13 @@ impl Oracle for Offsets {
                 }
                 known.saving.iter_mut().for_each(|later| *later -= held - 1);
             }),
-            Fact::Ended { broker, dark, .. } => self.of_broker(broker).for_each(|known| {
-                known.saving.clear();
-                known.unsure |= dark;
-            }),
+            Fact::Ended { broker, dark, .. } => {
+                self.asked = None;
+                self.of_broker(broker).for_each(|known| {
+                    known.saving.clear();
+                    known.unsure |= dark;
+                });
+            }
             _ => {}
         }
         Ok(())
