@@ -57,6 +57,13 @@ pub(crate) struct Mark {
     pub(crate) clean: bool,
 }
 
+impl Mark {
+    /// Nothing of any queue holds: the next start begins where the log does.
+    pub(crate) const fn all_anew(log_start: i64) -> Self {
+        Self { position: log_start, last_record: -1, queues: 0, clean: false }
+    }
+}
+
 /// The file's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checkpoint {

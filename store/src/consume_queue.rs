@@ -18,6 +18,7 @@ use crate::{
     error::{OpenError, at},
     flusher::OpenedQueueFile,
     mapping::{MappedWriter, Mapping},
+    queue_ends::QueueSpan,
 };
 
 /// Space is allocated in steps that grow from this …
@@ -271,6 +272,11 @@ impl ConsumeQueue {
             unsynced.extend(written.map(|file| file_path(&self.dir, file.base)));
         }
         self.unmap();
+    }
+
+    /// What its files hold.
+    pub(crate) const fn span(&self) -> QueueSpan {
+        QueueSpan { first: self.first, end: self.max }
     }
 
     /// Offset of the first unit whose message is there: the log has lost its oldest files, or the queue begins with blanks.

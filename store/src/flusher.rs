@@ -80,6 +80,8 @@ pub(crate) struct FlushShared {
     stop: AtomicU8,
     /// How many queues have files; for the checkpoint of a clean stop.
     pub(crate) queues: AtomicU32,
+    /// The next start is to build all queues anew from here on; -1 if it need not.
+    rebuild_from: AtomicI64,
     /// Store time of the last message whose place in the index is on disk …
     index_time: AtomicI64,
     /// … and the one of which the checkpoint says so.
@@ -118,6 +120,11 @@ impl FlushShared {
     /// A file of a queue is written to from now on. To be told before any progress in it.
     pub(crate) fn queue_opened(&self, file: OpenedQueueFile) {
         self.opened().queues.push(file);
+    }
+
+    /// A queue lacks units: the checkpoint is to say so, for a log that begins at `log_start`.
+    pub(crate) fn rebuild_queues_from(&self, log_start: i64) {
+        self.rebuild_from.store(log_start, Ordering::Release);
     }
 
     /// The log is on disk up to here.
@@ -188,6 +195,7 @@ impl Flusher {
             requested: AtomicBool::new(false),
             stop: AtomicU8::new(RUN),
             queues: AtomicU32::new(0),
+            rebuild_from: AtomicI64::new(-1),
             index_time: AtomicI64::new(0),
             index_checkpointed: AtomicI64::new(start.checkpoint.java.index_msg_timestamp),
             opened: Mutex::default(),
@@ -431,7 +439,10 @@ impl Work {
         java.logics_msg_timestamp = newer(java.logics_msg_timestamp, reached.dispatched_time);
         java.index_msg_timestamp = newer(java.index_msg_timestamp, self.shared.index_time.load(Ordering::Acquire));
         let queues = self.shared.queues.load(Ordering::Acquire);
-        self.checkpoint.mark = Some(Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean });
+        self.checkpoint.mark = Some(match self.shared.rebuild_from.load(Ordering::Acquire) {
+            -1 => Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean },
+            log_start => Mark::all_anew(log_start),
+        });
         if (self.checkpoint.java, self.checkpoint.mark) != before {
             self.write_checkpoint();
         }

@@ -67,6 +67,7 @@ mod mapping;
 mod offset_journal;
 mod open;
 mod progress;
+mod queue_ends;
 mod queues;
 mod recovery;
 pub mod simulation;

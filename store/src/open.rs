@@ -29,6 +29,7 @@ use crate::{
     index::{Geometry, Index, IndexStart, OpenedIndex, Trust},
     map_budget::MapBudget,
     offset_journal::OffsetJournal,
+    queue_ends,
     queues::QueueTable,
     recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
     store::Store,
@@ -83,11 +84,13 @@ impl Store {
         let log_start = files.bases.first().copied().unwrap_or(0);
         let mut queues = QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
+        let queue_ends_path = config.config_dir().join(queue_ends::FILE);
         let input = RecoveryInput {
             checkpoint: &checkpoint,
             closed,
             delay_levels: &config.message_delay_level,
             checkpoint_path: &checkpoint_path,
+            queue_ends_path: &queue_ends_path,
             max_mapped_files: config.max_mapped_files,
         };
         let recovered = recover(&mut files, &mut queues, &input)?;
@@ -193,6 +196,7 @@ impl Store {
             cleaning,
             maps,
             removed: 0,
+            queue_ends_path,
             was_closed: closed,
             folder,
         };
@@ -218,6 +222,9 @@ impl Store {
         self.shared.queues.store(u32::try_from(self.queues.count_with_files()).unwrap_or(u32::MAX), Ordering::Release);
         if let Some(index) = &mut self.index {
             index.stop(true);
+        }
+        if let Err(error) = self.queues.save_ends(&self.queue_ends_path, self.position.dispatched) {
+            tracing::warn!(%error, "where the queues end could not be saved; the next start cannot tell whether one lacks units");
         }
         self.flusher.stop(true);
         while self.settle_held_saves().is_some() {}

@@ -1,7 +1,7 @@
 //! All consume queues, by number and by name. A queue's files are looked at when it is first used.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
@@ -19,6 +19,7 @@ use crate::{
     expiry::OldQueueFile,
     flusher::OpenedQueueFile,
     mapping::Mapping,
+    queue_ends::{QueueEnds, QueueSpan},
 };
 
 /// The queues of all topics.
@@ -35,6 +36,8 @@ pub(crate) struct QueueTable {
     arrived: VecDeque<QueueId>,
     /// The queue that is looked at next for whether it is idle.
     hand: usize,
+    /// A queue was found to lack units.
+    lacking: Cell<bool>,
 }
 
 /// Whether queues could be cut.
@@ -52,6 +55,8 @@ struct Slot {
     queue_id: i32,
     /// It was found on disk.
     found: bool,
+    /// How it was when the store was closed, if that is known.
+    was: Option<QueueSpan>,
     queue: OnceCell<Loaded>,
     /// Stands in `arrived`.
     arriving: bool,
@@ -75,7 +80,7 @@ impl QueueTable {
         let topics = IndexMap::with_hasher(FixedState::default());
         let log_start = LogStart::default();
         log_start.set(start);
-        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new(), hand: 0 }
+        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new(), hand: 0, lacking: Cell::new(false) }
     }
 
     /// Takes in the queues that `dir` holds, without a look at their files.
@@ -162,7 +167,7 @@ impl QueueTable {
         }
         let queue = QueueId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
         let name = Arc::from(topic);
-        self.slots.push(Slot { topic: name, queue_id, found: false, queue: OnceCell::new(), arriving: false, told: -1 });
+        self.slots.push(Slot { topic: name, queue_id, found: false, was: None, queue: OnceCell::new(), arriving: false, told: -1 });
         let numbers = match self.topics.get_mut(topic) {
             Some(numbers) => numbers,
             None => self.topics.entry(topic.to_owned()).or_default(),
@@ -223,12 +228,79 @@ impl QueueTable {
         }
         let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
         match ConsumeQueue::open(self.disk.clone(), dir, self.file_size, self.log_start.clone()) {
+            Ok(queue) if slot.was.is_some_and(|was| was != queue.span()) => {
+                let (was, span) = (slot.was.unwrap_or(queue.span()), queue.span());
+                self.lacking.set(true);
+                let why = format!(
+                    "its files hold units {} to {}, those from {} to {} were there when the store was closed",
+                    span.first, span.end, was.first, was.end
+                );
+                tracing::error!(topic = &*slot.topic, queue = slot.queue_id, why, "a consume queue lacks units");
+                Loaded::Broken(why)
+            }
             Ok(queue) => Loaded::Open(queue),
             Err(error) => {
+                self.lacking.set(self.lacking.get() || matches!(error, OpenError::MissingFile { .. }));
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
                 Loaded::Broken(error.to_string())
             }
         }
+    }
+
+    /// How queues were when the store was closed. One that is not so now reads as empty and takes nothing.
+    pub(crate) fn expect(&mut self, ends: &QueueEnds) {
+        for (topic, queue_id, span) in ends.iter() {
+            let QueueId(queue) = self.open(topic, queue_id);
+            if let Some(slot) = self.slots.get_mut(queue as usize) {
+                slot.was = Some(span);
+            }
+        }
+    }
+
+    /// How queues that have files are now, for a log that ends there. Those that nobody has used are as they were.
+    fn ends(&self, log_end: i64) -> QueueEnds {
+        let mut ends = QueueEnds::of_log(self.log_start.get(), log_end);
+        for slot in &self.slots {
+            let span = match slot.queue.get() {
+                Some(Loaded::Open(queue)) => queue.has_files().then(|| queue.span()),
+                Some(Loaded::Removed) => None,
+                Some(Loaded::Broken(_)) | None => slot.was,
+            };
+            if let Some(span) = span {
+                ends.insert(&slot.topic, slot.queue_id, span);
+            }
+        }
+        ends
+    }
+
+    /// Puts that into a file.
+    pub(crate) fn save_ends(&self, path: &Path, log_end: i64) -> io::Result<()> {
+        let new = path.with_extension("tmp");
+        self.disk.write_synced(&new, self.ends(log_end).encode().as_bytes())?;
+        self.disk.rename(&new, path)?;
+        self.disk.sync_path(path.parent().unwrap_or(path))
+    }
+
+    /// Removes that file, if it is there.
+    pub(crate) fn forget_ends(&self, path: &Path) -> io::Result<()> {
+        if !self.disk.exists(path) {
+            return Ok(());
+        }
+        self.disk.remove_file(path)?;
+        self.disk.sync_path(path.parent().unwrap_or(path))
+    }
+
+    /// Whether any queue that was looked at lacks units: then all have to be built anew.
+    pub(crate) fn is_lacking(&self) -> bool {
+        self.lacking.get()
+    }
+
+    /// Looks at all queues. Answers whether any lacks units.
+    pub(crate) fn look_for_lacking(&self) -> bool {
+        for slot in &self.slots {
+            let _ = slot.queue.get_or_init(|| self.load(slot));
+        }
+        self.is_lacking()
     }
 
     /// How many queues are known.
@@ -254,7 +326,9 @@ impl QueueTable {
     /// [`OpenError`] for a queue whose files cannot be used.
     pub(crate) fn cut(&mut self, limit: i64, anew: bool) -> Result<QueuesCut, OpenError> {
         let mut unsynced = Vec::new();
+        self.lacking.set(false);
         for slot in &mut self.slots {
+            let was = slot.was.take();
             let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
             let start = self.log_start.clone();
             let mut open = || ConsumeQueue::open_cut(self.disk.clone(), dir.clone(), self.file_size, start.clone(), limit, &mut unsynced);
@@ -269,6 +343,11 @@ impl QueueTable {
                 }
                 opened => opened?,
             };
+            if let Some(was) = was.filter(|was| !anew && queue.max() < was.end) {
+                let (topic, end) = (&*slot.topic, queue.max());
+                tracing::error!(topic, queue = slot.queue_id, end, was = was.end, "a consume queue lacks units");
+                return Ok(QueuesCut::Lacking { topic: topic.to_owned(), queue_id: slot.queue_id });
+            }
             slot.queue = OnceCell::from(Loaded::Open(queue));
         }
         Ok(QueuesCut::Done { unsynced })

@@ -13,6 +13,7 @@ use crate::{
     disk::{Access, Disk, file_path, parse_file_name},
     error::{OpenError, at},
     progress::Position,
+    queue_ends::QueueEnds,
     queues::QueueTable,
 };
 
@@ -24,6 +25,9 @@ pub use cut::Cut;
 
 use rebuild::{Rebuild, Rebuilt};
 use scan::LogScan;
+
+/// Up to so many queues are all looked at when a store is opened that was closed; that takes some tens of ms.
+const LOOK_AT_ALL: usize = 4096;
 
 /// What was found when a store was opened, and what was done about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,14 +126,34 @@ pub(crate) struct RecoveryInput<'a> {
     pub(crate) delay_levels: &'a DelayLevels,
     /// Where the checkpoint lies.
     pub(crate) checkpoint_path: &'a Path,
+    /// Where it stands where queues ended.
+    pub(crate) queue_ends_path: &'a Path,
     pub(crate) max_mapped_files: usize,
 }
 
 impl RecoveryInput<'_> {
+    /// How log and queues were when the store was closed last. What no longer holds is removed.
+    fn read_ends(&self, files: &LogFiles, mark: Option<&Mark>) -> Result<Option<QueueEnds>, OpenError> {
+        let path = self.queue_ends_path;
+        let read = files.disk.read(path).map_err(at(path))?;
+        let (Some(content), Some(mark)) = (&read, mark) else {
+            if read.is_some() {
+                files.disk.remove_file(path).map_err(at(path))?;
+            }
+            return Ok(None);
+        };
+        let ends = QueueEnds::decode(content);
+        if ends.is_none() {
+            tracing::warn!(path = %path.display(), "the file is damaged; it cannot be told whether queues lack units");
+        }
+        // After a stop in order it speaks of that stop.
+        Ok(ends.filter(|ends| if self.closed && mark.clean { ends.log_end == mark.position } else { ends.log_end <= mark.position }))
+    }
+
     /// All queues are about to be built anew. The checkpoint says so before the first of them is emptied: if this recovery does not
     /// come to its end, the next one begins at the start of the log, too.
     fn take_back_mark(&self, files: &LogFiles) -> Result<(), OpenError> {
-        let mark = Mark { position: files.start(), last_record: -1, queues: 0, clean: false };
+        let mark = Mark::all_anew(files.start());
         if self.checkpoint.mark == Some(mark) {
             return Ok(());
         }
@@ -150,12 +174,19 @@ impl RecoveryInput<'_> {
 pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &RecoveryInput<'_>) -> Result<RecoveredLog, OpenError> {
     let mark = input.checkpoint.mark.filter(|mark| is_true(files, mark));
     let mut report = Recovered { clean: input.closed, log_start: files.start(), queues: queues.len(), ..Recovered::default() };
+    tell_lost_end(files, input.checkpoint.mark.as_ref());
+    let found = queues.len();
+    if let Some(ends) = input.read_ends(files, mark.as_ref())? {
+        tell_lost_start(files, &ends);
+        queues.expect(&ends);
+    }
 
     if let Some(mark) = mark
         && input.closed
         && mark.clean
-        && mark.queues as usize == queues.len()
+        && mark.queues as usize == found
         && LogScan::new(files, mark.position).next_record()?.is_none()
+        && (found > LOOK_AT_ALL || !queues.look_for_lacking())
     {
         let java = &input.checkpoint.java;
         (report.log_end, report.scanned_from) = (mark.position, mark.position);
@@ -173,8 +204,8 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
         return Ok(RecoveredLog { position, report, flushed: mark.position, unsynced_log: Vec::new(), unsynced: Vec::new() });
     }
 
-    let fewer = |mark: Mark| mark.clean && mark.queues as usize > queues.len();
-    let lost_queues = queues.len() == 0 && !files.bases.is_empty() || mark.is_some_and(fewer);
+    let fewer = |mark: Mark| mark.clean && mark.queues as usize > found;
+    let lost_queues = found == 0 && !files.bases.is_empty() || mark.is_some_and(fewer) || queues.is_lacking();
     let from = if lost_queues {
         files.start()
     } else if let Some(mark) = mark {
@@ -182,6 +213,9 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
     } else {
         start_by_time(files, input)?
     };
+    if lost_queues {
+        tracing::warn!(queues = found, "queues are missing or lack units; all are built anew from the whole log");
+    }
     if from == files.start() {
         input.take_back_mark(files)?;
     }
@@ -205,6 +239,32 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
     report.cut = cut::cut(files, position.written)?;
     let unsynced_log = files.bases.iter().filter(|base| *base + size > from).map(|base| file_path(&files.dir, *base)).collect();
     Ok(RecoveredLog { position, report, flushed: from, unsynced_log, unsynced })
+}
+
+/// Says so if the log is shorter than what was on disk of it.
+fn tell_lost_end(files: &LogFiles, mark: Option<&Mark>) {
+    let (Some(mark), limit) = (mark, files.limit()) else { return };
+    if mark.position > limit {
+        tracing::error!(
+            path = %files.dir.display(),
+            "the log's last files are missing: it was on disk up to {}, its files end at {limit}; {} bytes are lost",
+            mark.position,
+            mark.position - limit
+        );
+    }
+}
+
+/// Says so if the log's first files went while nobody worked on the store.
+fn tell_lost_start(files: &LogFiles, ends: &QueueEnds) {
+    let start = files.start();
+    if start > ends.log_start && start <= ends.log_end {
+        tracing::warn!(
+            path = %files.dir.display(),
+            "the log began at {} when the store was closed, its files begin at {start} now; {} bytes are gone",
+            ends.log_start,
+            start - ends.log_start
+        );
+    }
 }
 
 /// Whether the log still is what a mark says about it: the record that it names ends where it says.

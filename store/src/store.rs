@@ -1,6 +1,6 @@
 //! The store as the loop holds it: the one writer of log and queues.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use proto_core::{
@@ -65,6 +65,7 @@ pub struct Store {
     pub(crate) delay_offsets: OffsetJournal,
     pub(crate) cleaning: Cleaning,
     pub(crate) maps: MapCount,
+    pub(crate) queue_ends_path: PathBuf,
     /// Numbers what is put aside to be removed.
     pub(crate) removed: u64,
     /// The last process closed the store in order.
@@ -181,6 +182,9 @@ impl Store {
     /// Asks for all that was appended to be brought to disk; to be called once at the end of a loop turn. With
     /// [`FlushDiskType::AsyncFlush`] the disk follows at its intervals, and this does nothing.
     pub fn request_flush(&mut self) {
+        if self.queues.is_lacking() {
+            self.shared.rebuild_queues_from(self.log.start());
+        }
         if self.flush_disk_type == FlushDiskType::SyncFlush && self.requested < self.position.written {
             self.requested = self.position.written;
             self.flusher.request();
@@ -430,6 +434,10 @@ impl Storage for Store {
 
     fn remove_topic(&mut self, topic: &str) {
         if self.queues.remove(topic) {
+            // The next start must not miss what goes now.
+            if let Err(error) = self.queues.forget_ends(&self.queue_ends_path) {
+                tracing::error!(path = %self.queue_ends_path.display(), %error, "the file could not be removed");
+            }
             self.removed += 1;
             match self.folder.put_aside(&self.queues.dir().join(topic), self.removed) {
                 Ok(Some(rubbish)) => self.tables.remove_dir(rubbish),

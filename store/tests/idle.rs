@@ -210,14 +210,14 @@ fn many_topics() -> (Bench, u64) {
 }
 
 #[test]
-fn a_store_that_was_closed_opens_with_one_look_at_each_topic() {
+fn a_store_that_was_closed_opens_with_one_look_at_each_topic_and_two_at_each_queue() {
     let (Bench { disk, store, .. }, topics) = many_topics();
     store.close().unwrap();
     let before = disk.looks();
     let (store, recovered) = Store::open_simulated(&disk, config(FlushDiskType::AsyncFlush), Arc::new(|| {})).unwrap();
     assert_eq!((recovered.clean, recovered.queues), (true, 800));
     let looks = disk.looks() - before;
-    assert!(looks < topics + 40, "{looks} looks at {topics} topics");
+    assert!(looks < topics + 2 * 800 + 80, "{looks} looks at 800 queues of {topics} topics");
     assert!(store.mapped_files() <= OTHERS);
 }
 

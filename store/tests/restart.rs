@@ -2,14 +2,16 @@
 
 mod kit;
 
+use std::{fs, path::Path, sync::Arc};
+
 use bytes::Bytes;
-use kit::{Opened, config, open, sync_config};
+use kit::{Opened, config, open, stepped::Bench, sync_config};
 use route_core::{
-    Storage,
+    Storage, Timestamp,
     output::{Table, Ticket},
-    storage::OffsetTableKind,
+    storage::{AppendError, OffsetTableKind},
 };
-use store::{NotedOffset, StoreConfig, StoreEvent};
+use store::{NotedOffset, Store, StoreConfig, StoreEvent};
 
 fn texts(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|at| format!("message {at}")).collect()
@@ -141,4 +143,111 @@ fn readers_and_the_checkpoint_follow_the_flusher_without_being_asked() {
     }
     drop(opened);
     assert_eq!(open(config(dir.path())).recovered.scanned_records, 0);
+}
+
+/// What can become of a queue's files, by number.
+const DAMAGES: usize = 6;
+
+fn damage(queue: &Path, number: usize) {
+    let file = |base: usize| queue.join(format!("{base:020}"));
+    match number {
+        0 => fs::remove_file(file(1800)).unwrap(),
+        1 => fs::write(file(1800), [0; 600]).unwrap(),
+        2 => fs::remove_file(file(0)).unwrap(),
+        3 => fs::remove_file(file(600)).unwrap(),
+        4 => fs::read_dir(queue).unwrap().for_each(|entry| fs::remove_file(entry.unwrap().path()).unwrap()),
+        _ => fs::remove_dir_all(queue).unwrap(),
+    }
+}
+
+#[test]
+fn a_queue_that_lost_files_while_the_store_was_closed_is_built_anew() {
+    for number in 0..DAMAGES {
+        let dir = tempfile::tempdir().unwrap();
+        let mut opened = open(config(dir.path()));
+        for text in texts(0, 100) {
+            opened.send("TopicA", 1, &text);
+        }
+        opened.send("TopicA", 2, "other");
+        opened.store.close().unwrap();
+        damage(&dir.path().join("consumequeue/TopicA/1"), number);
+        for round in 0..2 {
+            let mut opened = open(config(dir.path()));
+            assert_eq!(opened.bodies("TopicA", 1), texts(0, 100 + round), "damage {number}");
+            let sent = opened.send("TopicA", 1, &format!("message {}", 100 + round));
+            assert_eq!(sent.queue_offset, 100 + round as i64, "damage {number}");
+            opened.store.close().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_queue_that_lost_what_it_had_at_the_last_stop_is_built_anew_after_a_kill_too() {
+    for number in [0, 1, 3, 4, 5] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut opened = open(config(dir.path()));
+        for text in texts(0, 100) {
+            opened.send("TopicA", 1, &text);
+        }
+        opened.store.close().unwrap();
+        let mut opened = open(config(dir.path()));
+        opened.send("TopicB", 0, "after the stop");
+        drop(opened);
+        damage(&dir.path().join("consumequeue/TopicA/1"), number);
+        let mut opened = open(config(dir.path()));
+        assert_eq!(opened.bodies("TopicA", 1), texts(0, 100), "damage {number}");
+        assert_eq!(opened.send("TopicA", 1, "message 100").queue_offset, 100, "damage {number}");
+    }
+}
+
+#[test]
+fn a_topic_that_was_removed_since_the_last_stop_is_not_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    opened.send("TopicA", 1, "gone");
+    opened.send("TopicB", 0, "stays");
+    opened.store.close().unwrap();
+    let mut opened = open(config(dir.path()));
+    opened.store.remove_topic("TopicA");
+    opened.send("TopicA", 1, "new");
+    drop(opened);
+    let mut opened = open(config(dir.path()));
+    assert_eq!(opened.bodies("TopicA", 1), ["new"]);
+    assert_eq!(opened.send("TopicA", 1, "next").queue_offset, 1);
+}
+
+#[test]
+fn one_queue_of_very_many_that_lost_files_takes_nothing_until_the_next_start_has_built_it_anew() {
+    let config = || StoreConfig { max_mapped_files: 100_000, message_index_enable: false, ..config(Path::new("/data")) };
+    let mut bench = Bench::new(config());
+    for _ in 0..3 {
+        bench.try_send("TopicA", 1).unwrap();
+    }
+    // So many that they are not looked at in turn.
+    for queue_id in 0..4100 {
+        bench.try_send("Many", queue_id).unwrap();
+    }
+    let Bench { disk, store, .. } = bench;
+    store.close().unwrap();
+    disk.remove(Path::new("/data/consumequeue/TopicA/1/00000000000000000000"));
+
+    let before = disk.looks();
+    let (mut store, recovered) = Store::open_simulated(&disk, config(), Arc::new(|| {})).unwrap();
+    assert!(recovered.clean && recovered.scanned_records == 0, "{recovered:?}");
+    assert!(disk.looks() - before < 100, "{} looks at two topics", disk.looks() - before);
+    let send = |store: &mut Store| {
+        let queue = store.open_queue("TopicA", 1);
+        store.append(Timestamp(1_700_000_000_000), queue, &kit::message("TopicA", 1, "more"))
+    };
+    let refused = send(&mut store);
+    assert!(
+        matches!(&refused, Err(AppendError::ReadOnly(why)) if why.contains("those from 0 to 3 were there when the store was closed")),
+        "{refused:?}"
+    );
+    store.request_flush();
+    store.close().unwrap();
+
+    let (mut store, recovered) = Store::open_simulated(&disk, config(), Arc::new(|| {})).unwrap();
+    assert_eq!(recovered.scanned_records, 4103);
+    assert_eq!(send(&mut store).unwrap().queue_offset, 3);
 }
