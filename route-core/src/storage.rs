@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use proto_core::record::RecordFields;
 use thiserror::Error;
 
 use self::keys::{KeyQuery, Search};
@@ -144,6 +145,29 @@ pub struct NewMessage<'a> {
     pub properties: &'a [u8],
     /// What the consume-queue unit carries: the tag's hash, or the delivery time.
     pub tags_code: TagsCode,
+}
+
+impl<'a> NewMessage<'a> {
+    /// The record that it becomes when it is stored at `now`, at a place of the log and of its queue.
+    #[must_use]
+    pub const fn record(&self, now: Timestamp, queue_offset: i64, physical_offset: LogOffset) -> RecordFields<'a> {
+        RecordFields {
+            topic: self.topic,
+            queue_id: self.queue_id,
+            flag: self.flag,
+            queue_offset,
+            physical_offset: physical_offset.0,
+            sys_flag: self.sys_flag,
+            born_timestamp: self.born_timestamp,
+            born_host: self.born_host,
+            store_timestamp: now.0,
+            store_host: self.store_host,
+            reconsume_times: self.reconsume_times,
+            prepared_transaction_offset: self.prepared_transaction_offset,
+            body: self.body,
+            properties: self.properties,
+        }
+    }
 }
 
 /// What goes into the last field of a consume-queue unit.

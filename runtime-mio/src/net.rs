@@ -474,7 +474,8 @@ impl<L: AsRef<[u8]>> Net<L> {
         }
     }
 
-    /// Whether bytes wait to be written on any connection.
+    /// Whether bytes wait to be written on any connection. It goes over all of them: the loop asks when the process is to end, and never
+    /// before.
     pub(crate) fn has_unsent(&self) -> bool {
         self.connections.iter().any(|(_, connection)| !connection.outbox.is_empty())
     }

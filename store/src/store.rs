@@ -6,7 +6,6 @@ use bytes::Bytes;
 use proto_core::{
     names::{RETRY_OR_DLQ_TOPIC_MAX_LEN, RETRY_PREFIX, TOPIC_MAX_LEN},
     properties,
-    record::RecordFields,
     sys_flag::message::{TRANSACTION_PREPARED, TRANSACTION_ROLLBACK, transaction},
 };
 use route_core::{
@@ -225,7 +224,7 @@ impl Store {
     fn put(&mut self, now: Timestamp, queue: QueueId, queue_offset: i64, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         let offset = self.log.end();
         let shown = is_shown(message.sys_flag);
-        let fields = fields_of(now, if shown { queue_offset } else { 0 }, offset, message);
+        let fields = message.record(now, if shown { queue_offset } else { 0 }, LogOffset(offset));
         let len = fields.encoded_len();
         fields.encode_into(self.log.reserved(len)).map_err(|error| AppendError::ReadOnly(error.to_string()))?;
         self.log.commit(len);
@@ -277,7 +276,7 @@ impl Store {
         if message.topic.len() > topic_limit {
             return Err(AppendError::TooLarge { size: message.topic.len(), limit: topic_limit });
         }
-        let len = fields_of(Timestamp(0), 0, 0, message).encoded_len();
+        let len = message.record(Timestamp(0), 0, LogOffset(0)).encoded_len();
         let limit = self.max_message_size + RECORD_EXTRA;
         if len > limit { Err(AppendError::TooLarge { size: len, limit }) } else { Ok(len) }
     }
@@ -286,25 +285,6 @@ impl Store {
 /// Half messages of the old kind and ends of transactions stand in the log alone.
 pub(crate) const fn is_shown(sys_flag: i32) -> bool {
     !matches!(transaction(sys_flag), TRANSACTION_PREPARED | TRANSACTION_ROLLBACK)
-}
-
-fn fields_of<'a>(now: Timestamp, queue_offset: i64, physical_offset: i64, message: &NewMessage<'a>) -> RecordFields<'a> {
-    RecordFields {
-        topic: message.topic,
-        queue_id: message.queue_id,
-        flag: message.flag,
-        queue_offset,
-        physical_offset,
-        sys_flag: message.sys_flag,
-        born_timestamp: message.born_timestamp,
-        born_host: message.born_host,
-        store_timestamp: now.0,
-        store_host: message.store_host,
-        reconsume_times: message.reconsume_times,
-        prepared_transaction_offset: message.prepared_transaction_offset,
-        body: message.body,
-        properties: message.properties,
-    }
 }
 
 impl Storage for Store {

@@ -1,6 +1,9 @@
 //! Long polls: pulls that found nothing and wait for a message, for their time, or for the end of their topic or connection.
 //!
-//! Each of the four finds its pulls by a look-up of its own, so that none of them costs more the more pulls of others wait.
+//! The broker lets a pull wait here when its look into the queue brought nothing (`broker/pull.rs`), and tells the table of every message
+//! that becomes readable, of the time, and of topics and connections that end. Each of the four finds its pulls by a look-up of its own, so
+//! that none of them costs more the more pulls of others wait. Pulls that are to be looked at again come out; what they are answered is
+//! not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

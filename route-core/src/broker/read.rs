@@ -1,5 +1,7 @@
 //! One look into a queue: which stored messages a pull gets, and where the next one begins.
 //!
+//! It is a function over storage and holds no state. `broker/pull.rs` calls it when a pull comes in and when one that waited is woken.
+//!
 //! The rules are those of Java's `DefaultMessageStore.getMessage`: bounds first, then a bounded scan over one file of the queue.
 
 use crate::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use proto_core::record::{RecordFields, RecordView};
+use proto_core::record::RecordView;
 
 use super::{
     AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit, Storage,
@@ -151,22 +151,7 @@ impl Storage for MemoryStorage {
         }
         let offset = LogOffset(self.log.len() as i64);
         let queue_offset = target.next;
-        let fields = RecordFields {
-            topic: message.topic,
-            queue_id: message.queue_id,
-            flag: message.flag,
-            queue_offset,
-            physical_offset: offset.0,
-            sys_flag: message.sys_flag,
-            born_timestamp: message.born_timestamp,
-            born_host: message.born_host,
-            store_timestamp: now.0,
-            store_host: message.store_host,
-            reconsume_times: message.reconsume_times,
-            prepared_transaction_offset: message.prepared_transaction_offset,
-            body: message.body,
-            properties: message.properties,
-        };
+        let fields = message.record(now, queue_offset, offset);
         if message.properties.len() > usize::from(i16::MAX.unsigned_abs()) {
             return Err(AppendError::PropertiesTooLarge(message.properties.len()));
         }
