@@ -37,6 +37,7 @@ Examples:
   petrel broker -n ns1:9876 -c broker.conf a broker of a cluster, configured as in RocketMQ";
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
 struct LogArgs {
     /// Log more: -v for connections and decisions, -vv also for every request of the commands that are clients
     #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with_all = ["quiet", "level"])]
@@ -62,20 +63,20 @@ enum Level {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a name server and a broker in one process
-    #[command(after_help = "\
+    #[command(mut_arg("data", |data| data.help("The folder for all data [default: ./petrel-data]")), after_help = "\
 Examples:
   petrel standalone
   petrel standalone --data /var/lib/petrel -c broker.conf
   petrel standalone --listen-port 20911 --namesrv-port 19876")]
     Standalone(StandaloneArgs),
     /// Serve a name server
-    #[command(after_help = "\
+    #[command(mut_arg("data", |data| data.help("The folder for all data [default: ~, or what kvConfigPath says]")), after_help = "\
 Examples:
   petrel namesrv
   petrel namesrv -c namesrv.conf --listen-port 19876")]
     Namesrv(NamesrvArgs),
     /// Serve a broker that registers with name servers
-    #[command(after_help = "\
+    #[command(mut_arg("data", |data| data.help("The folder for all data, with the store in its folder store [default: ~, or what storePathRootDir says]")), after_help = "\
 Examples:
   petrel broker -n 10.0.0.1:9876
   petrel broker -n '10.0.0.1:9876;10.0.0.2:9876' -c broker.conf
@@ -108,9 +109,12 @@ struct ServerArgs {
     /// A file of RocketMQ's keys (broker.conf, namesrv.conf)
     #[arg(short, long = "config", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print what would be in effect, as properties, and end
+    /// Print the configuration that would be in effect, as properties, and end
     #[arg(short, long)]
     pub print: bool,
+    /// With --print: all known keys, those without effect as comments
+    #[arg(long, requires = "print")]
+    pub all: bool,
     /// The folder for all data
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -28,6 +28,12 @@ pub enum DataFolderError {
         /// What the system says.
         source: io::Error,
     },
+    /// It is something else.
+    #[error("{}: is a file, not a folder; choose a folder with --data", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// It holds something else.
     #[error("{}: holds {found:?} and nothing of Petrel's; choose an empty folder with --data", path.display())]
     Foreign {
@@ -50,6 +56,9 @@ pub enum DataFolderError {
 /// [`DataFolderError`]; what was in the folder is as it was.
 pub fn prepare(path: &Path) -> Result<(), DataFolderError> {
     let not_writable = |source| DataFolderError::NotWritable { path: path.to_owned(), source };
+    if path.exists() && !path.is_dir() {
+        return Err(DataFolderError::NotAFolder { path: path.to_owned() });
+    }
     fs::create_dir_all(path).map_err(not_writable)?;
     let entries = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>());
     let mut names: Vec<_> = entries.map_err(not_writable)?.iter().map(|name| name.to_string_lossy().into_owned()).collect();
@@ -108,7 +117,8 @@ mod tests {
         let folder = folder_with(&[]);
         let file = folder.path().join("file");
         fs::write(&file, "x").expect("a file");
-        for path in [&file, &file.join("below"), Path::new("/proc/petrel")] {
+        assert!(matches!(prepare(&file), Err(DataFolderError::NotAFolder { .. })));
+        for path in [&file.join("below"), Path::new("/proc/petrel")] {
             assert!(matches!(prepare(path), Err(DataFolderError::NotWritable { .. })), "{}", path.display());
         }
     }

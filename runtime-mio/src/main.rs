@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("petrel: {error}");
+            error.to_string().lines().for_each(|line| eprintln!("petrel: {line}"));
             error.exit_code()
         }
     }

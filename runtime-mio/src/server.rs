@@ -57,14 +57,14 @@ pub struct Serving {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A port cannot be listened on.
-    #[error("cannot listen on {addr}: {source}{}", hint(.source, .key))]
+    #[error("cannot listen on {addr}: {source}{}", hint(.source, .flag))]
     Port {
         /// The address.
         addr: SocketAddr,
         /// What the system says.
         source: io::Error,
-        /// The key that sets the port.
-        key: &'static str,
+        /// The flag that sets the port.
+        flag: &'static str,
     },
     /// The store cannot be opened.
     #[error(transparent)]
@@ -85,12 +85,46 @@ pub enum StartError {
     },
 }
 
-fn hint(source: &io::Error, key: &str) -> String {
+fn hint(source: &io::Error, flag: &str) -> String {
     match source.kind() {
-        io::ErrorKind::AddrInUse => format!("; stop who listens there, or choose another port with {key}"),
-        io::ErrorKind::PermissionDenied => format!("; ports below 1024 need privileges, choose another one with {key}"),
+        io::ErrorKind::AddrInUse => format!("; stop who listens there, or choose another port with {flag}"),
+        io::ErrorKind::PermissionDenied => format!("; ports below 1024 need privileges, choose another one with {flag}"),
         io::ErrorKind::AddrNotAvailable => "; bindAddress names an address that this machine does not have".to_owned(),
         _ => String::new(),
+    }
+}
+
+/// A process whose ports are open, and that has left nothing on disk yet. Early clients wait instead of being refused.
+#[derive(Debug)]
+pub struct BoundServer {
+    event_loop: EventLoop<LogSlice>,
+    serving: Serving,
+    name_server: Option<NameServerSettings>,
+    broker: Option<BrokerSettings>,
+}
+
+impl BoundServer {
+    /// Opens what is on disk, recovers it and starts the machines.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn open(mut self) -> Result<Server, StartError> {
+        let waker = self.event_loop.waker();
+        let notifier: Notifier = Arc::new(move || {
+            // Only fails when the loop is gone, and then there is nobody to wake.
+            drop(waker.wake());
+        });
+        if let Some(NameServerSettings { machine, kv_config_path, .. }) = self.name_server {
+            let now = self.event_loop.now();
+            let started = NameServerMachine::start(now, machine, &kv_config_path, notifier.clone()).map_err(StartError::NameServer)?;
+            self.event_loop.add(Box::new(started));
+        }
+        if let Some(BrokerSettings { machine, store, .. }) = self.broker {
+            let (store, recovered) = Store::open(store, notifier)?;
+            let started = BrokerMachine::start(self.event_loop.now(), machine, store, &recovered)?;
+            self.event_loop.add(Box::new(started));
+        }
+        Ok(Server { event_loop: self.event_loop, serving: self.serving })
     }
 }
 
@@ -100,25 +134,32 @@ impl Server {
     /// # Errors
     /// [`StartError`]
     pub fn open(plan: Plan) -> Result<Self, StartError> {
+        Self::bind(plan)?.open()
+    }
+
+    /// Opens the ports alone: a mistake shows at once, whatever has to be recovered, and nothing has been touched then.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn bind(plan: Plan) -> Result<BoundServer, StartError> {
         let connections = plan.limits.connections.min(descriptors_for_connections());
         let limits = NetLimits { connections, ..plan.limits };
         let failed = |what| move |source| StartError::System { what, source };
         let mut event_loop = EventLoop::new(Clock::new(), limits).map_err(failed("no poll"))?;
         event_loop.catch_signals().map_err(failed("signals cannot be caught"))?;
-        let waker = event_loop.waker();
-        let notifier: Notifier = Arc::new(move || {
-            // Only fails when the loop is gone, and then there is nobody to wake.
-            drop(waker.wake());
-        });
         let mut serving = Serving::default();
-        if let Some(settings) = plan.name_server {
-            let key = if plan.broker.is_some() { "namesrvAddr" } else { "listenPort" };
-            serving.name_server = Some(open_name_server(&mut event_loop, settings, notifier.clone(), key)?);
+        let Plan { name_server, mut broker, .. } = plan;
+        // Machines are numbered in the order in which they are added.
+        let mut number = 0;
+        if let Some(NameServerSettings { listen, .. }) = &name_server {
+            let flag = if broker.is_some() { "--namesrv-port" } else { "--listen-port" };
+            serving.name_server = Some(listen_on(&mut event_loop, *listen, number, flag)?);
+            number += 1;
         }
-        if let Some(settings) = plan.broker {
-            open_broker(&mut event_loop, settings, notifier, &mut serving)?;
+        if let Some(settings) = &mut broker {
+            bind_broker(&mut event_loop, settings, number, &mut serving)?;
         }
-        Ok(Self { event_loop, serving })
+        Ok(BoundServer { event_loop, serving, name_server, broker })
     }
 
     /// Where it serves.
@@ -138,23 +179,13 @@ impl Server {
 
 type Loop = EventLoop<LogSlice>;
 
-fn open_name_server(
-    event_loop: &mut Loop,
-    settings: NameServerSettings,
-    notifier: Notifier,
-    key: &'static str,
-) -> Result<SocketAddr, StartError> {
-    let NameServerSettings { machine, kv_config_path, listen } = settings;
-    let started = NameServerMachine::start(event_loop.now(), machine, &kv_config_path, notifier).map_err(StartError::NameServer)?;
-    let number = event_loop.add(Box::new(started));
-    event_loop.listen(listen, number).map_err(|source| StartError::Port { addr: listen, source, key })
+fn listen_on(event_loop: &mut Loop, addr: SocketAddr, machine: usize, flag: &'static str) -> Result<SocketAddr, StartError> {
+    event_loop.listen(addr, machine).map_err(|source| StartError::Port { addr, source, flag })
 }
 
-fn open_broker(event_loop: &mut Loop, settings: BrokerSettings, notifier: Notifier, serving: &mut Serving) -> Result<(), StartError> {
-    let BrokerSettings { mut machine, store, listen, vip_listen } = settings;
-    // The port is taken before the log is recovered: a mistake shows at once, and early clients wait instead of being refused.
-    let number = event_loop.machines();
-    let bound = event_loop.listen(listen, number).map_err(|source| StartError::Port { addr: listen, source, key: "listenPort" })?;
+fn bind_broker(event_loop: &mut Loop, settings: &mut BrokerSettings, number: usize, serving: &mut Serving) -> Result<(), StartError> {
+    let machine = &mut settings.machine;
+    let bound = listen_on(event_loop, settings.listen, number, "--listen-port")?;
     machine.address.set_port(bound.port());
     if let Some(name_server) = serving.name_server {
         let chosen = |address: &Arc<str>| match address.strip_suffix(":0") {
@@ -163,7 +194,7 @@ fn open_broker(event_loop: &mut Loop, settings: BrokerSettings, notifier: Notifi
         };
         machine.name_servers = machine.name_servers.iter().map(chosen).collect();
     }
-    if let Some(vip) = vip_listen {
+    if let Some(vip) = settings.vip_listen {
         match event_loop.listen(vip, number) {
             Ok(bound) => serving.vip = Some(bound),
             Err(why) => warn!("no connections of clients with vipChannelEnabled: cannot listen on {vip}: {why}"),
@@ -171,10 +202,7 @@ fn open_broker(event_loop: &mut Loop, settings: BrokerSettings, notifier: Notifi
     }
     serving.broker = Some(bound);
     serving.broker_address = Some(machine.address);
-    serving.store = Some(store.store_path_root_dir.clone());
-    let (store, recovered) = Store::open(store, notifier)?;
-    let started = BrokerMachine::start(event_loop.now(), machine, store, &recovered)?;
-    event_loop.add(Box::new(started));
+    serving.store = Some(settings.store.store_path_root_dir.clone());
     Ok(())
 }
 

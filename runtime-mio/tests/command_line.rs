@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -53,18 +54,73 @@ fn a_wrong_key_is_warned_about_and_ignored() {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
-#[test]
-fn p_prints_all_keys_in_the_order_of_their_names_and_ends() {
-    let dir = folder_with("brokerName=a\nlistenPort=20911\n");
-    let output = petrel(dir.path(), &["standalone", "-c", "broker.conf", "--data", "d", "-p"]);
+/// What `-p` prints with these arguments, which end well.
+fn printed(dir: &Path, arguments: &[&str]) -> String {
+    let output = petrel(dir, arguments);
     let (stdout, stderr) = texts(&output);
     assert!(output.status.success(), "{stderr}");
-    for line in ["brokerName=a", "listenPort=20911", "haListenPort=20912", "namesrvAddr=127.0.0.1:9876", "storePathRootDir=d/store"] {
+    stdout
+}
+
+#[test]
+fn p_prints_the_keys_that_count_in_the_order_of_their_names_and_ends() {
+    let dir = folder_with("brokerName=a\nlistenPort=20911\n");
+    let stdout = printed(dir.path(), &["standalone", "-c", "broker.conf", "--data", "d", "-p"]);
+    for line in ["brokerName=a", "brokerRole=ASYNC_MASTER", "haListenPort=20912", "namesrvAddr=127.0.0.1:9876", "storePathRootDir=d/store"]
+    {
         assert!(stdout.lines().any(|found| found == line), "{line} is not in\n{stdout}");
     }
+    assert!(!stdout.contains("sendMessageThreadPoolNums"), "a key without effect");
     let keys: Vec<_> = stdout.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
-    assert!(keys.len() > 500 && keys.is_sorted() && keys.len() == stdout.lines().count());
+    assert!(keys.len() > 100 && keys.is_sorted() && keys.len() == stdout.lines().count());
     assert!(!dir.path().join("d").exists(), "printing leaves nothing behind");
+}
+
+#[test]
+fn p_with_all_also_prints_what_has_no_effect_as_comments() {
+    let dir = folder_with("sendMessageThreadPoolNums=64\n");
+    let stdout = printed(dir.path(), &["broker", "-c", "broker.conf", "-p", "--all"]);
+    assert!(stdout.lines().count() > 450, "{}", stdout.lines().count());
+    assert!(stdout.lines().any(|line| line == "# no effect: sendMessageThreadPoolNums=64"), "{stdout}");
+    assert!(stdout.lines().any(|line| line == "flushDiskType=ASYNC_FLUSH"), "{stdout}");
+    assert_eq!(petrel(dir.path(), &["broker", "--all"]).status.code(), Some(2), "without -p it means nothing");
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_each_in_a_line() {
+    let dir = folder_with("flushDiskType=SOMETIMES\nbrokerNmae=a\nlistenPort=ten\n");
+    let output = petrel(dir.path(), &["standalone", "-c", "broker.conf"]);
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("petrel: broker.conf:")).count(), 2, "{stderr}");
+    assert!(stderr.contains("broker.conf:2: unknown key brokerNmae") && stderr.lines().count() == 3, "{stderr}");
+    assert!(!dir.path().join("petrel-data").exists());
+}
+
+#[test]
+fn a_busy_port_names_the_flag_that_chooses_another_and_nothing_is_left_behind() {
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    let dir = folder_with("");
+    for (arguments, flag) in [
+        (["standalone", "--namesrv-port", &port, "--listen-port", "0"], "--namesrv-port"),
+        (["standalone", "--namesrv-port", "0", "--listen-port", &port], "--listen-port"),
+    ] {
+        let output = petrel(dir.path(), &arguments);
+        let (_, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr.ends_with(&format!("or choose another port with {flag}\n")), "{stderr}");
+        assert!(!dir.path().join("petrel-data").exists());
+    }
+}
+
+#[test]
+fn data_in_place_of_a_folder_is_refused_by_what_it_is() {
+    let dir = folder_with("");
+    let output = petrel(dir.path(), &["-q", "standalone", "--data", "broker.conf", "--listen-port", "0", "--namesrv-port", "0"]);
+    assert_eq!(texts(&output).1, "petrel: broker.conf: is a file, not a folder; choose a folder with --data\n");
+    let output = petrel(dir.path(), &["store", "inspect", "nowhere"]);
+    assert_eq!(texts(&output).1, "petrel: nowhere: No such file or directory (os error 2)\n");
 }
 
 #[test]
@@ -98,7 +154,7 @@ fn version_and_help_are_told() {
     let (version, _) = texts(&petrel(dir.path(), &["--version"]));
     assert_eq!(version, format!("petrel {}\n", env!("CARGO_PKG_VERSION")));
     let (help, _) = texts(&petrel(dir.path(), &["standalone", "--help"]));
-    assert!(help.contains("Examples:") && help.contains("--namesrv-port"), "{help}");
+    assert!(help.contains("Examples:") && help.contains("--namesrv-port") && help.contains("[default: ./petrel-data]"), "{help}");
 }
 
 #[test]
@@ -115,7 +171,7 @@ fn standalone_says_where_it_serves_and_what_to_try() {
     let port = printed.iter().find_map(|line| line.strip_prefix("name server  listens on 127.0.0.1:"));
     let port = port.unwrap_or_else(|| panic!("{printed:#?}"));
     assert_ne!(port, "0");
-    assert!(printed.iter().any(|line| line == "data         d/store"), "{printed:#?}");
+    assert!(printed.iter().any(|line| line == "data         d"), "{printed:#?}");
     assert!(printed.iter().any(|line| *line == format!("  petrel consume Greetings -n 127.0.0.1:{port}")), "{printed:#?}");
 }
 

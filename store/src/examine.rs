@@ -67,7 +67,7 @@ impl Examination {
     pub fn open(config: ExamineConfig) -> Result<Self, OpenError> {
         let disk = config.disk.0.clone();
         if !disk.exists(&config.root) {
-            return Err(OpenError::Io { path: config.root, source: std::io::ErrorKind::NotFound.into() });
+            return Err(OpenError::Io { path: config.root, source: rustix::io::Errno::NOENT.into() });
         }
         let folder = DataFolder::look_at(disk.clone(), &config.root)?;
         let layout = Layout::find(&disk, &config)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Role, ServerArgs};
 use crate::{
-    config::{Config, ConfigError, Origin, Place, Surroundings},
+    config::{Config, ConfigError, Origin, Place},
     data_folder,
     plan::NAME_SERVER_PORT,
     server::Plan,
@@ -16,55 +16,50 @@ const DATA: &str = "petrel-data";
 /// The name of a broker whose machine has none that says something.
 const NAMELESS: &str = "petrel";
 
-/// Puts together what the arguments ask for: all keys, and what is to be served.
+/// Sets what the arguments ask for and answers what is to be served.
 ///
 /// # Errors
-/// A setting that cannot be worked with.
-pub(super) fn assemble(role: &Role, surroundings: Surroundings) -> Result<(Config, Plan), ConfigError> {
-    let mut config = Config::new(role.place(), surroundings);
+/// All settings that cannot be worked with. What is to be remarked is in `config` also then.
+pub(super) fn assemble(role: &Role, config: &mut Config) -> Result<Plan, ConfigError> {
     if role.place() == Place::Standalone {
-        if matches!(config.surroundings().host_name.as_deref(), None | Some("localhost")) {
-            config.set("brokerName", NAMELESS, Origin::Standalone)?;
-        }
-        // RocketMQ's own defaults refuse a consumer that filters by SQL92 at its start, and a producer that takes a timed message back.
-        for key in ["enablePropertyFilter", "recallMessageEnable"] {
-            config.set(key, "true", Origin::Standalone)?;
-        }
-        // It may have to share a disk that others have filled.
-        config.set("diskSpaceWarningLevelRatio", "98", Origin::Standalone)?;
-        config.set("diskSpaceCleanForciblyRatio", "97", Origin::Standalone)?;
-        set_data(&mut config, Path::new(DATA), &Origin::Standalone)?;
+        set_up_standalone(config)?;
     }
-    if let Some(file) = &role.args().config {
-        config.read(file)?;
-    }
-    config.read_environment()?;
-    set_flags(&mut config, role.args())?;
-    let plan = match role {
-        Role::Standalone(args) => plan_both(&mut config, args.namesrv_port)?,
-        Role::Namesrv(_) => {
-            config.judge()?;
-            Plan::name_server(&config)?
-        }
-        Role::Broker(args) => {
-            if let Some(addresses) = &args.name_servers {
-                config.set("namesrvAddr", addresses.as_str(), Origin::Flag("--namesrv"))?;
-            }
-            config.judge()?;
-            Plan::broker(&config)?
-        }
+    let read = role.args().config.as_ref().map_or(Ok(()), |file| config.read(file));
+    let environment = config.read_environment();
+    let flags = set_flags(config, role.args());
+    let mut own = Vec::new();
+    let name_servers = match role {
+        Role::Standalone(args) => set_name_servers(config, args.namesrv_port).map(|all| own = all),
+        Role::Namesrv(_) => Ok(()),
+        Role::Broker(args) => args.name_servers.as_ref().map_or(Ok(()), |list| config.set("namesrvAddr", list, Origin::Flag("--namesrv"))),
     };
-    Ok((config, plan))
+    ConfigError::all([read, environment, flags, name_servers, config.judge()])?;
+    match role {
+        Role::Standalone(args) => plan_both(config, args.namesrv_port, &own),
+        Role::Namesrv(_) => Plan::name_server(config),
+        Role::Broker(_) => Plan::broker(config),
+    }
+}
+
+/// What makes a broker of use at once.
+fn set_up_standalone(config: &mut Config) -> Result<(), ConfigError> {
+    if matches!(config.surroundings().host_name.as_deref(), None | Some("localhost")) {
+        config.set("brokerName", NAMELESS, Origin::Standalone)?;
+    }
+    // RocketMQ's own defaults refuse a consumer that filters by SQL92 at its start, and a producer that takes a timed message back.
+    for key in ["enablePropertyFilter", "recallMessageEnable"] {
+        config.set(key, "true", Origin::Standalone)?;
+    }
+    // It may have to share a disk that others have filled.
+    config.set("diskSpaceWarningLevelRatio", "98", Origin::Standalone)?;
+    config.set("diskSpaceCleanForciblyRatio", "97", Origin::Standalone)?;
+    set_data(config, Path::new(DATA), &Origin::Standalone)
 }
 
 fn set_flags(config: &mut Config, args: &ServerArgs) -> Result<(), ConfigError> {
-    if let Some(data) = &args.data {
-        set_data(config, data, &Origin::Flag("--data"))?;
-    }
-    if let Some(port) = args.listen_port {
-        config.set("listenPort", port.to_string(), Origin::Flag("--listen-port"))?;
-    }
-    Ok(())
+    let data = args.data.as_ref().map_or(Ok(()), |data| set_data(config, data, &Origin::Flag("--data")));
+    let port = args.listen_port.map_or(Ok(()), |port| config.set("listenPort", port.to_string(), Origin::Flag("--listen-port")));
+    ConfigError::all([data, port])
 }
 
 /// Puts everything that is kept into one folder.
@@ -90,8 +85,8 @@ pub(super) fn data_folder<'a>(role: &'a Role, config: &Config) -> Option<&'a Pat
 }
 
 /// Makes the broker register with the name server beside it, which listens on the port that the flag says, else on that of an address of
-/// this machine in `namesrvAddr`, else on RocketMQ's. Its address is the first one: so [`Plan::standalone`] wants it.
-fn plan_both(config: &mut Config, flag: Option<u16>) -> Result<Plan, ConfigError> {
+/// this machine in `namesrvAddr`, else on RocketMQ's. Its address is the first one: so [`Plan::standalone`] wants it. Answers all of them.
+fn set_name_servers(config: &mut Config, flag: Option<u16>) -> Result<Vec<String>, ConfigError> {
     let mut known: Vec<String> =
         config.text("namesrvAddr").split(';').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
     let here = |host: &str| ["127.0.0.1", "localhost", "0.0.0.0", "[::1]"].contains(&host) || host == config.text("brokerIP1");
@@ -107,14 +102,17 @@ fn plan_both(config: &mut Config, flag: Option<u16>) -> Result<Plan, ConfigError
         let origin = config.origin("namesrvAddr").filter(|origin| origin.is_chosen()).cloned();
         config.set("namesrvAddr", all.join(";"), origin.unwrap_or(Origin::Standalone))?;
     }
-    config.judge()?;
+    Ok(all)
+}
+
+fn plan_both(config: &Config, flag: Option<u16>, name_servers: &[String]) -> Result<Plan, ConfigError> {
     let mut plan = Plan::standalone(config)?;
-    if port == 0
+    if flag == Some(0)
         && let (Some(name_server), Some(broker)) = (&mut plan.name_server, &mut plan.broker)
     {
         // No key can say it: the server puts the port in when the system has chosen it.
         name_server.listen.set_port(0);
-        broker.machine.name_servers = all.iter().map(|address| address.as_str().into()).collect();
+        broker.machine.name_servers = name_servers.iter().map(|address| address.as_str().into()).collect();
     }
     Ok(plan)
 }

@@ -1,14 +1,14 @@
 //! What a server prints once its ports are open.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 use crate::server::Serving;
 
 /// RocketMQ's port of name servers: clients of this binary look there by themselves.
 const USUAL_PORT: u16 = 9876;
 
-/// Says where is served, where data goes and, if all is there, what to try first.
-pub(super) fn lines(serving: &Serving, broker_name: Option<&str>) -> String {
+/// Says where is served, where data goes and, if all is there, what to try first. `data` is the folder around all data, if there is one.
+pub(super) fn lines(serving: &Serving, broker_name: Option<&str>, data: Option<&Path>) -> String {
     let mut out = format!("Petrel {}\n", env!("CARGO_PKG_VERSION"));
     // Writing into a string never fails.
     if let Some(listen) = serving.name_server {
@@ -18,8 +18,8 @@ pub(super) fn lines(serving: &Serving, broker_name: Option<&str>) -> String {
         let vip = serving.vip.map(|vip| format!(" and {vip}")).unwrap_or_default();
         let _ = writeln!(out, "broker       {} listens on {listen}{vip}; clients are told {address}", broker_name.unwrap_or_default());
     }
-    if let Some(store) = &serving.store {
-        let _ = writeln!(out, "data         {}", store.display());
+    if let Some(folder) = data.or(serving.store.as_deref()) {
+        let _ = writeln!(out, "data         {}", folder.display());
     }
     if let (Some(name_server), Some(_)) = (serving.name_server, serving.broker) {
         let port = name_server.port();
@@ -41,21 +41,27 @@ mod tests {
     fn who_serves_both_is_told_what_to_try() {
         let serving =
             Serving { name_server: at(9876), broker: at(10911), vip: at(10909), broker_address: at(10911), store: Some("d/store".into()) };
-        let lines = lines(&serving, Some("a"));
+        let lines = lines(&serving, Some("a"), None);
         assert!(lines.contains("a listens on 127.0.0.1:10911 and 127.0.0.1:10909"), "{lines}");
         assert!(lines.contains("data         d/store") && lines.ends_with("petrel consume Greetings\n"), "{lines}");
     }
 
     #[test]
+    fn the_folder_that_was_asked_for_is_named() {
+        let serving = Serving { broker: at(2), broker_address: at(2), store: Some("d/store".into()), ..Serving::default() };
+        assert!(lines(&serving, Some("a"), Some(Path::new("d"))).contains("data         d\n"));
+    }
+
+    #[test]
     fn an_unusual_port_is_part_of_what_to_try() {
         let serving = Serving { name_server: at(1), broker: at(2), broker_address: at(2), ..Serving::default() };
-        assert!(lines(&serving, Some("a")).contains("hello -n 127.0.0.1:1\n"));
+        assert!(lines(&serving, Some("a"), None).contains("hello -n 127.0.0.1:1\n"));
     }
 
     #[test]
     fn a_name_server_alone_has_nothing_to_try() {
         let serving = Serving { name_server: at(9876), ..Serving::default() };
-        let lines = lines(&serving, None);
+        let lines = lines(&serving, None, None);
         assert!(!lines.contains("Try it") && !lines.contains("broker"), "{lines}");
     }
 }

@@ -38,35 +38,45 @@ pub enum ServeError {
 
 /// Serves until a signal ends it, or prints what would be in effect.
 pub(super) fn run(role: &Role) -> Result<(), ServeError> {
-    let (mut config, plan) = assemble(role, Surroundings::detect())?;
+    let mut config = Config::new(role.place(), Surroundings::detect());
+    let plan = assemble(role, &mut config);
     for remark in config.take_remarks() {
         match remark {
             Remark::Warning(text) => warn!("{text}"),
             Remark::Info(text) => info!("{text}"),
         }
     }
+    let plan = plan?;
     if role.args().print {
-        return print(&config).map_err(ServeError::Output);
+        return print(&config, role.args().all).map_err(ServeError::Output);
     }
     if plan.broker.as_ref().is_some_and(|broker| broker.machine.name_servers.is_empty()) {
         warn!("no name server is set: clients cannot find this broker (-n, NAMESRV_ADDR or namesrvAddr)");
     }
-    if let Some(folder) = data_folder(role, &config) {
+    let name = plan.broker.as_ref().map(|broker| broker.machine.name.clone());
+    let ports = Server::bind(plan)?;
+    let data = data_folder(role, &config);
+    if let Some(folder) = data {
         data_folder::prepare(folder)?;
     }
-    let name = plan.broker.as_ref().map(|broker| broker.machine.name.clone());
-    let server = Server::open(plan)?;
-    let lines = greeting::lines(server.serving(), name.as_deref());
+    let server = ports.open()?;
+    let lines = greeting::lines(server.serving(), name.as_deref(), data);
     // The server is of use even if nobody reads where it listens.
     let _ = io::stdout().write_all(lines.as_bytes()).and_then(|()| io::stdout().flush());
     server.run().map_err(ServeError::Run)
 }
 
-fn print(config: &Config) -> io::Result<()> {
+/// Prints the keys that say something about what is served. The others have no effect: if they are wanted too, each is a comment.
+fn print(config: &Config, all: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for (key, value) in config.iter() {
+        let mark = match key.status.counts() {
+            true => "",
+            false if all => "# no effect: ",
+            false => continue,
+        };
         // Only what would be read differently is escaped, as Java's own writer does it.
-        writeln!(out, "{key}={}", value.replace('\\', "\\\\"))?;
+        writeln!(out, "{mark}{}={}", key.name, value.replace('\\', "\\\\"))?;
     }
     out.flush()
 }

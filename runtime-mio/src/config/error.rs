@@ -1,4 +1,4 @@
-//! Why a configuration cannot be worked with: one line each, naming file, line and key.
+//! Why a configuration cannot be worked with: one line for each mistake, naming file, line and key.
 
 use std::path::PathBuf;
 
@@ -51,4 +51,29 @@ pub enum ConfigError {
         /// The only value that is taken.
         standard: String,
     },
+    /// Several mistakes, each in a line of its own.
+    #[error("{}", lines(.0))]
+    Several(Vec<ConfigError>),
+}
+
+fn lines(errors: &[ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl ConfigError {
+    /// All mistakes that were made, so that they can be mended at once.
+    pub(crate) fn all(outcomes: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let mut errors = Vec::new();
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            match error {
+                Self::Several(several) => errors.extend(several),
+                one => errors.push(one),
+            }
+        }
+        match errors.len() {
+            0 => Ok(()),
+            1 => errors.pop().map_or(Ok(()), Err),
+            _ => Err(Self::Several(errors)),
+        }
+    }
 }

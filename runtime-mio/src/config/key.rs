@@ -49,6 +49,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// An IP address.
     Address,
+    /// An IP address or the name of a host.
+    Host,
     /// `host:port`, several of them separated by `;`.
     Addresses,
     /// Delays such as `1s 5s 2m`.
@@ -102,6 +104,14 @@ pub enum Status {
     NotYet(&'static str),
     /// Any value but the default is refused: it would promise this, which is not served.
     OnlyDefault(&'static str),
+}
+
+impl Status {
+    /// Whether the key says something about what is served.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Used | Self::OnlyDefault(_))
+    }
 }
 
 /// A switch.

@@ -53,6 +53,12 @@ pub(super) fn of(place: Place) -> impl Iterator<Item = &'static Key> {
     })
 }
 
+/// Whose key it is, if it is known anywhere: for who meets it where it is not.
+pub(super) fn owner(name: &str) -> Option<&'static str> {
+    let group = GROUPS.iter().find(|group| group.keys.iter().any(|key| key.name == name))?;
+    Some(if group.of_brokers { "brokers" } else { "name servers" })
+}
+
 /// The known key that a misspelt one is most like, if it is like one at all.
 pub(super) fn nearest(place: Place, name: &str) -> Option<&'static str> {
     let likeness = |key: &Key| strsim::jaro_winkler(&key.name.to_ascii_lowercase(), &name.to_ascii_lowercase());

@@ -111,13 +111,11 @@ impl Config {
     /// Sets what a file says.
     ///
     /// # Errors
-    /// The file cannot be read, or says what cannot be.
+    /// The file cannot be read, or says what cannot be: all that it says so.
     pub fn read(&mut self, path: &Path) -> Result<(), ConfigError> {
         let shared: Arc<Path> = path.into();
-        for entry in file::read(path)? {
-            self.set(&entry.key, entry.value, Origin::File(shared.clone(), entry.line))?;
-        }
-        Ok(())
+        let entries = file::read(path)?.into_iter();
+        ConfigError::all(entries.map(|entry| self.set(&entry.key, entry.value, Origin::File(shared.clone(), entry.line))))
     }
 
     /// Sets the name servers that the environment names. `standalone` has its own.
@@ -143,9 +141,9 @@ impl Config {
     /// Refuses values that promise what is not served, and remarks upon those that have no effect.
     ///
     /// # Errors
-    /// The first such promise.
+    /// All such promises.
     pub fn judge(&mut self) -> Result<(), ConfigError> {
-        let mut remarks = Vec::new();
+        let (mut remarks, mut broken) = (Vec::new(), Vec::new());
         for setting in self.settings.values().filter(|setting| setting.origin.is_chosen()) {
             let Setting { key, value, origin } = setting;
             let standard = self.standard(key);
@@ -161,12 +159,12 @@ impl Config {
                 }
                 Status::OnlyDefault(promise) => {
                     let (origin, value) = (origin.clone(), value.clone());
-                    return Err(ConfigError::Promise { origin, key: name.to_owned(), value, promise, standard });
+                    broken.push(Err(ConfigError::Promise { origin, key: name.to_owned(), value, promise, standard }));
                 }
             }
         }
         self.remarks.append(&mut remarks);
-        Ok(())
+        ConfigError::all(broken)
     }
 
     /// What is to be told to the operator, once.
@@ -175,8 +173,8 @@ impl Config {
     }
 
     /// All keys in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.settings.iter().map(|(name, setting)| (*name, &*setting.value))
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Key, &str)> {
+        self.settings.values().map(|setting| (setting.key, &*setting.value))
     }
 
     /// Who has set a key.
@@ -211,6 +209,18 @@ impl Config {
         PathBuf::from(self.text(name))
     }
 
+    /// The address of a host that is named or given as an address. Names are looked up now, once.
+    ///
+    /// # Errors
+    /// The name has no address.
+    pub fn host(&self, name: &str) -> Result<IpAddr, ConfigError> {
+        let text = self.text(name);
+        text.parse().or_else(|_| {
+            let unknown = |why| self.wrong(name, format!("an IP address or the name of a host that can be looked up here ({why})"));
+            (self.surroundings.look_up)(text).map_err(unknown)
+        })
+    }
+
     /// An address; checked when it was set.
     ///
     /// # Errors
@@ -233,6 +243,10 @@ impl Config {
     }
 
     fn remark_unknown(&mut self, name: &str, origin: &Origin) {
+        if let Some(owner) = keys::owner(name) {
+            self.remarks.push(Remark::Warning(format!("{origin}: {name} is a key of {owner}: nothing here reads it")));
+            return;
+        }
         let hint = keys::nearest(self.place, name).map(|nearest| format!("; the nearest known key is {nearest}")).unwrap_or_default();
         self.remarks.push(Remark::Warning(format!("{origin}: unknown key {name} is ignored{hint}")));
     }

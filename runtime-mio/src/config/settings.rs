@@ -46,7 +46,7 @@ impl BrokerSettings {
         let millis = |name| Millis(config.number(name));
         let port: u16 = config.number("listenPort");
         let bind = config.address("bindAddress")?;
-        let address = SocketAddr::new(config.address("brokerIP1")?, port);
+        let address = SocketAddr::new(config.host("brokerIP1")?, port);
         if address.ip().is_unspecified() {
             return Err(config.wrong("brokerIP1", "an address that clients can reach"));
         }

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket},
     path::PathBuf,
     thread,
 };
@@ -22,6 +22,8 @@ pub struct Surroundings {
     pub home: PathBuf,
     /// Variables of the environment that are set.
     pub environment: fn(&str) -> Option<String>,
+    /// The address of the host with this name, or why there is none.
+    pub look_up: fn(&str) -> Result<IpAddr, String>,
 }
 
 impl Surroundings {
@@ -36,8 +38,15 @@ impl Surroundings {
             memory: memory(),
             home: env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from),
             environment: |name| env::var(name).ok().filter(|value| !value.trim().is_empty()),
+            look_up,
         }
     }
+}
+
+/// The first address of a host, one of IPv4 if it has any: that is what most clients can reach.
+fn look_up(name: &str) -> Result<IpAddr, String> {
+    let found: Vec<_> = (name, 0).to_socket_addrs().map_err(|why| why.to_string())?.map(|address| address.ip()).collect();
+    found.iter().find(|ip| ip.is_ipv4()).or(found.first()).copied().ok_or_else(|| "it has no address".to_owned())
 }
 
 fn host_name() -> Option<String> {
@@ -70,6 +79,10 @@ impl Surroundings {
             memory: 10_000_000_000,
             home: PathBuf::from("/home/someone"),
             environment: |_| None,
+            look_up: |name| match name {
+                "broker.example.org" => Ok(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9))),
+                _ => Err("nobody knows it".to_owned()),
+            },
         }
     }
 }

@@ -26,42 +26,51 @@ pub fn markdown() -> String {
         "## Configuration\n\n`broker.conf` and `namesrv.conf` keep their names, their format and RocketMQ's defaults. {all} keys are known: {used} do what they \
          say, {only} are\nrefused with any value but their default, since ignoring them would break a promise; the others are taken, and a line says so when\none \
          of them is set to something else than its default. An unknown key is ignored with a warning that names the nearest known one;\na value that \
-         its key does not take stops the start, naming file, line and key. `petrel … -p` prints what is in effect. This section is\nmade by `petrel config-table`."
+         its key does not take stops the start, naming file, line and key. `petrel … -p` prints what is in effect, with\n`--all` also what is not. This section is made by `petrel config-table`."
     );
     for group in GROUPS {
         let served: Vec<_> = group.keys.iter().filter(|key| key.status == Status::Used).collect();
-        let _ = writeln!(out, "\n### {}\n", group.class);
-        if !served.is_empty() {
-            let _ = writeln!(out, "| key | default | value |\n|---|---|---|");
-            for key in served {
-                let _ = writeln!(out, "| {} | {} | {} |", key.name, standard(key), kind(&key.kind));
-            }
-            out.push('\n');
+        if served.is_empty() {
+            continue;
         }
-        lists(&mut out, group.keys);
+        let _ = writeln!(out, "\n### {}\n\n| key | default | value |\n|---|---|---|", group.class);
+        for key in served {
+            let _ = writeln!(out, "| {} | {} | {} |", key.name, standard(key), kind(&key.kind));
+        }
     }
+    let refused = |status| if let Status::OnlyDefault(promise) = status { Some(promise) } else { None };
+    let not_yet = |status| if let Status::NotYet(what) = status { Some(what) } else { None };
+    let no_effect = |status| if let Status::NoEffect(why) = status { Some(why) } else { None };
+    list(&mut out, "Refused with another value than their default, because this is not served", refused);
+    list(&mut out, "No effect yet, because this is not served", not_yet);
+    list(&mut out, "No effect, for these reasons", no_effect);
     out
 }
 
-/// The keys that are not served, together with those of the same reason.
-fn lists(out: &mut String, keys: &[Key]) {
-    let mut by_reason: BTreeMap<(u8, &str), Vec<&str>> = BTreeMap::new();
-    for key in keys {
-        let reason = match key.status {
-            Status::Used => continue,
-            Status::OnlyDefault(promise) => (0, promise),
-            Status::NotYet(what) => (1, what),
-            Status::NoEffect(why) => (2, why),
-        };
-        by_reason.entry(reason).or_default().push(key.name);
+/// The columns that a line of keys has at most.
+const WIDTH: usize = 120;
+
+/// Keys that are not served, together with those of the same reason, whatever class they stand in.
+fn list(out: &mut String, title: &str, reason: fn(Status) -> Option<&'static str>) {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for key in GROUPS.iter().flat_map(|group| group.keys) {
+        if let Some(why) = reason(key.status) {
+            by_reason.entry(why).or_default().push(key.name);
+        }
     }
-    for ((order, reason), names) in by_reason {
-        let says = match order {
-            0 => "refused (not served: ",
-            1 => "no effect yet (not served: ",
-            _ => "no effect (",
-        };
-        let _ = writeln!(out, "- {says}{reason}): {}", names.join(", "));
+    let _ = writeln!(out, "\n### {title}\n");
+    for (why, mut names) in by_reason {
+        names.sort_unstable();
+        let _ = writeln!(out, "- **{why}**:");
+        let mut line = String::new();
+        for (at, name) in names.iter().enumerate() {
+            if line.len() + name.len() + 4 > WIDTH {
+                let _ = writeln!(out, " {line}");
+                line.clear();
+            }
+            let _ = write!(line, " {name}{}", if at + 1 < names.len() { "," } else { "" });
+        }
+        let _ = writeln!(out, " {line}");
     }
 }
 
@@ -92,8 +101,27 @@ fn kind(kind: &Kind) -> String {
         Kind::Decimal => "number".to_owned(),
         Kind::Choice(words) => words.join(", "),
         Kind::Address => "IP address".to_owned(),
+        Kind::Host => "IP address or host name".to_owned(),
         Kind::Addresses => "host:port;host:port".to_owned(),
         Kind::DelayLevels => "delays with s, m, h or d".to_owned(),
         Kind::Hours => "hours of the day with `;`".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_in_the_section_once_and_no_line_of_keys_is_long() {
+        let section = markdown();
+        let lists = section.split_once("### Refused").expect("the lists").1;
+        assert!(lists.lines().filter(|line| line.starts_with("  ")).all(|line| line.len() <= WIDTH));
+        for key in GROUPS.iter().flat_map(|group| group.keys) {
+            let as_row = section.contains(&format!("\n| {} |", key.name));
+            let listed =
+                lists.lines().filter(|line| line.starts_with("  ")).flat_map(|line| line.split(',')).any(|name| name.trim() == key.name);
+            assert!(as_row == (key.status == Status::Used) && listed != as_row, "{}", key.name);
+        }
     }
 }

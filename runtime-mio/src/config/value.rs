@@ -22,6 +22,7 @@ pub(super) fn check(kind: &Kind, value: &str) -> Result<(), String> {
         Kind::Decimal => value.parse::<f64>().is_ok_and(f64::is_finite),
         Kind::Choice(words) => words.contains(&value),
         Kind::Address => value.parse::<IpAddr>().is_ok(),
+        Kind::Host => value.parse::<IpAddr>().is_ok() || is_host_name(value),
         Kind::Addresses => addresses(value),
         Kind::DelayLevels => return DelayLevels::parse(value).map(drop).map_err(|why| format!("levels such as 1s 5s 2m ({why})")),
         Kind::Hours => return DeleteWhen::parse(value).map(drop),
@@ -50,6 +51,12 @@ fn addresses(list: &str) -> bool {
     })
 }
 
+/// Whether a host could have this name; addresses that went wrong, such as `300.1.1.1`, are none.
+fn is_host_name(text: &str) -> bool {
+    let fits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    text.split('.').all(fits) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
 fn expected(kind: &Kind) -> String {
     match kind {
         Kind::Text => "a text".to_owned(),
@@ -61,6 +68,7 @@ fn expected(kind: &Kind) -> String {
         Kind::Decimal => "a number".to_owned(),
         Kind::Choice(words) => words.join(" or "),
         Kind::Address => "an IP address".to_owned(),
+        Kind::Host => "an IP address or the name of a host".to_owned(),
         Kind::Addresses => "addresses such as host:9876, separated by ;".to_owned(),
         Kind::DelayLevels => "levels such as 1s 5s 2m".to_owned(),
         Kind::Hours => "hours of the day such as 04;16".to_owned(),
@@ -91,6 +99,16 @@ mod tests {
     #[test]
     fn switches_are_true_or_false_in_any_case() {
         assert_eq!((switch("TRUE"), switch("false"), switch("yes")), (Some(true), Some(false), None));
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_name() {
+        for fine in ["10.0.0.1", "::1", "localhost", "broker-1.example.org"] {
+            assert_eq!(check(&Kind::Host, fine), Ok(()), "{fine}");
+        }
+        for wrong in ["300.1.1.1", "a b", "broker:10911", "", "a..b", "10.0.0"] {
+            assert!(check(&Kind::Host, wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,7 +4,16 @@ use std::{
 };
 
 use super::*;
-use crate::cli::{BrokerArgs, NamesrvArgs, StandaloneArgs};
+use crate::{
+    cli::{BrokerArgs, NamesrvArgs, StandaloneArgs},
+    config::Surroundings,
+};
+
+fn assemble(role: &Role, surroundings: Surroundings) -> Result<(Config, Plan), ConfigError> {
+    let mut config = Config::new(role.place(), surroundings);
+    let plan = super::assemble(role, &mut config)?;
+    Ok((config, plan))
+}
 
 fn machine() -> Surroundings {
     Surroundings {
@@ -14,6 +23,7 @@ fn machine() -> Surroundings {
         memory: 1 << 33,
         home: PathBuf::from("/home/someone"),
         environment: |_| None,
+        look_up: |_| Err("nobody knows it".to_owned()),
     }
 }
 
@@ -142,4 +152,32 @@ fn one_line_for_the_name_server_is_not_called_two() {
     let args = StandaloneArgs { server: ServerArgs { config: Some(path), ..ServerArgs::default() }, ..StandaloneArgs::default() };
     let (mut config, _) = assemble(&Role::Standalone(args), machine()).expect("settings");
     assert_eq!(config.take_remarks(), []);
+}
+
+#[test]
+fn mistakes_of_file_and_flags_are_told_together() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("broker.conf");
+    fs::write(&path, "flushDiskType=SOMETIMES\nbrokerRole=SLAVE\n").expect("a file");
+    let server = ServerArgs { config: Some(path), ..ServerArgs::default() };
+    let args = BrokerArgs { server, name_servers: Some("nowhere".to_owned()) };
+    let error = assemble(&Role::Broker(args), machine()).unwrap_err();
+    assert!(matches!(&error, ConfigError::Several(errors) if errors.len() == 3), "{error}");
+}
+
+#[test]
+fn the_folder_of_all_data_is_that_of_the_flag_or_of_standalone_unless_a_file_says_otherwise() {
+    let folder = |role: &Role, text: &str| {
+        let mut config = Config::new(role.place(), machine());
+        super::assemble(role, &mut config).expect("settings");
+        if !text.is_empty() {
+            config.set("storePathRootDir", text, Origin::Environment("test")).expect("a path");
+            config.set("kvConfigPath", text, Origin::Environment("test")).expect("a path");
+        }
+        data_folder(role, &config).map(Path::to_owned)
+    };
+    let alone = Role::Standalone(StandaloneArgs::default());
+    assert_eq!(folder(&alone, ""), Some(PathBuf::from("petrel-data")));
+    assert_eq!(folder(&alone, "/elsewhere"), None);
+    assert_eq!(folder(&Role::Broker(BrokerArgs::default()), ""), None);
 }

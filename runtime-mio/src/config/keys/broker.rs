@@ -27,7 +27,7 @@ pub(super) const BROKER: &[Key] = &[
     of("rocketmqHome", Kind::Text, Standard::Environment("ROCKETMQ_HOME"), NoEffect(HOME)),
     of("namesrvAddr", Kind::Addresses, Standard::Unset, Used),
     of("listenPort", Kind::Whole(ANY_PORT), Standard::ListenPort, Used),
-    of("brokerIP1", Kind::Address, Standard::LocalAddress, Used),
+    of("brokerIP1", Kind::Host, Standard::LocalAddress, Used),
     of("brokerIP2", Kind::Name, Standard::LocalAddress, Used),
     flag("recoverConcurrently", false, NoEffect(ONE_LOOP)),
     number("brokerPermission", 6, 0..=7, Used),

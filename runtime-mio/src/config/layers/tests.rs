@@ -68,6 +68,39 @@ fn an_unknown_key_is_one_remark_that_names_the_nearest() {
 }
 
 #[test]
+fn all_mistakes_of_a_file_are_told_at_once_and_what_is_unknown_too() {
+    let (mut config, read) = broker_conf("listenPort=ten\nbrokerNmae=a\nflushDiskType=SYNC\nbrokerName=a\n");
+    let error = read.unwrap_err().to_string();
+    let lines: Vec<&str> = error.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains(":1: listenPort=ten") && lines[1].contains(":3: flushDiskType=SYNC"), "{error}");
+    let remarks = config.take_remarks();
+    assert!(matches!(&remarks[..], [Remark::Warning(text)] if text.contains(":2: unknown key brokerNmae")), "{remarks:?}");
+}
+
+#[test]
+fn all_broken_promises_are_told_at_once() {
+    let (_, read) = broker_conf("brokerRole=SLAVE\naclEnable=true\n");
+    assert!(matches!(&read, Err(ConfigError::Several(errors)) if errors.len() == 2), "{read:?}");
+}
+
+#[test]
+fn a_key_of_brokers_is_told_apart_from_a_misspelt_one() {
+    let mut config = config(Place::NameServer);
+    config.set("flushDiskType", "SYNC_FLUSH", FLAG).expect("a remark");
+    assert_eq!(config.take_remarks()[0].to_string(), "--flag: flushDiskType is a key of brokers: nothing here reads it");
+}
+
+#[test]
+fn a_host_may_be_named_and_is_looked_up() {
+    let mut config = config(Place::Broker);
+    config.set("brokerIP1", "broker.example.org", FLAG).expect("a name");
+    assert_eq!(config.host("brokerIP1").expect("a known name").to_string(), "10.0.0.9");
+    config.set("brokerIP1", "nowhere", FLAG).expect("a name");
+    let error = config.host("brokerIP1").unwrap_err().to_string();
+    assert_eq!(error, "--flag: brokerIP1=nowhere is not an IP address or the name of a host that can be looked up here (nobody knows it)");
+}
+
+#[test]
 fn a_value_that_cannot_be_names_file_line_key_and_what_is_expected() {
     let (_, read) = broker_conf("# first\nlistenPort=ten\n");
     let error = read.unwrap_err().to_string();
@@ -82,7 +115,7 @@ fn each_kind_of_mistake_is_refused() {
         "mappedFileSizeConsumeQueue=6000010",
         "mappedFileSizeCommitLog=99999999999",
         "messageDelayLevel=1s 5q",
-        "brokerIP1=broker.example.org",
+        "brokerIP1=broker of mine",
         "autoCreateTopicEnable=yes",
         "brokerPermission=9",
         "namesrvAddr=localhost",
@@ -145,7 +178,7 @@ fn the_environment_wins_over_the_file_and_says_so() {
 #[test]
 fn all_keys_come_in_the_order_of_their_names() {
     let config = config(Place::Standalone);
-    let names: Vec<_> = config.iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = config.iter().map(|(key, _)| key.name).collect();
     assert!(names.is_sorted() && names.len() > 500, "{}", names.len());
 }
 
