@@ -294,8 +294,15 @@ pub trait Storage {
     /// The offset at which the queue's next file begins, for a reader that found a hole at `from`.
     fn next_file_offset(&self, from: i64) -> i64;
 
-    /// The whole record that begins at `offset`, if one does and is still there.
+    /// The whole record that begins at `offset`, if one does and is still there and undamaged.
     fn record(&self, offset: LogOffset) -> Option<&[u8]>;
+
+    /// Whether the record of a unit can be handed out: a whole one lies where the unit says. Storage tells its operator of those that are
+    /// damaged; readers pass over them.
+    fn is_readable(&self, unit: &QueueUnit) -> bool {
+        let _ = unit;
+        true
+    }
 
     /// Bytes of the log for sending, without a copy.
     fn slice(&self, range: LogRange) -> Option<Self::Slice>;

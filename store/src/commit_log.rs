@@ -13,9 +13,11 @@ use route_core::storage::AppendError;
 
 use crate::{
     ahead::{Ahead, FIRST_STEP},
+    consume_queue::PRE_BLANK,
     disk::{Disk, file_path},
     event::Background,
     mapping::{LogSlice, MappedWriter, Mapping},
+    old_records::{OldRecords, Place, len_of_head},
 };
 
 /// The log. Offsets are bytes since the beginning of time, also when old files are gone.
@@ -34,6 +36,7 @@ pub(crate) struct CommitLog {
     tell_at: usize,
     /// Files whose write end was opened since [`CommitLog::take_opened`].
     opened: Vec<OpenedFile>,
+    old: OldRecords,
     ahead: Ahead,
 }
 
@@ -79,7 +82,8 @@ impl CommitLog {
         let file_size = file_size as usize;
         let ahead = Ahead::start(disk.clone(), dir, file_size, how.large_pages, how.background)?;
         let files = bases.iter().map(|&base| LogFile::new(base, OnceCell::new())).collect();
-        let mut log = Self { disk, dir: dir.to_owned(), file_size, files, writer: None, end, tell_at: 0, opened: Vec::new(), ahead };
+        let (dir, opened, old) = (dir.to_owned(), Vec::new(), OldRecords::before(end));
+        let mut log = Self { disk, dir, file_size, files, writer: None, end, tell_at: 0, opened, old, ahead };
         match log.open_writer() {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 tracing::error!(%error, "no space for the log; messages are refused until there is some");
@@ -242,15 +246,32 @@ impl CommitLog {
         mapping.bytes().get(at..)
     }
 
-    /// The record that begins at `offset`.
+    /// The record that begins at `offset`, if it is whole.
     pub(crate) fn record(&self, offset: i64) -> Option<&[u8]> {
         let bytes = self.bytes_from(offset)?;
-        let magic = peek::magic(bytes)?;
-        if magic != record::MAGIC_V1 && magic != record::MAGIC_V2 {
-            return None;
+        if self.old.has(offset) {
+            return bytes.get(..self.old.len(self.place(offset, bytes), None)?);
         }
-        let len = usize::try_from(peek::total_size(bytes)?).ok().filter(|len| *len >= record::MIN_LEN)?;
-        bytes.get(..len)
+        bytes.get(..len_of_head(bytes, offset)?)
+    }
+
+    /// Whether a whole record of `len` bytes begins at `offset`, as a unit says. What is damaged is told in the log.
+    #[inline]
+    pub(crate) fn is_whole(&self, offset: i64, len: u32) -> bool {
+        !self.old.has(offset) || self.is_old_whole(offset, len)
+    }
+
+    fn is_old_whole(&self, offset: i64, len: u32) -> bool {
+        // Units that stand in for others are told of where they are made.
+        if len == PRE_BLANK.size {
+            return false;
+        }
+        let Some(bytes) = self.bytes_from(offset) else { return false };
+        self.old.len(self.place(offset, bytes), Some(len)).is_some()
+    }
+
+    fn place<'a>(&'a self, offset: i64, bytes: &'a [u8]) -> Place<'a> {
+        Place { dir: &self.dir, file_size: self.file_size, offset, bytes }
     }
 
     /// Bytes for sending.
@@ -261,7 +282,9 @@ impl CommitLog {
 
     /// When the record at `offset` was stored.
     pub(crate) fn store_timestamp(&self, offset: i64) -> Option<i64> {
-        self.record(offset).map(peek::store_timestamp)
+        let bytes = self.bytes_from(offset)?;
+        len_of_head(bytes, offset)?;
+        Some(peek::store_timestamp(bytes))
     }
 
     /// Makes the next bytes ready, if no thread does.

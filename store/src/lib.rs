@@ -65,6 +65,7 @@ mod log_walk;
 mod map_budget;
 mod mapping;
 mod offset_journal;
+mod old_records;
 mod open;
 mod progress;
 mod queue_ends;

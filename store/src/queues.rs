@@ -10,7 +10,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use route_core::storage::{Arrival, QueueId, QueueUnit};
+use route_core::storage::{Arrival, LogOffset, QueueId, QueueUnit};
 
 use crate::{
     consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
@@ -62,6 +62,15 @@ struct Slot {
     arriving: bool,
     /// Units before this offset were told of.
     told: i64,
+}
+
+/// What damage of the log has taken so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// Where the last damage begins.
+    pub(crate) at: Option<i64>,
+    /// How many messages it can have been at most.
+    pub(crate) units: i64,
 }
 
 /// A queue as it was found.
@@ -354,11 +363,18 @@ impl QueueTable {
     }
 
     /// Puts the unit of a record of the log that says of itself to have `offset` in its queue. Answers whether it could: not if
-    /// the queue lacks units in front of it, unless the queues are built anew from the `whole` log.
+    /// the queue lacks units in front of it, unless the queues are built anew from the whole log: then units stand in for what was
+    /// `lost`, which no reader takes for a message.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub(crate) fn rebuild(&mut self, topic: &str, queue_id: i32, offset: i64, unit: &QueueUnit, whole: bool) -> io::Result<bool> {
+    pub(crate) fn rebuild(
+        &mut self,
+        (topic, queue_id, offset): (&str, i32, i64),
+        unit: &QueueUnit,
+        whole: bool,
+        lost: Lost,
+    ) -> io::Result<bool> {
         if !is_folder_name(topic) || offset < 0 {
             tracing::warn!(at = unit.offset.0, topic, offset, "a record of no possible queue is left out");
             return Ok(true);
@@ -378,10 +394,11 @@ impl QueueTable {
                 target.reset()?;
             } else if offset > expected && !whole {
                 return Ok(false);
-            } else if offset > expected && offset - expected <= units_per_file {
+            } else if offset > expected && offset - expected <= units_per_file.max(lost.units) {
                 target.reserve(offset)?;
+                let blank = QueueUnit { offset: LogOffset(lost.at.unwrap_or(unit.offset.0)), ..PRE_BLANK };
                 while target.max() < offset {
-                    target.append(&PRE_BLANK);
+                    target.append(&blank);
                 }
             } else {
                 // As Java does: the order of the log counts.

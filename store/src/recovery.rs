@@ -221,7 +221,8 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
     }
     let last_record = mark.filter(|mark| mark.position == from).map_or(-1, |mark| mark.last_record);
     let RecoveryInput { delay_levels, closed, max_mapped_files, .. } = *input;
-    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files };
+    let flushed = input.checkpoint.mark.map_or(0, |mark| mark.position);
+    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files, flushed };
     let rebuilt = match rebuild.run(from, last_record)? {
         Rebuilt::Done(rebuilt) => rebuilt,
         Rebuilt::Hole { topic, queue_id } => {

@@ -353,6 +353,10 @@ impl Storage for Store {
         self.log.record(offset.0)
     }
 
+    fn is_readable(&self, unit: &QueueUnit) -> bool {
+        self.log.is_whole(unit.offset.0, unit.size)
+    }
+
     fn slice(&self, range: LogRange) -> Option<LogSlice> {
         self.log.slice(range.offset.0, range.len)
     }

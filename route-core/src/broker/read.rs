@@ -158,11 +158,14 @@ pub fn read_queue<S: Storage>(
             if unit.offset < log_start {
                 removed = true;
             } else if filter.is_none() || verdicts.delivers(index) {
-                full = !taken.takes(&unit, log_end.0 - unit.offset.0 <= limits.memory_window);
+                full = !taken.has_room_for(&unit, log_end.0 - unit.offset.0 <= limits.memory_window);
                 if full {
                     break;
                 }
-                push_joined(ranges, &unit);
+                if storage.is_readable(&unit) {
+                    taken.take(&unit);
+                    push_joined(ranges, &unit);
+                }
             }
             last_looked_at = unit.offset;
             next += 1;
@@ -187,16 +190,16 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     /// Whether one more message fits; the first one always does.
-    fn takes(&mut self, unit: &QueueUnit, in_memory: bool) -> bool {
-        let bytes = self.bytes + u64::from(unit.size);
+    fn has_room_for(&self, unit: &QueueUnit, in_memory: bool) -> bool {
         let (bytes_limit, count_limit) =
             if in_memory { (self.limits.memory_bytes, self.limits.memory_count) } else { (self.limits.disk_bytes, self.limits.disk_count) };
-        let fits = self.count == 0 || (self.count < self.max.min(count_limit) && bytes <= bytes_limit.min(MAX_BYTES));
-        if fits {
-            self.count += 1;
-            self.bytes = bytes;
-        }
-        fits
+        let bytes = self.bytes + u64::from(unit.size);
+        self.count == 0 || (self.count < self.max.min(count_limit) && bytes <= bytes_limit.min(MAX_BYTES))
+    }
+
+    fn take(&mut self, unit: &QueueUnit) {
+        self.count += 1;
+        self.bytes += u64::from(unit.size);
     }
 }
 
@@ -204,9 +207,8 @@ fn judge<S: Storage>(storage: &S, filter: &dyn MessageFilter, units: Units<'_>, 
     verdicts.reset(units.len());
     let needs_record = filter.needs_record();
     let mut batch = smallvec::SmallVec::<[Candidate<'_>; BATCH]>::new();
-    batch.extend(
-        units.map(|unit| Candidate { tags_code: unit.tags_code, record: if needs_record { storage.record(unit.offset) } else { None } }),
-    );
+    let record = |unit: &QueueUnit| if needs_record && storage.is_readable(unit) { storage.record(unit.offset) } else { None };
+    batch.extend(units.map(|unit| Candidate { tags_code: unit.tags_code, record: record(&unit) }));
     filter.matches(&batch, verdicts);
 }
 

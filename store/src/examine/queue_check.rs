@@ -118,7 +118,7 @@ impl<'a> QueueCheck<'a> {
                 continue;
             };
             let place = unit.offset.0;
-            if unit == PRE_BLANK || (0..against.log_start).contains(&place) {
+            if unit.size == PRE_BLANK.size || (0..against.log_start).contains(&place) {
                 continue;
             }
             let index = against.damaged.partition_point(|(_, to)| *to <= place);

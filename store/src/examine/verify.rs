@@ -63,7 +63,14 @@ impl Examination {
     /// # Errors
     /// [`OpenError`] if a file cannot be read.
     pub fn verify(&self, watch: &mut dyn Watch) -> Result<Verified, OpenError> {
-        let mut run = Run { of: self, watch, verified: Verified::default(), damaged: Vec::new(), unheld: IndexMap::default() };
+        let mut run = Run {
+            of: self,
+            watch,
+            verified: Verified::default(),
+            damaged: Vec::new(),
+            read_from: self.read_from()?,
+            unheld: IndexMap::default(),
+        };
         run.verified.log_start = self.layout.log_start();
         for finding in self.layout.findings() {
             run.tell(finding);
@@ -87,6 +94,20 @@ impl Examination {
     fn index_geometry(&self) -> Option<Geometry> {
         let (slots, entries) = self.config.index_shape?;
         Some(Geometry { slots: i32::try_from(slots).ok()?.max(1), entries: i32::try_from(entries).ok()?.max(2) })
+    }
+
+    /// Where a start begins to read the log again: as far as Petrel's checkpoint says, else at a file that Java's allows.
+    fn read_from(&self) -> Result<i64, OpenError> {
+        if let Some(mark) = self.checkpoint.mark {
+            return Ok(mark.position);
+        }
+        let safe = self.checkpoint.java.min_timestamp();
+        for file in self.layout.log.files.iter().rev() {
+            if self.stored(file.base)?.is_some_and(|stored| self.closed || stored <= safe) {
+                return Ok(file.base);
+            }
+        }
+        Ok(self.layout.log_start())
     }
 
     /// The file of the log in which an offset lies, and its place there.
@@ -125,6 +146,8 @@ struct Run<'a, 'w> {
     verified: Verified,
     /// Bytes of the log that are no records.
     damaged: Vec<(i64, i64)>,
+    /// The next start reads the log from here on.
+    read_from: i64,
     /// Messages by topic of which there is no queue.
     unheld: IndexMap<String, u64, FixedState>,
 }
@@ -195,8 +218,8 @@ impl Run<'_, '_> {
     fn damage(&mut self, from: i64, to: i64, why: &str) {
         if self.damaged.len() < DAMAGES {
             self.damaged.push((from, to));
-            let flushed = self.of.closed || self.of.checkpoint.mark.is_some_and(|mark| from < mark.position);
-            let becomes = if flushed { "readers pass over them" } else { "the next start cuts the log here and keeps what follows" };
+            let becomes =
+                if from < self.read_from { "readers pass over them" } else { "the next start cuts the log here and keeps what follows" };
             let what = format!("{} bytes are no message ({why}); at {from} of the log, which goes on at {to}: {becomes}", to - from);
             self.tell_log(Severity::Damage, from, what);
         } else {

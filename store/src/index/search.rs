@@ -97,6 +97,10 @@ impl Searching {
             return;
         }
         let Some(message) = log.message(entry.offset).filter(|message| self.query.matches(message)) else { return };
+        if let Err(error) = message.verify_crc() {
+            tracing::error!(offset = entry.offset, %error, "a message is damaged; a look-up by its key passes over it");
+            return;
+        }
         // A record's size is a positive i32 on disk.
         let len = u32::try_from(message.total_size()).unwrap_or(u32::MAX);
         self.bytes += u64::from(len);

@@ -10,15 +10,17 @@ use proto_core::{
     hash::tags_code,
     names::SCHEDULE_TOPIC,
     properties::{self, names},
-    record::RecordView,
+    record::{MIN_LEN, RecordView},
 };
 use route_core::storage::{LogOffset, QueueUnit};
 
 use super::{LogFiles, scan::LogScan};
 use crate::{
+    disk::file_path,
     error::{OpenError, at},
+    log_walk::{FoundFile, LogWalk, Step},
     progress::Position,
-    queues::{QueueTable, QueuesCut},
+    queues::{Lost, QueueTable, QueuesCut},
     store::is_shown,
 };
 
@@ -32,6 +34,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) delay_levels: &'a DelayLevels,
     pub(super) closed: bool,
     pub(super) max_mapped_files: usize,
+    /// The log was on disk up to here when the checkpoint was written: what is damaged before it does not end the log.
+    pub(super) flushed: i64,
 }
 
 /// Where it ended.
@@ -80,7 +84,15 @@ impl Rebuild<'_> {
         let mut scan = LogScan::new(self.files, from);
         let mut records = 0;
         let mut told = Instant::now();
-        while let Some(record) = scan.next_record()? {
+        let mut lost = Lost::default();
+        loop {
+            let Some(record) = scan.next_record()? else {
+                let Some(next) = self.behind_damage(scan.end(), scan.stopped())? else { break };
+                lost.at = Some(scan.end());
+                lost.units += (next - scan.end()) / MIN_LEN as i64;
+                scan.go_on(next);
+                continue;
+            };
             records += 1;
             if told.elapsed() >= TELL_INTERVAL {
                 told = Instant::now();
@@ -98,7 +110,8 @@ impl Rebuild<'_> {
             }
             let unit =
                 QueueUnit { offset: LogOffset(record.offset), size: view.total_size() as u32, tags_code: self.unit_tags_code(&view) };
-            let put = self.queues.rebuild(view.topic(), view.queue_id(), view.queue_offset(), &unit, whole);
+            let place = (view.topic(), view.queue_id(), view.queue_offset());
+            let put = self.queues.rebuild(place, &unit, whole, lost);
             if !put.map_err(at(&dir))? {
                 return Ok(Rebuilt::Hole { topic: view.topic().to_owned(), queue_id: view.queue_id() });
             }
@@ -110,6 +123,21 @@ impl Rebuild<'_> {
         position.written = scan.end();
         position.written_time = position.dispatched_time;
         Ok(Rebuilt::Done(Outcome { position, records, unsynced }))
+    }
+
+    /// Where the log goes on behind something damaged that had been on disk whole: cutting there would lose all that follows.
+    fn behind_damage(&self, from: i64, why: Option<&str>) -> Result<Option<i64>, OpenError> {
+        let Some(why) = why.filter(|_| from < self.flushed) else { return Ok(None) };
+        let len = u64::from(self.files.file_size);
+        let found: Vec<_> = self.files.bases.iter().map(|&base| FoundFile { base, len }).collect();
+        let mut walk = LogWalk::new(&self.files.disk, &self.files.dir, len, &found, from);
+        let Step::Damage { to, .. } = walk.step()? else { return Ok(None) };
+        // A record began at the mark.
+        let to = to.min(self.flushed);
+        let in_file = from.rem_euclid(i64::from(self.files.file_size));
+        let path = file_path(&self.files.dir, from - in_file);
+        tracing::error!(path = %path.display(), byte = in_file, offset = from, why, bytes = to - from, "the log is damaged; it goes on behind");
+        Ok(Some(to))
     }
 
     /// What a unit carries for a stored message.

@@ -59,6 +59,12 @@ impl<'a> LogScan<'a> {
         self.at
     }
 
+    /// Goes on at another place of a record or of a blank.
+    pub(super) fn go_on(&mut self, at: i64) {
+        self.at = at;
+        self.stopped = None;
+    }
+
     /// Why the last call found nothing.
     pub(super) fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()

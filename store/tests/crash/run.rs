@@ -117,13 +117,14 @@ impl Run {
         let queue_id = self.random.below(QUEUES.unsigned_abs()) as i32;
         let bodies: Vec<_> = (0..count)
             .map(|at| {
-                let longest = if self.random.below(10) == 0 { 6000 } else { 300 };
+                // A batch has to fit into one file.
+                let longest = if self.random.below(10) == 0 { 6000 / count } else { 300 };
                 let len = self.random.below(longest) as usize;
                 format!("{}+{at} {}", self.model.sent.len(), "x".repeat(len))
             })
             .collect();
         let first = self.model.sent.len();
-        let properties: Vec<_> = (first..first + bodies.len()).map(|number| self.properties(number)).collect();
+        let properties: Vec<_> = (first..first + bodies.len()).map(|number| self.properties(number, 1500 / count)).collect();
         let messages: Vec<_> =
             bodies.iter().zip(&properties).map(|(body, properties)| message(topic, queue_id, body, properties)).collect();
         self.trace.push(format!("send {count} to {topic}-{queue_id}"));
@@ -152,8 +153,8 @@ impl Run {
     }
 
     /// Short or long ones, with a key that no other message has.
-    fn properties(&mut self, number: usize) -> String {
-        let longest = if self.random.below(4) == 0 { 1500 } else { 50 };
+    fn properties(&mut self, number: usize, long: u32) -> String {
+        let longest = if self.random.below(4) == 0 { long } else { 50 };
         let len = self.random.below(longest) as usize;
         format!("TAGS\x01TagA\x02KEYS\x01{}\x02more\x01{}\x02", key(number), "y".repeat(len))
     }
