@@ -331,7 +331,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
         if self.ending.is_some() {
             std::process::exit(IMPATIENT);
         }
-        info!("ending: everything is flushed and saved");
+        info!("stopping: everything is flushed and saved first; a second signal ends the process at once");
         self.ending = Some(now.mono + self.net.limits().goodbye);
         self.net.stop_listening();
         self.machines.iter_mut().rev().for_each(|machine| machine.handle_shutdown(now));

@@ -187,7 +187,7 @@ impl NameServer {
             let text = format!("broker {broker_name} {broker_id} is now at {broker_addr}, it was at {displaced}");
             self.notice(NoticeLevel::Warn, text);
         } else if !known || registered.renamed {
-            self.notice(NoticeLevel::Info, format!("broker {broker_name} {broker_id} at {broker_addr} has registered"));
+            self.notice(NoticeLevel::Info, format!("broker {broker_name} (id {broker_id}) at {broker_addr} has registered"));
         }
         if let Some(change) = &registered.min_broker_id {
             self.notify(change);

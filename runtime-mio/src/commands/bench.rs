@@ -26,6 +26,7 @@ use sends::SendLoad;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// produce sends messages; consume reads a topic from its start, over and over
+    #[arg(hide_possible_values = true)]
     pub what: What,
     /// The broker; without it that of the topic is used, or the first one where the topic can be made
     #[arg(long, value_name = "HOST:PORT")]
@@ -45,7 +46,7 @@ pub struct Args {
     /// Most messages of a pull
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(i32).range(1..))]
     pub batch: i32,
-    /// How long to go on
+    /// How long to go on; Ctrl-C ends it earlier, with the figures so far
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = super::seconds)]
     pub duration: Duration,
     /// Queues to use, and to make the topic with

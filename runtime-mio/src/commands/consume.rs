@@ -30,8 +30,8 @@ pub struct Args {
     /// The topic; one that is not there yet is waited for
     pub topic: String,
     /// Go on where this group stopped, and keep how far it comes, once a second and at the end. All queues are read, even if the group has
-    /// other members. Every message is printed at least once: what was printed after the last keeping comes again if the end comes
-    /// hard. Without a group nothing is kept
+    /// other members. Every message is printed at least once: what came after the last keeping comes again if this process is killed.
+    /// Without a group nothing is kept
     #[arg(long)]
     pub group: Option<String>,
     /// Only messages with this tag; several with || between them
@@ -77,7 +77,12 @@ fn start(text: &str) -> Result<Start, String> {
 
 fn sql(text: &str) -> Result<String, String> {
     let parsed = proto_core::sql::parse(text);
-    parsed.map(|_| text.to_owned()).map_err(|why| why.to_string().lines().next().unwrap_or_default().to_owned())
+    parsed.map(|_| text.to_owned()).map_err(|why| {
+        let why = why.to_string();
+        let line = why.lines().next().unwrap_or_default();
+        // RocketMQ's texts begin with the class of the error.
+        line.split_once("Exception: ").map_or(line, |(_, text)| text).to_owned()
+    })
 }
 
 /// Prints messages until the count, the time-out, SIGINT, SIGTERM, or the end of whoever reads the output; then the group's offsets
@@ -557,7 +562,7 @@ mod tests {
         (args.sql, args.cluster.name_servers) = (Some("a > 1".to_owned()), Some(server.address().to_owned()));
         read_all(&args, &AtomicBool::new(false), &mut Vec::new(), &mut Vec::new()).unwrap();
         assert_eq!(seen.recv().unwrap(), ("SQL92".to_owned(), "a > 1".to_owned()));
-        assert!(parse("T --sql a>").unwrap_err().contains("--sql"));
+        assert!(parse("T --sql a>").unwrap_err().contains("'--sql <EXPR>': Encountered "), "{:?}", parse("T --sql a>"));
         assert!(parse("T --sql a>1 --tag A").is_err());
     }
 
