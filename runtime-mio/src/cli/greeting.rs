@@ -2,10 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use crate::server::Serving;
-
-/// RocketMQ's port of name servers: clients of this binary look there by themselves.
-const USUAL_PORT: u16 = 9876;
+use crate::{plan::NAME_SERVER_PORT, server::Serving};
 
 /// Says where is served, where data goes and, if all is there, what to try first. `data` is the folder around all data, if there is one.
 pub(super) fn lines(serving: &Serving, broker_name: Option<&str>, data: Option<&Path>) -> String {
@@ -23,7 +20,8 @@ pub(super) fn lines(serving: &Serving, broker_name: Option<&str>, data: Option<&
     }
     if let (Some(name_server), Some(_)) = (serving.name_server, serving.broker) {
         let port = name_server.port();
-        let cluster = if port == USUAL_PORT { String::new() } else { format!(" -n 127.0.0.1:{port}") };
+        // Clients of this binary look on the usual port by themselves.
+        let cluster = if port == NAME_SERVER_PORT { String::new() } else { format!(" -n 127.0.0.1:{port}") };
         let _ = writeln!(out, "\nTry it:\n  petrel produce Greetings hello{cluster}\n  petrel consume Greetings{cluster}");
     }
     out
