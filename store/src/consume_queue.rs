@@ -539,6 +539,7 @@ impl UnitsEnd {
     /// Units are written in order, so a search suffices: it gallops, then halves.
     fn find(disk: &Disk, path: PathBuf, file_size: usize, limit: i64) -> io::Result<Self> {
         let file = disk.open_file(&path, Access::Write)?;
+        file.expect_scattered_reads();
         let mut page = vec![0; file_size.min(PAGE as usize)];
         file.read_at(&mut page, 0)?;
         let total = file_size / QueueUnit::LEN;

@@ -106,6 +106,8 @@ pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
     fn allocate(&self, range: Range<u64>) -> io::Result<()>;
     /// The next places at or behind `from` that may hold data, up to a hole or the file's end; `None` if only holes follow.
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>>;
+    /// Single places of it are about to be read: what follows them is not to be read with them. Only a hint.
+    fn expect_scattered_reads(&self) {}
     /// Makes a range read as zero, without making the file shorter. Durable only after a sync.
     fn erase(&self, range: Range<u64>) -> io::Result<()>;
     /// Maps the first `len` bytes, of which the first `published` are final and the first `allocated` have space.

@@ -82,7 +82,8 @@ impl Store {
         // Before anything is written: a queue that the system brings to disk on its own account must not be taken for one in order.
         disk.sync_paths(&first).map_err(at(root))?;
         let log_start = files.bases.first().copied().unwrap_or(0);
-        let mut queues = QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start);
+        let mut queues =
+            QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start, background);
         queues.discover().map_err(at(config.consume_queue_dir()))?;
         let queue_ends_path = config.config_dir().join(queue_ends::FILE);
         let input = RecoveryInput {

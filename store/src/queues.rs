@@ -15,12 +15,17 @@ use route_core::storage::{Arrival, LogOffset, QueueId, QueueUnit};
 use crate::{
     consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
     disk::Disk,
-    error::{OpenError, at},
+    error::OpenError,
+    event::Background,
     expiry::OldQueueFile,
     flusher::OpenedQueueFile,
     mapping::Mapping,
     queue_ends::{QueueEnds, QueueSpan},
 };
+
+mod cut;
+
+use cut::Cut;
 
 /// The queues of all topics.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ pub(crate) struct QueueTable {
     hand: usize,
     /// A queue was found to lack units.
     lacking: Cell<bool>,
+    background: Background,
 }
 
 /// Whether queues could be cut.
@@ -85,11 +91,12 @@ enum Loaded {
 
 impl QueueTable {
     /// No queues. Their folders lie in `dir`, and the log begins at `start`.
-    pub(crate) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64) -> Self {
+    pub(crate) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64, background: Background) -> Self {
         let topics = IndexMap::with_hasher(FixedState::default());
         let log_start = LogStart::default();
         log_start.set(start);
-        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived: VecDeque::new(), hand: 0, lacking: Cell::new(false) }
+        let (arrived, lacking) = (VecDeque::new(), Cell::new(false));
+        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived, hand: 0, lacking, background }
     }
 
     /// Takes in the queues that `dir` holds, without a look at their files.
@@ -334,32 +341,9 @@ impl QueueTable {
     /// # Errors
     /// [`OpenError`] for a queue whose files cannot be used.
     pub(crate) fn cut(&mut self, limit: i64, anew: bool) -> Result<QueuesCut, OpenError> {
-        let mut unsynced = Vec::new();
         self.lacking.set(false);
-        for slot in &mut self.slots {
-            let was = slot.was.take();
-            let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
-            let start = self.log_start.clone();
-            let mut open = || ConsumeQueue::open_cut(self.disk.clone(), dir.clone(), self.file_size, start.clone(), limit, &mut unsynced);
-            let queue = match open() {
-                Err(error @ OpenError::MissingFile { .. }) => {
-                    tracing::warn!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue has to be built anew");
-                    if !anew {
-                        return Ok(QueuesCut::Lacking { topic: slot.topic.to_string(), queue_id: slot.queue_id });
-                    }
-                    ConsumeQueue::discard(&self.disk, &dir).map_err(at(&dir))?;
-                    open()?
-                }
-                opened => opened?,
-            };
-            if let Some(was) = was.filter(|was| !anew && queue.max() < was.end) {
-                let (topic, end) = (&*slot.topic, queue.max());
-                tracing::error!(topic, queue = slot.queue_id, end, was = was.end, "a consume queue lacks units");
-                return Ok(QueuesCut::Lacking { topic: topic.to_owned(), queue_id: slot.queue_id });
-            }
-            slot.queue = OnceCell::from(Loaded::Open(queue));
-        }
-        Ok(QueuesCut::Done { unsynced })
+        let Self { disk, dir, file_size, log_start, slots, background, .. } = self;
+        Cut { disk, dir, file_size: *file_size, log_start, limit, anew }.on(slots, *background)
     }
 
     /// Puts the unit of a record of the log that says of itself to have `offset` in its queue. Answers whether it could: not if

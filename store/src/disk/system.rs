@@ -200,9 +200,8 @@ impl OpenFile for fs::File {
     }
 
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
-        // Who asks looks at what is found here. Reading ahead of that would fill memory with zeros, which then count as data. Only a
-        // hint: it works without.
-        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
+        // Who asks looks at what is found here. Reading ahead of that would fill memory with zeros, which then count as data.
+        self.expect_scattered_reads();
         let start = match rustix::fs::seek(self, SeekFrom::Data(from)) {
             Ok(start) => start,
             Err(Errno::NXIO) => return Ok(None),
@@ -219,6 +218,11 @@ impl OpenFile for fs::File {
             Err(Errno::NXIO) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn expect_scattered_reads(&self) {
+        // It works without.
+        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
     }
 
     fn erase(&self, range: Range<u64>) -> io::Result<()> {

@@ -150,6 +150,10 @@ impl OpenFile for FailingFile {
         self.below.next_data(from)
     }
 
+    fn expect_scattered_reads(&self) {
+        self.below.expect_scattered_reads();
+    }
+
     fn erase(&self, range: Range<u64>) -> io::Result<()> {
         self.disk.ask(Operation::Erase, &self.path)?;
         self.below.erase(range)

@@ -1,0 +1,83 @@
+//! Cuts queues to what the log has, very many of them on several threads.
+
+use std::{cell::OnceCell, panic::resume_unwind, path::Path, thread};
+
+use super::{Loaded, QueuesCut, Slot};
+use crate::{
+    consume_queue::{ConsumeQueue, LogStart},
+    disk::Disk,
+    error::{OpenError, at},
+    event::Background,
+};
+
+/// Threads that cut very many queues: they mostly wait for the disk.
+const THREADS: usize = 8;
+/// For fewer queues it is not worth while to start one.
+const LEAST_SHARE: usize = 256;
+
+/// What queues are cut to.
+#[derive(Clone, Copy)]
+pub(super) struct Cut<'a> {
+    pub(super) disk: &'a Disk,
+    pub(super) dir: &'a Path,
+    pub(super) file_size: u32,
+    pub(super) log_start: &'a LogStart,
+    /// Units point in front of this place of the log.
+    pub(super) limit: i64,
+    /// Queues are built anew after this.
+    pub(super) anew: bool,
+}
+
+impl Cut<'_> {
+    pub(super) fn on(self, slots: &mut [Slot], background: Background) -> Result<QueuesCut, OpenError> {
+        let share = match background {
+            Background::Threads => slots.len().div_ceil(THREADS).max(LEAST_SHARE),
+            Background::Stepped => slots.len(),
+        };
+        if slots.len() <= share {
+            return self.share(slots);
+        }
+        let shares: Vec<_> = thread::scope(|scope| {
+            let shares: Vec<_> = slots.chunks_mut(share).map(|slots| scope.spawn(move || self.share(slots))).collect();
+            shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        let mut all = Vec::new();
+        for share in shares {
+            match share? {
+                QueuesCut::Done { unsynced } => all.extend(unsynced),
+                lacking @ QueuesCut::Lacking { .. } => return Ok(lacking),
+            }
+        }
+        Ok(QueuesCut::Done { unsynced: all })
+    }
+
+    fn share(self, slots: &mut [Slot]) -> Result<QueuesCut, OpenError> {
+        let mut unsynced = Vec::new();
+        for slot in slots {
+            let was = slot.was.take();
+            let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
+            let mut open = || {
+                let (disk, start) = (self.disk.clone(), self.log_start.clone());
+                ConsumeQueue::open_cut(disk, dir.clone(), self.file_size, start, self.limit, &mut unsynced)
+            };
+            let queue = match open() {
+                Err(error @ OpenError::MissingFile { .. }) => {
+                    tracing::warn!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue has to be built anew");
+                    if !self.anew {
+                        return Ok(QueuesCut::Lacking { topic: slot.topic.to_string(), queue_id: slot.queue_id });
+                    }
+                    ConsumeQueue::discard(self.disk, &dir).map_err(at(&dir))?;
+                    open()?
+                }
+                opened => opened?,
+            };
+            if let Some(was) = was.filter(|was| !self.anew && queue.max() < was.end) {
+                let (topic, end) = (&*slot.topic, queue.max());
+                tracing::error!(topic, queue = slot.queue_id, end, was = was.end, "a consume queue lacks units");
+                return Ok(QueuesCut::Lacking { topic: topic.to_owned(), queue_id: slot.queue_id });
+            }
+            slot.queue = OnceCell::from(Loaded::Open(queue));
+        }
+        Ok(QueuesCut::Done { unsynced })
+    }
+}
