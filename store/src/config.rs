@@ -63,6 +63,8 @@ pub struct StoreConfig {
     pub expiry: ExpiryPolicy,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
     pub max_unflushed: u32,
+    /// How long [`Store::close`](crate::Store::close) waits for the disk.
+    pub close_timeout: Duration,
     /// Where all that lies.
     pub disk: StoreDisk,
 }
@@ -89,6 +91,7 @@ impl StoreConfig {
             max_mapped_files: map_budget::of_this_machine(),
             expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,
+            close_timeout: Duration::from_secs(20),
             disk: StoreDisk::default(),
         }
     }

@@ -227,11 +227,15 @@ impl Flusher {
         &self.shared
     }
 
+    /// Whether it is whoever calls [`Flusher::step`].
+    pub(crate) fn is_stepped(&self) -> bool {
+        matches!(self.runs, Runs::Stepped(_))
+    }
+
     /// Does what is due at the moment, if no thread does. Answers whether that is so.
     pub(crate) fn step_at_once(&mut self) -> bool {
-        let stepped = matches!(self.runs, Runs::Stepped(_));
         self.step(Duration::ZERO);
-        stepped
+        self.is_stepped()
     }
 
     /// Asks for all that is in the log now to be brought to disk, soon.

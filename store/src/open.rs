@@ -3,9 +3,11 @@
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
+    thread,
     time::Duration,
 };
 
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use route_core::{
     Now,
     storage::{LogOffset, QueueUnit, Storage},
@@ -199,23 +201,48 @@ impl Store {
             removed: 0,
             queue_ends_path,
             was_closed: closed,
+            close_timeout: config.close_timeout,
             folder,
         };
         Ok((store, report))
     }
 
-    /// Brings all to disk, says so in the checkpoint, and lets the folder go.
+    /// Brings all to disk, says so in the checkpoint, and lets the folder go. Waits no longer than [`StoreConfig::close_timeout`]: a store that
+    /// is not closed by then holds its folder until the process ends or the disk is done.
     ///
     /// # Errors
     /// Why that could not be done. The next start then recovers as after a crash.
-    pub fn close(mut self) -> Result<(), String> {
+    pub fn close(self) -> Result<(), String> {
+        if self.flusher.is_stepped() {
+            return self.close_in_order();
+        }
+        let limit = self.close_timeout;
+        let (closed, outcome) = bounded(1);
+        let close = move || {
+            // Only fails if nobody waits any more.
+            let _ = closed.send(self.close_in_order());
+        };
+        thread::Builder::new()
+            .name("petrel-close".into())
+            .spawn(close)
+            .map_err(|error| format!("there is no thread to close it: {error}"))?;
+        outcome.recv_timeout(limit).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => Err(format!(
+                "the disk was not done after {} ms (storeCloseTimeout): the store is left as it is, and the next start recovers it",
+                limit.as_millis()
+            )),
+            RecvTimeoutError::Disconnected => Err("what closes the store has panicked; the next start recovers it".into()),
+        })
+    }
+
+    fn close_in_order(mut self) -> Result<(), String> {
         self.log.close();
         if self.flush_disk_type == FlushDiskType::SyncFlush {
             // Units follow their records: wait for the records first.
             while self.shared.durable() < self.position.written && !self.shared.is_poisoned() {
                 self.flusher.request();
                 if !self.flusher.step_at_once() {
-                    std::thread::sleep(CLOSE_POLL);
+                    thread::sleep(CLOSE_POLL);
                 }
             }
             self.set_durable(LogOffset(self.shared.durable()));

@@ -1,6 +1,6 @@
 //! The store as the loop holds it: the one writer of log and queues.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
@@ -69,6 +69,7 @@ pub struct Store {
     pub(crate) removed: u64,
     /// The last process closed the store in order.
     pub(crate) was_closed: bool,
+    pub(crate) close_timeout: Duration,
     pub(crate) folder: DataFolder,
 }
 

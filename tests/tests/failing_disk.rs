@@ -36,7 +36,7 @@ impl Bench {
         let bench = Self { folder: tempfile::tempdir().expect("a folder"), port: free_port() };
         let data = bench.path("data");
         let conf = format!(
-            "listenPort={}\nbrokerIP1=127.0.0.1\nstorePathRootDir={}\nstorePathCommitLog={}\nmappedFileSizeCommitLog=1048576\nsyncFlushTimeout=200\ncleanFileForciblyEnable=false\nflushDiskType={flush_disk_type}\n",
+            "listenPort={}\nbrokerIP1=127.0.0.1\nstorePathRootDir={}\nstorePathCommitLog={}\nmappedFileSizeCommitLog=1048576\nsyncFlushTimeout=200\nstoreCloseTimeout=500\ncleanFileForciblyEnable=false\nflushDiskType={flush_disk_type}\n",
             bench.port,
             data.display(),
             data.join("commitlog").display(),
@@ -206,6 +206,24 @@ fn who_waits_for_a_disk_that_hangs_is_told_in_time_and_who_does_not_wait_hears_a
     bench.tell_disk("");
     send(&mut connection, "after").expect(ResponseCode::Success);
     assert_eq!(read_all(&mut connection, 0), ["before", "late", "careless", "after"]);
+}
+
+#[test]
+fn a_broker_that_is_stopped_while_its_disk_hangs_ends_all_the_same_and_the_next_one_has_what_was_taken() {
+    let bench = Bench::new("ASYNC_FLUSH");
+    let process = bench.start_on_failing_disk();
+    let mut connection = bench.connect();
+    send(&mut connection, "taken").expect(ResponseCode::Success);
+    bench.tell_disk("hang sync commitlog");
+    send(&mut connection, "late").expect(ResponseCode::Success);
+    drop(connection);
+    let (status, _) = process.terminate();
+    let lines = fs::read_to_string(bench.path("log")).expect("it has printed something");
+    assert!(!status.success() && bench.path("data/abort").exists(), "it did not close in order: {lines}");
+    assert!(lines.contains("the disk was not done after 500 ms (storeCloseTimeout)"), "{lines}");
+
+    let _process = bench.start();
+    assert_eq!(read_all(&mut bench.connect(), 0), ["taken", "late"]);
 }
 
 #[test]

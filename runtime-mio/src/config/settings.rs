@@ -198,6 +198,7 @@ fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
             0 => standard.max_mapped_files,
             set => set,
         },
+        close_timeout: span("storeCloseTimeout"),
         expiry: expiry_policy(config)?,
         message_delay_level: DelayLevels::parse(levels).map_err(|why| config.wrong("messageDelayLevel", why.to_string()))?,
         ..standard

@@ -1,6 +1,10 @@
 //! Keys that RocketMQ does not know.
 
-use crate::config::key::{COUNT, Key, Status::Used, number};
+use crate::config::key::{COUNT, Key, POSITIVE, Status::Used, number};
 
 /// What Petrel alone can be told.
-pub(super) const OWN: &[Key] = &[number("maxMappedFiles", 0, COUNT, Used)];
+pub(super) const OWN: &[Key] = &[
+    number("maxMappedFiles", 0, COUNT, Used),
+    // Ten seconds less than what many who stop processes wait before they kill them.
+    number("storeCloseTimeout", 20000, POSITIVE, Used),
+];
