@@ -33,12 +33,16 @@ pub(super) fn assemble(role: &Role, config: &mut Config) -> Result<Plan, ConfigE
         Role::Namesrv(_) => Ok(()),
         Role::Broker(args) => args.name_servers.as_ref().map_or(Ok(()), |list| config.set("namesrvAddr", list, Origin::Flag("--namesrv"))),
     };
-    ConfigError::all([read, environment, flags, name_servers, config.judge()])?;
-    match role {
+    let judged = config.judge();
+    // What could not be set has its default here, so that only further mistakes come out.
+    let plan = match role {
         Role::Standalone(args) => plan_both(config, args.namesrv_port, &own),
         Role::Namesrv(_) => Plan::name_server(config),
         Role::Broker(_) => Plan::broker(config),
-    }
+    };
+    let planned = plan.as_ref().map(drop).map_err(ConfigError::clone);
+    ConfigError::all([read, environment, flags, name_servers, judged, planned])?;
+    plan
 }
 
 /// What makes a broker of use at once.

@@ -42,13 +42,13 @@ pub struct Args {
     pub sql: Option<String>,
     /// Where to begin: first, last (only what comes from now on), an offset in every queue, or a time of storing: a date and time of day in
     /// UTC such as 2026-11-22T19:30, or ms since 1970 (a number from 100000000000 on) [default: where the group stopped, else first]
-    #[arg(long = "from", value_name = "WHERE", value_parser = start)]
+    #[arg(long = "from", value_name = "WHERE", value_parser = start, allow_negative_numbers = true)]
     pub start: Option<Start>,
     /// Stop after this many messages
-    #[arg(long, value_parser = super::count)]
+    #[arg(long, value_parser = super::count, allow_negative_numbers = true)]
     pub count: Option<u64>,
     /// Stop when nothing has come for this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Print each message as one object of JSON with all that is known of it, in a line, as petrel store dump does
     #[arg(long)]
@@ -463,7 +463,7 @@ mod tests {
         assert_eq!(from("1700000000000"), Ok(Start::Timestamp(1_700_000_000_000)));
         assert_eq!(from("2023-11-14T22:13:20"), Ok(Start::Timestamp(1_700_000_000_000)));
         assert!(from("middle").unwrap_err().contains("first, last, an offset, ms since 1970 or a time like"));
-        assert!(parse("T --from=-1").is_err());
+        assert!(parse("T --from -1").unwrap_err().contains("an offset is 0 or more"));
         assert!(parse("T --timeout=-1").is_err());
         assert!(parse("").is_err());
     }

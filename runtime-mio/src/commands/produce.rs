@@ -36,10 +36,10 @@ pub struct Args {
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub properties: Vec<(String, String)>,
     /// Send the message this many times; each message gets a line of output, more than 100 together one closing line with their number
-    #[arg(long, default_value_t = 1, value_parser = super::count)]
+    #[arg(long, default_value_t = 1, value_parser = super::count, allow_negative_numbers = true)]
     pub count: u64,
     /// Send a body of this many bytes instead of BODY
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE as i64))]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE as i64))]
     pub size: Option<u32>,
     /// Where the cluster is.
     #[command(flatten)]
@@ -128,7 +128,7 @@ impl Failure {
             (Self::Client(source), Some(number)) => CommandError::Line { number, source },
             (Self::Client(source), None) => CommandError::Client(source),
             (Self::Output(source), _) => CommandError::Output(source),
-            (Self::Stopped(sent), _) => CommandError::Interrupted(format!("{sent} messages were sent")),
+            (Self::Stopped(sent), _) => CommandError::Interrupted(format!("{sent} message(s) were sent")),
         }
     }
 }
@@ -360,7 +360,7 @@ mod tests {
         let (server, seen) = cluster();
         let args = parse(&format!("T - -n {}", server.address())).unwrap();
         let run = produce_until(&args, &AtomicBool::new(true), "half a li");
-        assert_eq!(run.result.unwrap_err(), "interrupted: 0 messages were sent");
+        assert_eq!(run.result.unwrap_err(), "interrupted: 0 message(s) were sent");
         assert_eq!(seen.try_iter().count(), 0);
     }
 

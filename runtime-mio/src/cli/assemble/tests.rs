@@ -158,11 +158,11 @@ fn one_line_for_the_name_server_is_not_called_two() {
 fn mistakes_of_file_and_flags_are_told_together() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("broker.conf");
-    fs::write(&path, "flushDiskType=SOMETIMES\nbrokerRole=SLAVE\n").expect("a file");
+    fs::write(&path, "flushDiskType=SOMETIMES\nbrokerRole=SLAVE\nbrokerIP1=nowhere\n").expect("a file");
     let server = ServerArgs { config: Some(path), ..ServerArgs::default() };
     let args = BrokerArgs { server, name_servers: Some("nowhere".to_owned()) };
     let error = assemble(&Role::Broker(args), machine()).unwrap_err();
-    assert!(matches!(&error, ConfigError::Several(errors) if errors.len() == 3), "{error}");
+    assert!(matches!(&error, ConfigError::Several(errors) if errors.len() == 4), "{error}");
 }
 
 #[test]
