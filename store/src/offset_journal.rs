@@ -3,11 +3,13 @@
 //! ```text
 //! "PTRLJNL1"
 //! u32 CRC-32 of the rest | u16 bytes after this field | u8 1 | i32 queue | i64 offset | key
+//! u32 CRC-32 of the rest | u16 bytes after this field | u8 3 | i64 end of the log | i32 queue | i64 offset | key
 //! u32 CRC-32 of the rest | u16 bytes after this field | u8 2 | u32 length, u32 CRC-32 of a content that the table was to be saved with
 //! ```
 //!
 //! Whoever opens it knows the content that the table's file has now. What follows the last entry that names this content is newer
-//! than it and counts. If no entry names it, somebody else (a Java broker) has saved the table since: then nothing counts.
+//! than it and counts, up to the first note that speaks of more than the log has: a loss of power can spare the note of a delivery and take
+//! the message that was delivered. If no entry names it, somebody else (a Java broker) has saved the table since: then nothing counts.
 
 use std::{
     io,
@@ -29,6 +31,7 @@ const MAGIC: &[u8] = b"PTRLJNL1";
 const HEAD: usize = 6;
 const NOTE: u8 = 1;
 const SAVED: u8 = 2;
+const NOTE_OF_LOG: u8 = 3;
 
 /// Length of a new journal.
 const FIRST_LEN: usize = 256 << 10;
@@ -61,7 +64,13 @@ pub(crate) struct OffsetJournal {
 /// An entry, borrowed from where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry<'a> {
-    Note { key: &'a str, queue_id: i32, offset: i64 },
+    /// It counts if the log has come to `log_end`.
+    Note {
+        key: &'a str,
+        queue_id: i32,
+        offset: i64,
+        log_end: i64,
+    },
     Saved(Identity),
 }
 
@@ -109,8 +118,9 @@ impl OffsetJournal {
         }
     }
 
-    /// What was noted since the table had the content that its file has now. Begins anew if that cannot be told.
-    pub(crate) fn replay(&mut self, table: Identity) -> Vec<NotedOffset> {
+    /// What was noted since the table had the content that its file has now, as far as the log, which ends at `log_end`, goes. Begins anew if
+    /// that cannot be told.
+    pub(crate) fn replay(&mut self, table: Identity, log_end: i64) -> Vec<NotedOffset> {
         let bytes = self.writer.as_ref().map(|writer| writer.mapping().bytes()).unwrap_or_default();
         let from = entries(bytes).filter(|(_, _, entry)| *entry == Entry::Saved(table)).last();
         let Some((start, _, _)) = from else {
@@ -120,15 +130,38 @@ impl OffsetJournal {
             self.begin_anew(table);
             return Vec::new();
         };
-        let noted = entries(bytes)
-            .filter(|(at, _, _)| *at > start)
-            .filter_map(|(_, _, entry)| match entry {
-                Entry::Note { key, queue_id, offset } => Some(NotedOffset { key: key.to_owned(), queue_id, offset }),
-                Entry::Saved(_) => None,
-            })
-            .collect();
+        let (mut noted, mut void_from) = (Vec::new(), None);
+        for (at, _, entry) in entries(bytes).filter(|(at, _, _)| *at > start) {
+            match entry {
+                Entry::Note { log_end: spoken_of, .. } if spoken_of > log_end => {
+                    void_from = Some(at);
+                    break;
+                }
+                Entry::Note { key, queue_id, offset, .. } => noted.push(NotedOffset { key: key.to_owned(), queue_id, offset }),
+                Entry::Saved(_) => {}
+            }
+        }
         self.needed_from = start;
+        if let Some(void_from) = void_from {
+            tracing::warn!(path = %self.path.display(), log_end, "what was noted of deliveries that a crash took from the log is void");
+            self.cut_off(void_from);
+        }
         noted
+    }
+
+    /// Nothing from a place on counts, nor does it ever again: the log will be longer one day.
+    fn cut_off(&mut self, from: usize) {
+        let Some(len) = self.writer.take().map(|writer| writer.mapping().len()) else { return };
+        let cut = || {
+            let file = self.disk.open_file(&self.path, Access::Write)?;
+            file.erase(from as u64..len as u64)?;
+            file.sync()?;
+            self.disk.map_for_writing(&self.path, len, from, len)
+        };
+        match cut() {
+            Ok(writer) => self.writer = Some(writer),
+            Err(error) => self.complain(&error),
+        }
     }
 
     fn begin_anew(&mut self, table: Identity) {
@@ -148,6 +181,11 @@ impl OffsetJournal {
     /// Notes an offset.
     pub(crate) fn note(&mut self, key: &str, queue_id: i32, offset: i64) {
         self.put(NOTE, &[&queue_id.to_be_bytes(), &offset.to_be_bytes(), key.as_bytes()]);
+    }
+
+    /// Notes an offset that speaks of what the log has up to `log_end`.
+    pub(crate) fn note_of_log(&mut self, key: &str, queue_id: i32, offset: i64, log_end: i64) {
+        self.put(NOTE_OF_LOG, &[&log_end.to_be_bytes(), &queue_id.to_be_bytes(), &offset.to_be_bytes(), key.as_bytes()]);
     }
 
     /// The table is about to be saved with a content that has all that was noted.
@@ -252,11 +290,13 @@ fn entries_in(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, Entry<'_>)> {
 fn decode(payload: &[u8]) -> Option<Entry<'_>> {
     let (kind, rest) = payload.split_first()?;
     match *kind {
-        NOTE => {
+        NOTE | NOTE_OF_LOG => {
+            let (log_end, rest) = if *kind == NOTE_OF_LOG { rest.split_first_chunk::<8>()? } else { (&[0; 8], rest) };
             let (queue_id, rest) = rest.split_first_chunk::<4>()?;
             let (offset, key) = rest.split_first_chunk::<8>()?;
             let key = std::str::from_utf8(key).ok()?;
-            Some(Entry::Note { key, queue_id: i32::from_be_bytes(*queue_id), offset: i64::from_be_bytes(*offset) })
+            let (queue_id, offset) = (i32::from_be_bytes(*queue_id), i64::from_be_bytes(*offset));
+            Some(Entry::Note { key, queue_id, offset, log_end: i64::from_be_bytes(*log_end) })
         }
         SAVED => {
             let (len, rest) = rest.split_first_chunk::<4>()?;
@@ -299,6 +339,9 @@ mod tests {
     const OLD: Identity = Identity { len: 1, crc: 1 };
     const NEW: Identity = Identity { len: 2, crc: 2 };
 
+    /// The log has all that is spoken of.
+    const END: i64 = 1_000;
+
     struct Folder(tempfile::TempDir);
 
     impl Folder {
@@ -323,51 +366,51 @@ mod tests {
     fn what_was_noted_after_the_table_was_saved_counts() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD), []);
+        assert_eq!(journal.replay(OLD, END), []);
         journal.note("T@g", 0, 5);
         journal.note("T@g", 1, 6);
         drop(journal);
         let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD), [noted("T@g", 0, 5), noted("T@g", 1, 6)]);
+        assert_eq!(journal.replay(OLD, END), [noted("T@g", 0, 5), noted("T@g", 1, 6)]);
         journal.saving(NEW);
         journal.note("T@g", 0, 9);
         drop(journal);
-        assert_eq!(folder.open().replay(NEW), [noted("T@g", 0, 9)]);
-        assert_eq!(folder.open().replay(NEW), [noted("T@g", 0, 9)], "reading changes nothing");
+        assert_eq!(folder.open().replay(NEW, END), [noted("T@g", 0, 9)]);
+        assert_eq!(folder.open().replay(NEW, END), [noted("T@g", 0, 9)], "reading changes nothing");
     }
 
     #[test]
     fn a_save_that_did_not_reach_the_disk_changes_nothing() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        journal.replay(OLD);
+        journal.replay(OLD, END);
         journal.note("T@g", 0, 5);
         journal.saving(NEW);
         journal.note("T@g", 0, 6);
         drop(journal);
-        assert_eq!(folder.open().replay(OLD), [noted("T@g", 0, 5), noted("T@g", 0, 6)]);
+        assert_eq!(folder.open().replay(OLD, END), [noted("T@g", 0, 5), noted("T@g", 0, 6)]);
     }
 
     #[test]
     fn a_table_that_somebody_else_has_saved_makes_it_void() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        journal.replay(OLD);
+        journal.replay(OLD, END);
         journal.note("T@g", 0, 5);
         drop(journal);
         let foreign = Identity { len: 3, crc: 3 };
         let mut journal = folder.open();
-        assert_eq!(journal.replay(foreign), []);
+        assert_eq!(journal.replay(foreign, END), []);
         journal.note("T@g", 0, 7);
         drop(journal);
-        assert_eq!(folder.open().replay(foreign), [noted("T@g", 0, 7)]);
+        assert_eq!(folder.open().replay(foreign, END), [noted("T@g", 0, 7)]);
     }
 
     #[test]
     fn a_torn_end_is_left_out_and_does_not_come_back() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        journal.replay(OLD);
+        journal.replay(OLD, END);
         for offset in 0..3 {
             journal.note("T@g", 0, offset);
         }
@@ -377,23 +420,23 @@ mod tests {
         bytes[start + HEAD + 3] ^= 1;
         std::fs::write(folder.path(), &bytes).unwrap();
         let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD), [noted("T@g", 0, 0)]);
+        assert_eq!(journal.replay(OLD, END), [noted("T@g", 0, 0)]);
         journal.note("T@g", 0, 9);
         drop(journal);
-        assert_eq!(folder.open().replay(OLD), [noted("T@g", 0, 0), noted("T@g", 0, 9)]);
+        assert_eq!(folder.open().replay(OLD, END), [noted("T@g", 0, 0), noted("T@g", 0, 9)]);
     }
 
     #[test]
     fn it_stays_small_however_often_the_same_queues_are_noted() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        journal.replay(OLD);
+        journal.replay(OLD, END);
         for offset in 0..50_000 {
             journal.note("a-topic@a-group", (offset % 4) as i32, offset);
         }
         drop(journal);
         assert_eq!(std::fs::metadata(folder.path()).unwrap().len(), FIRST_LEN as u64);
-        let replayed = folder.open().replay(OLD);
+        let replayed = folder.open().replay(OLD, END);
         let last = |queue_id| replayed.iter().rev().find(|it| it.queue_id == queue_id).map(|it| it.offset);
         assert_eq!([0, 1, 2, 3].map(last), [Some(49_996), Some(49_997), Some(49_998), Some(49_999)]);
     }
@@ -402,7 +445,7 @@ mod tests {
     fn it_grows_for_many_queues_and_drops_what_a_save_has_taken_over() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        journal.replay(OLD);
+        journal.replay(OLD, END);
         for queue_id in 0..20_000 {
             journal.note("a-topic@a-group", queue_id, 1);
         }
@@ -414,7 +457,7 @@ mod tests {
         }
         drop(journal);
         assert_eq!(std::fs::metadata(folder.path()).unwrap().len(), FIRST_LEN as u64);
-        let replayed = folder.open().replay(NEW);
+        let replayed = folder.open().replay(NEW, END);
         assert_eq!(replayed.last(), Some(&noted("a-topic@a-group", 1, 99_999)));
         assert!(replayed.iter().all(|it| it.queue_id == 1));
     }
@@ -423,13 +466,13 @@ mod tests {
     fn a_journal_that_is_not_needed_is_removed_on_close() {
         let folder = Folder::new();
         let mut journal = folder.open();
-        journal.replay(OLD);
+        journal.replay(OLD, END);
         journal.note("T@g", 0, 1);
         journal.saving(NEW);
         journal.close();
         assert!(folder.path().exists(), "nobody said that the save is done");
         let mut journal = folder.open();
-        journal.replay(NEW);
+        journal.replay(NEW, END);
         journal.saving(NEW);
         journal.saved(NEW);
         journal.close();
@@ -442,17 +485,17 @@ mod tests {
             let folder = Folder::new();
             std::fs::write(folder.path(), &bytes).unwrap();
             let mut journal = folder.open();
-            journal.replay(OLD);
+            journal.replay(OLD, END);
             journal.note("T@g", 0, 1);
             drop(journal);
-            proptest::prop_assert_eq!(folder.open().replay(OLD), [noted("T@g", 0, 1)]);
+            proptest::prop_assert_eq!(folder.open().replay(OLD, END), [noted("T@g", 0, 1)]);
         }
 
         #[test]
         fn a_cut_anywhere_leaves_a_front_part(cut in 0usize..700, flip in 0u8..255) {
             let folder = Folder::new();
             let mut journal = folder.open();
-            journal.replay(OLD);
+            journal.replay(OLD, END);
             for offset in 0..20 {
                 journal.note("T@g", 3, offset);
             }
@@ -461,9 +504,25 @@ mod tests {
             bytes[cut..].fill(0);
             bytes[cut] = flip;
             std::fs::write(folder.path(), &bytes).unwrap();
-            let replayed = folder.open().replay(OLD);
+            let replayed = folder.open().replay(OLD, END);
             let expected: Vec<_> = (0..replayed.len() as i64).map(|offset| noted("T@g", 3, offset)).collect();
             proptest::prop_assert_eq!(replayed, expected);
         }
+    }
+
+    #[test]
+    fn notes_of_what_the_log_has_lost_are_void_and_stay_so_when_it_has_grown() {
+        let folder = Folder::new();
+        let mut journal = folder.open();
+        journal.replay(OLD, END);
+        journal.note_of_log("S", 2, 13, 900);
+        journal.note_of_log("S", 2, 14, 1_000);
+        journal.note_of_log("S", 1, 5, 950);
+        drop(journal);
+        let mut journal = folder.open();
+        assert_eq!(journal.replay(OLD, 999), [noted("S", 2, 13)]);
+        journal.note_of_log("S", 3, 7, 999);
+        drop(journal);
+        assert_eq!(folder.open().replay(OLD, 5_000), [noted("S", 2, 13), noted("S", 3, 7)]);
     }
 }

@@ -134,7 +134,8 @@ impl Store {
             Some((identity, value)) => (identity, Some(value)),
             None => (Identity::default(), None),
         };
-        let noted = self.journal(table).replay(identity);
+        let end = self.position.written;
+        let noted = self.journal(table).replay(identity, end);
         Ok((value, noted))
     }
 
@@ -433,6 +434,11 @@ impl Storage for Store {
     }
 
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
-        self.journal(table).note(key, queue_id, offset);
+        let end = self.position.written;
+        match table {
+            OffsetTableKind::Consumer => self.journal(table).note(key, queue_id, offset),
+            // Behind it lies what was delivered, which may be lost with the power although this note is not.
+            OffsetTableKind::Delay => self.journal(table).note_of_log(key, queue_id, offset, end),
+        }
     }
 }

@@ -64,6 +64,8 @@ pub enum Mutation {
     Restless,
     /// A message is acknowledged before it is on disk, although that was promised.
     AckedTooEarly,
+    /// The disk under the shipped store says that it has synced and does not.
+    SyncsIgnored,
     /// What a restart finds of the log is one message short.
     TailForgotten,
     /// A message that comes again has lost its keys.
@@ -72,7 +74,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::OneAttemptMore,
         Self::AttemptNotCounted,
         Self::DeadLetterTwice,
@@ -98,6 +100,7 @@ impl Mutation {
         Self::Repeated,
         Self::Restless,
         Self::AckedTooEarly,
+        Self::SyncsIgnored,
         Self::TailForgotten,
         Self::KeysLost,
     ];

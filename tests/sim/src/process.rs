@@ -18,7 +18,9 @@ use route_core::{
     output::{Table, Ticket},
     random::Random,
 };
+use store::StoreEvent;
 
+mod backing;
 pub mod clock;
 pub mod disk;
 pub mod log;
@@ -30,6 +32,7 @@ use crate::{
     mutation::{Mutation, Passage, Tamper},
     names::Name,
 };
+use backing::OnDisk;
 use disk::{Disk, Pace, Save, Writes};
 use log::{Noted, WatchedLog};
 use tap::Tap;
@@ -134,7 +137,10 @@ impl BrokerProcess {
     pub fn end(&mut self, end: End) -> Disk {
         let log = std::mem::take(self.broker.storage_mut());
         let written = log.log_bounds().1.0;
-        let disk = self.writes.end(end, log, &self.tamper, &mut self.random);
+        let disk = match log.recover(end, self.random.next_u64()) {
+            Ok(disk) => disk,
+            Err(log) => self.writes.end(end, *log, &self.tamper, &mut self.random),
+        };
         let kept = disk.log.log_bounds().1.0;
         self.journal.note(Fact::Ended { broker: self.name.clone(), kept, lost: written - kept, dark: end == End::Dark });
         disk
@@ -148,14 +154,43 @@ impl BrokerProcess {
         if table == Table::ConsumerOffsets {
             self.journal.note(Fact::SaveBegan { broker: self.name.clone() });
         }
+        if let Some(store) = self.broker.storage_mut().store() {
+            store.save(ticket, table, content);
+            return self.writes.give(self.now, ticket, table, &mut self.random);
+        }
         let noted = self.broker.storage().noted().len();
         let save = Save { due: self.now.mono, ticket, table, content, noted };
         self.writes.save(self.now, save, self.broker.storage().log_bounds().1, &mut self.random);
     }
 
+    /// What the shipped store has done, if the log lies in one.
+    fn take_events(&mut self, now: Now) {
+        while let Some(event) = self.broker.storage_mut().store().and_then(OnDisk::poll_event) {
+            match event {
+                StoreEvent::Durable(up_to) => self.broker.handle_durable(now, up_to),
+                StoreEvent::FlushFailed(why) => self.broker.handle_flush_failed(now, &why),
+                StoreEvent::Persisted(ticket, result) => {
+                    let table = self.writes.take_given(ticket);
+                    if table == Some(Table::ConsumerOffsets) && result.is_ok() {
+                        self.journal.note(Fact::Saved { broker: self.name.clone() });
+                    }
+                    self.broker.handle_persisted(now, ticket, result);
+                }
+                StoreEvent::Found(ticket, found) => self.broker.handle_found(now, ticket, found),
+            }
+        }
+        let durable = self.broker.storage().durable();
+        if self.broker.storage_mut().store().is_some() {
+            self.writes.set_on_disk(durable);
+        }
+    }
+
     /// What has been appended goes to disk when the disk is ready for it.
     fn settle(&mut self) {
         let (_, end) = self.broker.storage().log_bounds();
+        if let Some(store) = self.broker.storage_mut().store() {
+            store.request_flush();
+        }
         self.writes.want_flush(self.now, self.flush_mode, end, &mut self.random);
         let may_be_late = self.broker.poll_timeout().is_some_and(|at| at <= self.now.mono);
         self.tap.look(self.now, &self.broker, may_be_late);
@@ -200,8 +235,17 @@ impl Machine for BrokerProcess {
     fn handle_timeout(&mut self, now: Now) {
         self.begin(now);
         if let Some(up_to) = self.writes.pop_flushed(now, &mut self.random) {
-            self.broker.handle_durable(now, up_to);
+            match self.broker.storage_mut().store() {
+                None => self.broker.handle_durable(now, up_to),
+                Some(store) => store.flush(now.mono),
+            }
         }
+        if self.writes.is_given_due(now, &mut self.random)
+            && let Some(store) = self.broker.storage_mut().store()
+        {
+            store.work_on_tables();
+        }
+        self.take_events(now);
         while let Some((ticket, table, result)) = self.writes.pop_saved(now, self.broker.storage_mut()) {
             if table == Table::ConsumerOffsets && result.is_ok() {
                 self.journal.note(Fact::Saved { broker: self.name.clone() });

@@ -22,6 +22,8 @@ pub struct BrokerPlan {
     pub delay_levels: &'static str,
     /// Queues of a topic that it makes.
     pub queues: i32,
+    /// Whether its log lies in the shipped store on a simulated disk, not in memory: slower, with its recovery after every crash.
+    pub on_disk: bool,
 }
 
 /// Somebody with an address.

@@ -77,6 +77,7 @@ fn smaller(scenario: &Scenario, failed_at: Millis) -> Vec<Scenario> {
     }
     for index in 0..scenario.brokers.len() {
         add(&|it| it.brokers[index].queues = (it.brokers[index].queues / 2).max(1));
+        add(&|it| it.brokers[index].on_disk = false);
     }
     add(&|it| it.network.loss_one_in = 0);
     add(&|it| it.network.jitter = Millis::ZERO);

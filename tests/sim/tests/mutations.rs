@@ -49,7 +49,12 @@ fn busy(seed: u64, mutation: Option<Mutation>) -> Scenario {
         seed,
         network: Conditions { latency: Millis(2), jitter: Millis(20), keeps: true, ..Conditions::steady(Millis(2)) },
         name_servers: 1,
-        brokers: vec![BrokerPlan { flush: FlushMode::Sync, delay_levels: "1s 2s 3s 4s 5s", queues: 4 }],
+        brokers: vec![BrokerPlan {
+            flush: FlushMode::Sync,
+            delay_levels: "1s 2s 3s 4s 5s",
+            queues: 4,
+            on_disk: mutation == Some(Mutation::SyncsIgnored),
+        }],
         producers: vec![producer(0, true, 0), producer(1, false, 4)],
         groups: vec![group("shared", Style::Concurrent, 5), group("orderly", Style::Orderly, 10)],
         faults: vec![
@@ -80,7 +85,7 @@ fn watchman(mutation: Mutation) -> &'static str {
         CommitEarly | CommitForgotten | OffsetTooLow => "offsets neither run ahead nor back",
         LockShared | LockTooShort => "a locked queue has one owner",
         DelayEarly | DelayLate | DelayedTwice | DelayedElsewhere | DelayedDropped => "delayed messages come in time, once",
-        AckedTooEarly | TailForgotten => "what is acknowledged is stored",
+        AckedTooEarly | SyncsIgnored | TailForgotten => "what is acknowledged is stored",
         StoredTwice => "a message is stored as often as it was sent",
         MemberLeftOut => "queues are shared out",
         Swapped | Skipped | Repeated => "a reading skips nothing",
@@ -92,6 +97,15 @@ fn watchman(mutation: Mutation) -> &'static str {
 fn a_broker_that_makes_no_mistake_passes() {
     for seed in 1..=SEEDS {
         let scenario = busy(seed, None);
+        run(&scenario).unwrap_or_else(|violation| panic!("{violation:?}\n{scenario}"));
+    }
+}
+
+#[test]
+fn neither_has_the_shipped_store_anything_to_hide() {
+    for seed in 1..=SEEDS {
+        let mut scenario = busy(seed, None);
+        scenario.brokers[0].on_disk = true;
         run(&scenario).unwrap_or_else(|violation| panic!("{violation:?}\n{scenario}"));
     }
 }

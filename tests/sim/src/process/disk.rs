@@ -65,11 +65,25 @@ pub(super) struct Writes {
     /// Everything before this is on disk.
     on_disk: LogOffset,
     pace: Pace,
+    /// Saves that the shipped store has been given, and when it does the next of them.
+    given: BTreeMap<Ticket, Table>,
+    next_given: Option<Millis>,
 }
 
 impl Writes {
     pub(super) const fn new(now: Now, tables: BTreeMap<Table, Bytes>, on_disk: LogOffset, pace: Pace) -> Self {
-        Self { tables, saves: VecDeque::new(), held: VecDeque::new(), flush: None, next_flush: now.mono, can_flush: true, on_disk, pace }
+        Self {
+            tables,
+            saves: VecDeque::new(),
+            held: VecDeque::new(),
+            flush: None,
+            next_flush: now.mono,
+            can_flush: true,
+            on_disk,
+            pace,
+            given: BTreeMap::new(),
+            next_given: None,
+        }
     }
 
     pub(super) const fn set_pace(&mut self, pace: Pace) {
@@ -102,6 +116,36 @@ impl Writes {
         self.on_disk = end;
         self.begin_held(now, random);
         Some(end)
+    }
+
+    /// How far the shipped store says that the log is on disk.
+    pub(super) const fn set_on_disk(&mut self, up_to: LogOffset) {
+        self.on_disk = up_to;
+    }
+
+    /// The shipped store has been given a table to save.
+    pub(super) fn give(&mut self, now: Now, ticket: Ticket, table: Table, random: &mut Random) {
+        self.given.insert(ticket, table);
+        let due = now.mono + self.draw(random);
+        self.next_given.get_or_insert(due);
+    }
+
+    /// Whether the shipped store is to do one of its saves now. On a full disk it waits.
+    pub(super) fn is_given_due(&mut self, now: Now, random: &mut Random) -> bool {
+        if self.next_given.is_none_or(|due| due > now.mono) {
+            return false;
+        }
+        self.next_given = Some(now.mono + self.draw(random) + if self.pace.saves_fail { Millis::from_secs(1) } else { Millis::ZERO });
+        !self.pace.saves_fail
+    }
+
+    /// The shipped store has done a save; of which table.
+    pub(super) fn take_given(&mut self, ticket: Ticket) -> Option<Table> {
+        let table = self.given.remove(&ticket);
+        if self.given.is_empty() {
+            self.next_given = None;
+        }
+        table
     }
 
     /// Begins to save a table, behind the saves that have begun before.
@@ -141,7 +185,7 @@ impl Writes {
 
     pub(super) fn poll_timeout(&self) -> Option<Millis> {
         let flush = self.flush.map(|(due, _)| due);
-        [flush, self.saves.front().map(|save| save.due)].into_iter().flatten().min()
+        [flush, self.saves.front().map(|save| save.due), self.next_given].into_iter().flatten().min()
     }
 
     /// The process ends: some of what was on its way has come to its end, some has not.

@@ -1,4 +1,4 @@
-//! A broker's log: memory that notes for the oracles what is put into it.
+//! A broker's log, which notes for the oracles what is put into it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,7 +17,13 @@ use route_core::{
         memory::{MemoryStorage, Visibility},
     },
 };
+use store::NotedOffset;
 
+use super::{
+    End,
+    backing::{Backing, Found, OnDisk},
+    disk::Disk,
+};
 use crate::{
     fact::{Fact, Record},
     journal::Journal,
@@ -44,7 +50,7 @@ pub struct Noted {
 #[derive(Debug)]
 pub struct WatchedLog {
     broker: Name,
-    memory: MemoryStorage,
+    backing: Backing,
     noted: Vec<Noted>,
     /// So many of them were found on disk after power was lost: they cannot be lost again.
     safe: usize,
@@ -60,17 +66,20 @@ pub struct WatchedLog {
 
 impl Default for WatchedLog {
     fn default() -> Self {
-        Self::new("".into(), FlushMode::Async, Journal::default(), None)
+        Self::new("".into(), FlushMode::Async, None, Journal::default(), None)
     }
 }
 
 impl WatchedLog {
-    /// An empty log.
+    /// An empty log: in memory, or the shipped store on a simulated disk with this seed, for these delay levels.
     #[must_use]
-    pub fn new(broker: Name, flush: FlushMode, journal: Journal, mutation: Option<Mutation>) -> Self {
-        let (memory, tamper) = (empty(flush), Tamper::new(mutation));
-        let positions = BTreeSet::new();
-        Self { broker, memory, noted: Vec::new(), safe: 0, positions, closed: false, flush, readable: 0, journal, tamper }
+    pub fn new(broker: Name, flush: FlushMode, disk: Option<(u64, &'static str)>, journal: Journal, mutation: Option<Mutation>) -> Self {
+        let backing = match disk {
+            None => Backing::Memory(Box::new(empty(flush))),
+            Some((seed, levels)) => Backing::Disk(Box::new(OnDisk::new(flush, levels, seed, mutation == Some(Mutation::SyncsIgnored)))),
+        };
+        let (positions, tamper) = (BTreeSet::new(), Tamper::new(mutation));
+        Self { broker, backing, noted: Vec::new(), safe: 0, positions, closed: false, flush, readable: 0, journal, tamper }
     }
 
     /// The offsets that were noted and are in no saved table.
@@ -115,11 +124,34 @@ impl WatchedLog {
         self.safe + random.below(u32::try_from(unsafe_ones + 1).unwrap_or(1)) as usize
     }
 
+    /// The shipped store, if the log lies in one.
+    pub(super) fn store(&mut self) -> Option<&mut OnDisk> {
+        match &mut self.backing {
+            Backing::Memory(_) => None,
+            Backing::Disk(disk) => Some(disk),
+        }
+    }
+
+    /// What a new process finds if the log lies in the shipped store, which decides for itself; else the log as it was.
+    ///
+    /// # Errors
+    /// The log lies in memory.
+    pub(super) fn recover(self, end: End, seed: u64) -> Result<Disk, Box<Self>> {
+        let Backing::Disk(disk) = self.backing else { return Err(Box::new(self)) };
+        let (disk, Found { tables, noted }) = disk.reopen(end, seed);
+        let noted: Vec<Noted> = noted
+            .into_iter()
+            .map(|(table, NotedOffset { key, queue_id, offset })| Noted { table, key, queue: queue_id, offset, log_end: 0 })
+            .collect();
+        let log = Self { backing: Backing::Disk(Box::new(disk)), safe: noted.len(), noted, closed: false, readable: 0, ..self };
+        Ok(Disk { log, tables })
+    }
+
     /// Where the last record begins.
     pub(super) fn last_record(&self) -> i64 {
         let mut place = 0;
-        while let Some(record) = self.memory.record(LogOffset(place))
-            && self.memory.record(LogOffset(place + record.len() as i64)).is_some()
+        while let Some(record) = self.backing.record(LogOffset(place))
+            && self.backing.record(LogOffset(place + record.len() as i64)).is_some()
         {
             place += record.len() as i64;
         }
@@ -128,9 +160,9 @@ impl WatchedLog {
 
     /// A place between two records, not before what is on disk.
     pub(super) fn cut_between_records(&self, on_disk: LogOffset, random: &mut Random) -> i64 {
-        let (_, end) = self.memory.log_bounds();
+        let (_, end) = self.backing.log_bounds();
         let mut places = vec![on_disk.0];
-        while let Some(record) = self.memory.record(LogOffset(places[places.len() - 1]))
+        while let Some(record) = self.backing.record(LogOffset(places[places.len() - 1]))
             && !record.is_empty()
         {
             places.push(places[places.len() - 1] + record.len() as i64);
@@ -143,7 +175,7 @@ impl WatchedLog {
     /// being on disk: recovery syncs what it finds.
     #[must_use]
     pub(super) fn reopen(self, kept: Option<i64>, noted_kept: Option<usize>) -> Self {
-        let Self { broker, mut memory, mut noted, mut safe, positions, flush, journal, tamper, .. } = self;
+        let Self { broker, backing: mut memory, mut noted, mut safe, positions, flush, journal, tamper, .. } = self;
         let (_, end) = memory.log_bounds();
         // Now every record has its unit, with its tags code.
         memory.set_durable(end);
@@ -181,7 +213,18 @@ impl WatchedLog {
         copy.set_durable(LogOffset(place));
         while copy.poll_arrival().is_some() {}
         // No process is closed in order, and the next one cannot tell a kill from a loss of power.
-        Self { broker, memory: copy.after_a_crash(), noted, safe, positions, closed: false, flush, readable: 0, journal, tamper }
+        Self {
+            broker,
+            backing: Backing::Memory(Box::new(copy.after_a_crash())),
+            noted,
+            safe,
+            positions,
+            closed: false,
+            flush,
+            readable: 0,
+            journal,
+            tamper,
+        }
     }
 
     fn check_open(&self) -> Result<(), AppendError> {
@@ -221,7 +264,7 @@ fn empty(flush: FlushMode) -> MemoryStorage {
 }
 
 /// What the unit of a record carries.
-fn tags_code(memory: &MemoryStorage, record: &RecordView<'_>) -> i64 {
+fn tags_code(memory: &Backing, record: &RecordView<'_>) -> i64 {
     let queue = memory.find_queue(record.topic(), record.queue_id());
     let unit = queue.and_then(|queue| memory.units(queue, record.queue_offset()).next());
     unit.map_or(0, |unit| unit.tags_code)
@@ -231,26 +274,26 @@ impl Storage for WatchedLog {
     type Slice = Arc<[u8]>;
 
     fn open_queue(&mut self, topic: &str, queue_id: i32) -> QueueId {
-        self.memory.open_queue(topic, queue_id)
+        self.backing.open_queue(topic, queue_id)
     }
 
     fn find_queue(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
-        self.memory.find_queue(topic, queue_id)
+        self.backing.find_queue(topic, queue_id)
     }
 
     fn topics(&self) -> Vec<(String, Vec<i32>)> {
-        self.memory.topics()
+        self.backing.topics()
     }
 
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         self.check_open()?;
         let mut message = *message;
         let times = self.tamper.append(&mut message);
-        let queue = if self.tamper.is_honest() { queue } else { self.memory.open_queue(message.topic, message.queue_id) };
-        let end = self.memory.log_bounds().1;
-        let mut appended = Appended { offset: end, end, queue_offset: self.memory.next_offset(queue), store_timestamp: now };
+        let queue = if self.tamper.is_honest() { queue } else { self.backing.open_queue(message.topic, message.queue_id) };
+        let end = self.backing.log_bounds().1;
+        let mut appended = Appended { offset: end, end, queue_offset: self.backing.next_offset(queue), store_timestamp: now };
         for _ in 0..times {
-            appended = self.memory.append(now, queue, &message)?;
+            appended = self.backing.append(now, queue, &message)?;
             self.note_stored(&message, &appended);
         }
         Ok(appended)
@@ -265,65 +308,65 @@ impl Storage for WatchedLog {
     ) -> Result<(), AppendError> {
         self.check_open()?;
         let before = placed.len();
-        self.memory.append_batch(now, queue, messages, placed)?;
+        self.backing.append_batch(now, queue, messages, placed)?;
         messages.iter().zip(&placed[before..]).for_each(|(message, appended)| self.note_stored(message, appended));
         Ok(())
     }
 
     fn bounds(&self, queue: QueueId) -> QueueBounds {
-        self.memory.bounds(queue)
+        self.backing.bounds(queue)
     }
 
     fn next_offset(&self, queue: QueueId) -> i64 {
-        self.memory.next_offset(queue)
+        self.backing.next_offset(queue)
     }
 
     fn units(&self, queue: QueueId, from: i64) -> Units<'_> {
-        self.memory.units(queue, from)
+        self.backing.units(queue, from)
     }
 
     fn next_file_offset(&self, from: i64) -> i64 {
-        self.memory.next_file_offset(from)
+        self.backing.next_file_offset(from)
     }
 
     fn record(&self, offset: LogOffset) -> Option<&[u8]> {
-        self.memory.record(offset)
+        self.backing.record(offset)
     }
 
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {
-        self.memory.slice(range)
+        self.backing.slice(range)
     }
 
     fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64 {
-        self.memory.search_by_time(queue, time, boundary)
+        self.backing.search_by_time(queue, time, boundary)
     }
 
     fn search_by_key(&mut self, query: KeyQuery) -> Search {
-        self.memory.search_by_key(query)
+        self.backing.search_by_key(query)
     }
 
     fn may_lack_its_end(&self) -> bool {
-        self.memory.may_lack_its_end()
+        self.backing.may_lack_its_end()
     }
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
-        self.memory.log_bounds()
+        self.backing.log_bounds()
     }
 
     fn durable(&self) -> LogOffset {
         if self.tamper.makes(Mutation::AckedTooEarly) {
-            return self.memory.log_bounds().1;
+            return self.backing.log_bounds().1;
         }
-        self.memory.durable()
+        self.backing.durable()
     }
 
     fn set_durable(&mut self, up_to: LogOffset) {
-        self.memory.set_durable(up_to);
+        self.backing.set_durable(up_to);
     }
 
     fn poll_arrival(&mut self) -> Option<Arrival> {
         loop {
-            let arrival = self.memory.poll_arrival()?;
+            let arrival = self.backing.poll_arrival()?;
             self.readable += 1;
             if self.tamper.wakes() {
                 return Some(arrival);
@@ -332,7 +375,7 @@ impl Storage for WatchedLog {
     }
 
     fn remove_topic(&mut self, topic: &str) {
-        self.memory.remove_topic(topic);
+        self.backing.remove_topic(topic);
     }
 
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
@@ -344,7 +387,10 @@ impl Storage for WatchedLog {
             self.journal.note(Fact::OffsetNoted { group: group.into(), queue, offset });
         }
         if self.tamper.notes(table) {
-            let log_end = self.memory.log_bounds().1.0;
+            let log_end = self.backing.log_bounds().1.0;
+            if let Backing::Disk(_) = self.backing {
+                return self.backing.note_offset(table, key, queue_id, offset);
+            }
             self.noted.push(Noted { table, key: key.to_owned(), queue: queue_id, offset, log_end });
         }
     }

@@ -21,6 +21,9 @@ const LEVELS: [&str; 3] = [
     "1s 3s 2s 20s 1s",
 ];
 
+/// The stream of chance that decides about disks.
+const DISKS: u64 = 5 << 40;
+
 const TOPICS: [&str; 2] = ["Orders", "Trades"];
 
 impl Scenario {
@@ -31,7 +34,8 @@ impl Scenario {
         let network = draw.network();
         let name_servers = draw.from(1, 3);
         let delay_levels = draw.one_of(&LEVELS);
-        let brokers: Vec<_> = (0..draw.from(1, 3)).map(|_| draw.broker(delay_levels)).collect();
+        let mut disks = Draw(Random::new(seed ^ DISKS));
+        let brokers: Vec<_> = (0..draw.from(1, 3)).map(|_| BrokerPlan { on_disk: disks.one_in(4), ..draw.broker(delay_levels) }).collect();
         let span = Millis::from_secs(draw.from(60, 1800) as u64);
         let producers: Vec<_> = (0..draw.from(1, 3)).map(|number| draw.producer(number)).collect();
         let groups: Vec<_> = (0..draw.from(1, 3)).map(|number| (Rc::new(draw.group(number, seed)), draw.from(1, 4))).collect();
@@ -107,7 +111,7 @@ impl Draw {
 
     fn broker(&mut self, delay_levels: &'static str) -> BrokerPlan {
         let flush = if self.one_in(2) { FlushMode::Sync } else { FlushMode::Async };
-        BrokerPlan { flush, delay_levels, queues: self.from(1, 8) as i32 }
+        BrokerPlan { flush, delay_levels, queues: self.from(1, 8) as i32, on_disk: false }
     }
 
     fn producer(&mut self, number: usize) -> ProducerPlan {

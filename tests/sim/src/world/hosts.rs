@@ -89,7 +89,8 @@ impl World {
                 default_topic_queue_nums: plan.queues,
                 ..BrokerConfig::default()
             };
-            let log = WatchedLog::new(broker_name(number), plan.flush, self.journal.clone(), self.scenario.mutation);
+            let disk = plan.on_disk.then_some((self.scenario.seed ^ number as u64, plan.delay_levels));
+            let log = WatchedLog::new(broker_name(number), plan.flush, disk, self.journal.clone(), self.scenario.mutation);
             let disk = Disk { log, ..Disk::default() };
             let machine = self.broker_process(number, &config, disk, 0, 0);
             let node = self.cluster.start(config.address, Box::new(machine));
