@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Sub};
 
-/// Milliseconds on a clock that never goes back; its zero is whatever the runtime chose. For deadlines and expiry.
+/// Milliseconds on a clock that never goes back, whose zero is whatever the runtime chose; or a span of them. For deadlines and expiry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub u64);
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use proto_core::bodies::{TopicConfig, TopicConfigAndMappingSerializeWrapper};
+use proto_core::{
+    bodies::{TopicConfig, TopicConfigAndMappingSerializeWrapper},
+    perm,
+};
 
 use super::topics::TopicTable;
 use crate::registration::TopicSource;
@@ -16,7 +19,8 @@ pub(super) struct Announced<'a> {
 
 impl Announced<'_> {
     fn wrap<'t>(&self, configs: impl Iterator<Item = &'t TopicConfig>) -> TopicConfigAndMappingSerializeWrapper {
-        let permitted = |config: &TopicConfig| TopicConfig { perm: config.perm & (self.permission | INHERIT), ..config.clone() };
+        // The right to hand a topic's settings on is none that a broker's permission takes away.
+        let permitted = |config: &TopicConfig| TopicConfig { perm: config.perm & (self.permission | perm::INHERIT), ..config.clone() };
         TopicConfigAndMappingSerializeWrapper {
             data_version: *self.topics.version(),
             topic_config_table: configs.map(|config| (config.topic_name.clone(), permitted(config))).collect(),
@@ -24,9 +28,6 @@ impl Announced<'_> {
         }
     }
 }
-
-/// The right to hand a topic's settings on is none that a broker's permission takes away.
-const INHERIT: i32 = proto_core::perm::INHERIT;
 
 impl TopicSource for Announced<'_> {
     fn all_topics(&self) -> TopicConfigAndMappingSerializeWrapper {

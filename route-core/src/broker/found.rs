@@ -13,6 +13,7 @@ use crate::{
 };
 
 impl<S: Storage> Broker<S> {
+    /// Brings such topics back or removes their queues; once, at the start, after the saved table was loaded.
     pub(super) fn recover_topics(&mut self, now: Now) {
         // Without a saved table nobody can have deleted anything.
         let saved = self.topics_saved.unwrap_or(Timestamp(i64::MIN));

@@ -105,7 +105,7 @@ impl QueueLocks {
     }
 
     /// Whether a group holds any lock that has not expired: then it consumes in order, and what it sends to its retry topic is
-    /// dead (store.md 8).
+    /// dead, as for Java.
     #[must_use]
     pub fn holds_any(&self, now: Now, group: &str) -> bool {
         self.groups.get(group).is_some_and(|locks| locks.values().any(|lock| !lock.expired(now)))

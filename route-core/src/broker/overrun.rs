@@ -36,6 +36,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    /// Sets every offset that lies behind the end of its queue to that end; once, at the start after a crash.
     pub(super) fn clamp_offsets(&mut self) {
         let (storage, topics) = (&self.storage, &self.topics);
         let clamped = self.offsets.clamp(|topic, queue_id| match storage.find_queue(topic, queue_id) {

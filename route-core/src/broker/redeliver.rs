@@ -13,6 +13,7 @@ use crate::{
 const PER_TURN: usize = 256;
 
 impl<S: Storage> Broker<S> {
+    /// Delivers messages of all levels whose time has come, a turn's worth of them; what storage refuses is tried again later.
     pub(super) fn deliver_due(&mut self, now: Now) {
         for _ in 0..PER_TURN {
             let Some(due) = self.delay.next_due(now, &self.storage) else { return };

@@ -34,7 +34,7 @@ impl RetryPolicy {
     }
 
     /// Decides for `CONSUMER_SEND_MSG_BACK`: `reconsume_times` as stored with the message, `delay_level` as the client asks
-    /// (0: by the number of attempts, negative: dead at once). store.md 8 and 17.9.
+    /// (0: by the number of attempts, negative: dead at once). The rules are those of Java's `AbstractSendMessageProcessor`.
     #[must_use]
     pub fn on_send_back(self, reconsume_times: i32, delay_level: i32) -> RetryDecision {
         if delay_level < 0 || reconsume_times >= self.max_reconsume_times {
@@ -45,7 +45,7 @@ impl RetryPolicy {
     }
 
     /// Whether a message that a client itself sends to its `%RETRY%` topic is dead. `reconsume_times` already counts this attempt.
-    /// A group that consumes in order has retried on its own side: what it sends is dead (store.md 8).
+    /// A group that consumes in order has retried on its own side: what it sends is dead.
     ///
     /// Java knows such a group by its locks alone, but a broker that has been started again holds none, and in a cluster any broker may be
     /// asked. Clients tell it by the delay level, too: a consumer in order asks for level 3 + `reconsume_times`, any other for one less.

@@ -1,4 +1,5 @@
-//! The arithmetic of times: what a producer may ask for, and how it is rounded. The rules are Java's (store.md 7.2).
+//! The arithmetic of times: what a producer may ask for, and how it is rounded. The rules are those of Java's `TimerMessageStore` and its hook
+//! before a message is stored (`HookUtils.handleScheduleMessage`).
 
 use proto_core::properties::{self, Special};
 use thiserror::Error;

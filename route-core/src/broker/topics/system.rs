@@ -1,4 +1,4 @@
-//! The topics that a broker makes for itself at its start (store.md 1.9).
+//! The topics that a broker makes for itself at its start, those of Java's `TopicConfigManager`.
 
 use proto_core::{bodies::TopicConfig, names, perm};
 
