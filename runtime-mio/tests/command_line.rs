@@ -209,6 +209,29 @@ fn store_says_by_its_status_whether_all_is_well() {
 }
 
 #[test]
+fn store_rebuild_says_what_it_did_and_what_it_cut_off() {
+    let empty = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(empty.path().join("store/commitlog")).expect("a folder");
+    let output = petrel(empty.path(), &["store", "rebuild", "store"]);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!((output.status.code(), stdout.as_str()), (Some(2), ""));
+    assert!(stderr.contains("store/commitlog: the log is empty") && stderr.lines().count() == 1, "{stderr}");
+
+    let torn = folder_with_log(16384, b"garbage");
+    let output = petrel(torn.path(), &["store", "rebuild", "store", "--queues", "--json"]);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stdout.starts_with(r#"{"type":"rebuilt","logStart":0,"logEnd":0,"queues":0,"cutBytes":7,"saved":["store/commitlog-cut/"#),
+        "{stdout}"
+    );
+
+    let output = petrel(torn.path(), &["store", "rebuild", "store", "--queues"]);
+    assert_eq!((output.status.code(), texts(&output).0.as_str()), (Some(0), "0 queues made anew from the log, 0 to 0\n"));
+    assert_eq!(petrel(torn.path(), &["store", "verify", "store"]).status.code(), Some(0));
+}
+
+#[test]
 fn store_goes_by_the_sizes_of_a_configuration_if_it_is_given_one() {
     let dir = folder_with_log(16384, b"");
     fs::write(dir.path().join("broker.conf"), "storePathRootDir=store\nmappedFileSizeCommitLog=8192\n").expect("a file");

@@ -23,10 +23,11 @@ pub use verify::Verified;
 
 use crate::{
     checkpoint::Checkpoint,
-    config::StoreDisk,
+    config::{StoreConfig, StoreDisk},
     disk::Disk,
     error::{OpenError, at},
     folder::DataFolder,
+    open::geometry,
 };
 use layout::Layout;
 
@@ -76,5 +77,31 @@ impl Examination {
         let checkpoint = Checkpoint::decode(&checkpoint).map_err(|newer| OpenError::Newer { path, version: newer.0 })?;
         let closed = folder.was_closed()?;
         Ok(Self { disk, config, layout, checkpoint, closed, _folder: folder })
+    }
+
+    /// Settings with which the folder can be worked on, as far as its files tell them.
+    ///
+    /// # Errors
+    /// [`OpenError::Setting`]: the index has files of which only a configuration can tell the shape.
+    pub fn told_config(&self) -> Result<StoreConfig, OpenError> {
+        let mut config = StoreConfig { disk: self.config.disk.clone(), ..StoreConfig::new(&self.config.root) };
+        let told = |size: u64, other: u32| u32::try_from(size).ok().filter(|size| *size > 0).unwrap_or(other);
+        config.mapped_file_size_commit_log = told(self.layout.log_file_size, config.mapped_file_size_commit_log);
+        config.mapped_file_size_consume_queue = told(self.layout.queue_file_size, config.mapped_file_size_consume_queue);
+        let dir = config.index_dir();
+        let standard = geometry(&config).file_len();
+        let other = self.disk.list(&dir).map_err(at(&dir))?.into_iter().find(|entry| !entry.is_dir && entry.len != standard);
+        match other {
+            Some(entry) => {
+                let path = dir.join(entry.name);
+                let what = format!(
+                    "{} has {} bytes, which is no index file of the default shape; name its broker.conf",
+                    path.display(),
+                    entry.len
+                );
+                Err(OpenError::Setting { key: "maxIndexNum", what })
+            }
+            None => Ok(config),
+        }
     }
 }

@@ -34,6 +34,7 @@ const KNOWN: &[&str] = &[
     "brokerIdentity-temp",
     "lost+found",
     "removed",
+    "before-rebuild",
     "namesrv",
     "kvConfig.json",
 ];

@@ -230,7 +230,6 @@ impl Index {
     }
 
     /// All messages before this can be looked up.
-    #[expect(dead_code, reason = "nobody is told yet")]
     pub(crate) fn built(&self) -> i64 {
         self.shared.built.load(Ordering::Acquire)
     }

@@ -70,6 +70,7 @@ mod open;
 mod progress;
 mod queue_ends;
 mod queues;
+pub mod rebuild;
 mod recovery;
 pub mod simulation;
 mod store;

@@ -49,15 +49,16 @@ impl Store {
     /// # Errors
     /// [`OpenError`] names the path and what to do about it.
     pub fn open(config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
-        Self::open_on(config.disk.0.clone(), config, notifier, Background::Threads)
+        Self::open_on(config.disk.0.clone(), config, notifier, Background::Threads, &mut |_, _| {})
     }
 
-    /// [`Store::open`] on any disk.
+    /// [`Store::open`] on any disk. `progress` is told how many bytes of how many are read again.
     pub(crate) fn open_on(
         disk: Disk,
         config: StoreConfig,
         notifier: Notifier,
         background: Background,
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Self, Recovered), OpenError> {
         check(&config)?;
         let root = &config.store_path_root_dir;
@@ -96,8 +97,8 @@ impl Store {
             queue_ends_path: &queue_ends_path,
             max_mapped_files: config.max_mapped_files,
         };
-        let recovered = recover(&mut files, &mut queues, &input)?;
-        let RecoveredLog { position, report, mut flushed, mut unsynced_log, unsynced } = recovered;
+        let recovered = recover(&mut files, &mut queues, &input, progress)?;
+        let RecoveredLog { position, report, mut flushed, mut unsynced_log, unsynced, mark } = recovered;
         if config.flush_disk_type == FlushDiskType::SyncFlush {
             // Readers see what is on disk, and they see all of it from the start.
             disk.sync_paths(&unsynced_log).map_err(at(config.commit_log_dir()))?;
@@ -137,7 +138,7 @@ impl Store {
             commit_log_dir: config.commit_log_dir(),
             consume_queue_dir: config.consume_queue_dir(),
             checkpoint_path,
-            checkpoint,
+            checkpoint: Checkpoint { mark, ..checkpoint },
             flushed,
             unsynced_log,
             unsynced,
@@ -277,13 +278,13 @@ impl Drop for Store {
     }
 }
 
-fn geometry(config: &StoreConfig) -> Geometry {
+pub(crate) fn geometry(config: &StoreConfig) -> Geometry {
     let clamp = |number: u32, least| i32::try_from(number).unwrap_or(i32::MAX).max(least);
     Geometry { slots: clamp(config.max_hash_slot_num, 1), entries: clamp(config.max_index_num, 2) }
 }
 
 /// Settings that no store can work with.
-fn check(config: &StoreConfig) -> Result<(), OpenError> {
+pub(crate) fn check(config: &StoreConfig) -> Result<(), OpenError> {
     let unit = QueueUnit::LEN as u32;
     let size = config.mapped_file_size_consume_queue;
     if size == 0 || !size.is_multiple_of(unit) || size > i32::MAX.cast_unsigned() {

@@ -346,6 +346,25 @@ impl QueueTable {
         Cut { disk, dir, file_size: *file_size, log_start, limit, anew }.on(slots, *background)
     }
 
+    /// Queues of which the log holds no message any more go on where they ended, or offsets would be given twice. To be called when all
+    /// others were built anew.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn keep_places(&mut self) -> io::Result<()> {
+        for slot in &mut self.slots {
+            let was = slot.was.take();
+            if let (Some(was), Some(Loaded::Open(queue))) = (was, slot.queue.get_mut())
+                && !queue.has_units()
+                && queue.max() < was.end
+            {
+                queue.reset()?;
+                queue.begin_at(was.end)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the unit of a record of the log that says of itself to have `offset` in its queue. Answers whether it could: not if
     /// the queue lacks units in front of it, unless the queues are built anew from the whole log: then units stand in for what was
     /// `lost`, which no reader takes for a message.

@@ -115,6 +115,8 @@ pub(crate) struct RecoveredLog {
     pub(crate) unsynced_log: Vec<PathBuf>,
     /// Files and folders of queues that were changed; to be synced before the checkpoint moves.
     pub(crate) unsynced: Vec<PathBuf>,
+    /// What Petrel's part of the checkpoint file says now.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// What recovery goes by.
@@ -146,16 +148,21 @@ impl RecoveryInput<'_> {
         if ends.is_none() {
             tracing::warn!(path = %path.display(), "the file is damaged; it cannot be told whether queues lack units");
         }
-        // After a stop in order it speaks of that stop.
-        Ok(ends.filter(|ends| if self.closed && mark.clean { ends.log_end == mark.position } else { ends.log_end <= mark.position }))
+        // After a stop in order it speaks of that stop; where all is built anew it still says which offsets were given.
+        let holds = |ends: &QueueEnds| match mark {
+            mark if *mark == Mark::all_anew(files.start()) => true,
+            mark if self.closed && mark.clean => ends.log_end == mark.position,
+            mark => ends.log_end <= mark.position,
+        };
+        Ok(ends.filter(holds))
     }
 
     /// All queues are about to be built anew. The checkpoint says so before the first of them is emptied: if this recovery does not
     /// come to its end, the next one begins at the start of the log, too.
-    fn take_back_mark(&self, files: &LogFiles) -> Result<(), OpenError> {
+    fn take_back_mark(&self, files: &LogFiles) -> Result<Option<Mark>, OpenError> {
         let mark = Mark::all_anew(files.start());
         if self.checkpoint.mark == Some(mark) {
-            return Ok(());
+            return Ok(Some(mark));
         }
         let checkpoint = Checkpoint { mark: Some(mark), ..*self.checkpoint };
         let write = || {
@@ -163,15 +170,21 @@ impl RecoveryInput<'_> {
             file.write_at(&checkpoint.encode(), 0)?;
             file.sync()
         };
-        write().map_err(at(self.checkpoint_path))
+        write().map_err(at(self.checkpoint_path))?;
+        Ok(Some(mark))
     }
 }
 
-/// Recovers log and queues.
+/// Recovers log and queues. `progress` is told how many bytes of how many are read again.
 ///
 /// # Errors
 /// [`OpenError`].
-pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &RecoveryInput<'_>) -> Result<RecoveredLog, OpenError> {
+pub(crate) fn recover(
+    files: &mut LogFiles,
+    queues: &mut QueueTable,
+    input: &RecoveryInput<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<RecoveredLog, OpenError> {
     let mark = input.checkpoint.mark.filter(|mark| is_true(files, mark));
     let mut report = Recovered { clean: input.closed, log_start: files.start(), queues: queues.len(), ..Recovered::default() };
     tell_lost_end(files, input.checkpoint.mark.as_ref());
@@ -201,7 +214,14 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
             // The file that was made ready for nothing and could not be removed.
             report.cut = cut::cut(files, mark.position)?;
         }
-        return Ok(RecoveredLog { position, report, flushed: mark.position, unsynced_log: Vec::new(), unsynced: Vec::new() });
+        return Ok(RecoveredLog {
+            position,
+            report,
+            flushed: mark.position,
+            unsynced_log: Vec::new(),
+            unsynced: Vec::new(),
+            mark: Some(mark),
+        });
     }
 
     let fewer = |mark: Mark| mark.clean && mark.queues as usize > found;
@@ -216,18 +236,19 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
     if lost_queues {
         tracing::warn!(queues = found, "queues are missing or lack units; all are built anew from the whole log");
     }
+    let mut standing = input.checkpoint.mark;
     if from == files.start() {
-        input.take_back_mark(files)?;
+        standing = input.take_back_mark(files)?;
     }
     let last_record = mark.filter(|mark| mark.position == from).map_or(-1, |mark| mark.last_record);
     let RecoveryInput { delay_levels, closed, max_mapped_files, .. } = *input;
     let flushed = input.checkpoint.mark.map_or(0, |mark| mark.position);
-    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files, flushed };
+    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files, flushed, progress };
     let rebuilt = match rebuild.run(from, last_record)? {
         Rebuilt::Done(rebuilt) => rebuilt,
         Rebuilt::Hole { topic, queue_id } => {
             tracing::warn!(topic, queue_id, "a consume queue lacks units; all queues are built anew from the whole log");
-            input.take_back_mark(rebuild.files)?;
+            standing = input.take_back_mark(rebuild.files)?;
             rebuild.run_whole()?
         }
     };
@@ -239,7 +260,7 @@ pub(crate) fn recover(files: &mut LogFiles, queues: &mut QueueTable, input: &Rec
     let size = i64::from(files.file_size);
     report.cut = cut::cut(files, position.written)?;
     let unsynced_log = files.bases.iter().filter(|base| *base + size > from).map(|base| file_path(&files.dir, *base)).collect();
-    Ok(RecoveredLog { position, report, flushed: from, unsynced_log, unsynced })
+    Ok(RecoveredLog { position, report, flushed: from, unsynced_log, unsynced, mark: standing })
 }
 
 /// Says so if the log is shorter than what was on disk of it.

@@ -41,6 +41,7 @@ use crate::{
     OpenError, Recovered, Store, StoreConfig, StoreDisk,
     disk::Disk,
     event::{Background, Notifier},
+    rebuild::{RebuildError, RebuildParts, Rebuilt, rebuild_on},
 };
 
 pub use failing::FailingDisk;
@@ -214,7 +215,15 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_simulated(disk: &SimulatedDisk, config: StoreConfig, notifier: Notifier) -> Result<(Self, Recovered), OpenError> {
-        Self::open_on(Disk::new(disk.clone()), config, notifier, Background::Stepped)
+        Self::open_on(Disk::new(disk.clone()), config, notifier, Background::Stepped, &mut |_, _| {})
+    }
+
+    /// [`rebuild`](crate::rebuild::rebuild) on a simulated disk, without threads.
+    ///
+    /// # Errors
+    /// [`RebuildError`]
+    pub fn rebuild_simulated(config: StoreConfig, parts: RebuildParts) -> Result<Rebuilt, RebuildError> {
+        rebuild_on(config, parts, Background::Stepped, &mut |_, _| {})
     }
 
     /// Does a piece of work beside the loop. Nothing happens in a store that has threads for it.

@@ -230,7 +230,7 @@ fn a_folder_in_use_one_without_a_store_and_one_that_is_not_there_are_refused() {
     let refused =
         |root: &Path| Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap_err().to_string();
     assert!(refused(dir.path()).contains("no message store is here"));
-    assert!(refused(&dir.path().join("nowhere")).contains("nowhere: entity not found"));
+    assert!(refused(&dir.path().join("nowhere")).contains("nowhere: No such file or directory"));
     let opened = open(config(dir.path()));
     assert!(refused(dir.path()).contains(&format!("in use by another process (process {})", std::process::id())));
     drop(opened);

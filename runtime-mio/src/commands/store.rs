@@ -1,7 +1,8 @@
-//! `petrel store`: looks at a data folder that no broker works on.
+//! `petrel store`: looks at a data folder that no broker works on, and makes anew what is derived from its log.
 
 mod check;
 pub(super) mod dump;
+mod rebuild;
 mod show;
 pub(super) mod watch;
 
@@ -12,17 +13,18 @@ use std::{
 };
 
 use ::store::{
-    OpenError,
+    OpenError, StoreConfig,
     examine::{Examination, ExamineConfig},
+    rebuild::RebuildError,
 };
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError, Origin, Place, Surroundings, settings::BrokerSettings};
 
-/// Look at a data folder that no broker works on: what is in it, whether it is whole, its messages
+/// Look at a data folder that no broker works on: what is in it, whether it is whole, its messages; rebuild queues and index
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 if all is well, 1 if something is damaged or has to be made anew, 2 if the folder cannot be read.")]
+Exit status: 0 if all is well, 1 if something is damaged or has to be made anew, 2 if the folder cannot be read or worked on.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -49,6 +51,15 @@ Examples:
   petrel store dump petrel-data --key order-4711
   petrel store dump petrel-data --from 2026-11-22T19:30 --to 2026-11-22T19:45")]
     Dump(dump::Args),
+    /// Make queues and index anew from the log; what was there goes when the new stands
+    #[command(after_help = "\
+Examples:
+  petrel store rebuild petrel-data
+  petrel store rebuild -c broker.conf --index
+
+A folder whose broker has sizes of files or delay levels of its own needs its broker.conf. If the process dies on the way, the next start makes
+the rest; what was there before is in before-rebuild until then.")]
+    Rebuild(rebuild::Args),
 }
 
 /// Which folder, and how its files were configured.
@@ -71,6 +82,9 @@ pub enum StoreCommandError {
     /// The folder cannot be read, or somebody works on it.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Queues and index could not be made anew.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// The configuration cannot be worked with.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -89,6 +103,7 @@ pub fn run(args: &Args) -> Result<ExitCode, StoreCommandError> {
         Command::Inspect(folder) => show::run(folder, &mut out),
         Command::Verify(folder) => check::run(folder, &mut out),
         Command::Dump(args) => dump::run(args, &mut out),
+        Command::Rebuild(args) => rebuild::run(args, &mut out),
     };
     let done = done.and_then(|well| Ok(out.flush().map(|()| well)?));
     match done {
@@ -106,24 +121,29 @@ impl FolderArgs {
     }
 
     fn settings(&self) -> Result<ExamineConfig, StoreCommandError> {
-        let Some(file) = &self.config else {
-            return Ok(ExamineConfig { root: store_in(self.dir.clone().unwrap_or_default()), ..ExamineConfig::default() });
-        };
+        Ok(match self.store_config()? {
+            None => ExamineConfig { root: store_in(self.dir.clone().unwrap_or_default()), ..ExamineConfig::default() },
+            Some(store) => ExamineConfig {
+                commit_log: Some(store.commit_log_dir()),
+                mapped_file_size_commit_log: Some(store.mapped_file_size_commit_log),
+                mapped_file_size_consume_queue: Some(store.mapped_file_size_consume_queue),
+                index_shape: Some((store.max_hash_slot_num, store.max_index_num)),
+                root: store.store_path_root_dir,
+                disk: store.disk,
+            },
+        })
+    }
+
+    /// The store's part of the configuration, if one is given.
+    fn store_config(&self) -> Result<Option<StoreConfig>, StoreCommandError> {
+        let Some(file) = &self.config else { return Ok(None) };
         let mut config = Config::new(Place::Broker, Surroundings::detect());
         config.read(file)?;
         if let Some(dir) = &self.dir {
             let root = store_in(dir.clone());
             config.set("storePathRootDir", root.to_string_lossy(), Origin::Flag("DIR"))?;
         }
-        let store = BrokerSettings::new(&config)?.store;
-        Ok(ExamineConfig {
-            commit_log: Some(store.commit_log_dir()),
-            mapped_file_size_commit_log: Some(store.mapped_file_size_commit_log),
-            mapped_file_size_consume_queue: Some(store.mapped_file_size_consume_queue),
-            index_shape: Some((store.max_hash_slot_num, store.max_index_num)),
-            root: store.store_path_root_dir,
-            disk: store.disk,
-        })
+        Ok(Some(BrokerSettings::new(&config)?.store))
     }
 }
 

@@ -54,7 +54,6 @@ impl Cut<'_> {
     fn share(self, slots: &mut [Slot]) -> Result<QueuesCut, OpenError> {
         let mut unsynced = Vec::new();
         for slot in slots {
-            let was = slot.was.take();
             let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
             let mut open = || {
                 let (disk, start) = (self.disk.clone(), self.log_start.clone());
@@ -71,12 +70,16 @@ impl Cut<'_> {
                 }
                 opened => opened?,
             };
-            if let Some(was) = was.filter(|was| !self.anew && queue.max() < was.end) {
+            if let Some(was) = slot.was.filter(|was| !self.anew && queue.max() < was.end) {
                 let (topic, end) = (&*slot.topic, queue.max());
                 tracing::error!(topic, queue = slot.queue_id, end, was = was.end, "a consume queue lacks units");
                 return Ok(QueuesCut::Lacking { topic: topic.to_owned(), queue_id: slot.queue_id });
             }
             slot.queue = OnceCell::from(Loaded::Open(queue));
+            if !self.anew {
+                // Needed no more: else it says where the queue goes on if nothing is found for it.
+                slot.was = None;
+            }
         }
         Ok(QueuesCut::Done { unsynced })
     }

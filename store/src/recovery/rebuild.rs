@@ -24,7 +24,10 @@ use crate::{
     store::is_shown,
 };
 
-/// How often long work says how far it is.
+/// How many bytes are read before it is told.
+const TELL_BYTES: i64 = 4 << 20;
+
+/// How often long work says how far it is in the log of the process.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The work and what it works on.
@@ -36,6 +39,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) max_mapped_files: usize,
     /// The log was on disk up to here when the checkpoint was written: what is damaged before it does not end the log.
     pub(super) flushed: i64,
+    /// Is told how many bytes of how many are read.
+    pub(super) progress: &'a mut dyn FnMut(u64, u64),
 }
 
 /// Where it ended.
@@ -83,7 +88,7 @@ impl Rebuild<'_> {
         let mut position = Position { written: from, dispatched: from, last_dispatched: last_record, ..Position::default() };
         let mut scan = LogScan::new(self.files, from);
         let mut records = 0;
-        let mut told = Instant::now();
+        let (mut told, mut counted) = (Instant::now(), from);
         let mut lost = Lost::default();
         loop {
             let Some(record) = scan.next_record()? else {
@@ -94,6 +99,10 @@ impl Rebuild<'_> {
                 continue;
             };
             records += 1;
+            if record.offset - counted >= TELL_BYTES {
+                counted = record.offset;
+                (self.progress)((counted - from).unsigned_abs(), (self.files.limit() - from).unsigned_abs());
+            }
             if told.elapsed() >= TELL_INTERVAL {
                 told = Instant::now();
                 tracing::info!(from, at = record.offset, of = self.files.limit(), "reading the log again");
@@ -116,6 +125,9 @@ impl Rebuild<'_> {
                 return Ok(Rebuilt::Hole { topic: view.topic().to_owned(), queue_id: view.queue_id() });
             }
             self.queues.unmap_above(self.max_mapped_files, &mut unsynced);
+        }
+        if whole {
+            self.queues.keep_places().map_err(at(&dir))?;
         }
         if let Some(why) = scan.stopped() {
             tracing::info!(offset = scan.end(), why, "the log ends here");
