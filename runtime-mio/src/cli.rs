@@ -85,12 +85,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   petrel produce Greetings hello
-  petrel produce Greetings - --tag news < lines.txt")]
+  petrel produce Greetings - --tag news --property price=42 < lines.txt
+  petrel produce Greetings --size 1024 --count 100000")]
     Produce(produce::Args),
     #[command(after_help = "\
 Examples:
   petrel consume Greetings
-  petrel consume Greetings --group readers --count 10")]
+  petrel consume Greetings --group readers --count 10
+  petrel consume Greetings --sql \"price > 10 AND region = 'eu'\" --from 2026-11-22T19:30 --json")]
     Consume(consume::Args),
     #[command(after_help = "\
 Examples:

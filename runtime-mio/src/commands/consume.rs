@@ -16,10 +16,10 @@ use super::{ClusterArgs, CommandError, stop, store::dump::time};
 use crate::client::{Filter, NameServers, Start, Timeouts};
 use session::Session;
 
-/// Print the messages of a topic as they come, until --count, --timeout or Ctrl-C. A broker that goes away is waited for
+/// Print the messages of a topic as they come
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The topic; one that is not there yet is waited for
+    /// The topic; one that is not there yet is waited for, and so is a broker that goes away
     pub topic: String,
     /// Go on where this group stopped, and keep how far it comes, once a second and at the end. All queues are read, even if the group has
     /// other members. Every message is printed at least once: what came after the last keeping comes again if this process is killed.

@@ -25,7 +25,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 struct Told {
     /// That the topic is waited for.
     waiting: bool,
-    /// How many others the group has.
+    /// Whether the group has others.
     members: bool,
 }
 
