@@ -150,3 +150,39 @@ fn a_message_whose_time_came_while_the_broker_was_down_comes_when_it_is_up_again
     let bodies: Vec<String> = read(&mut pair, client, "Orders", 0).into_iter().map(|message| message.body).collect();
     assert_eq!(bodies, ["one", "ten"]);
 }
+
+#[test]
+fn a_dead_letter_is_listed_and_found_by_key_id_and_time() {
+    let (mut pair, client) = prepared();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "bad").with(&[("KEYS", "k1")])).expect(ResponseCode::Success);
+    let message = read(&mut pair, client, "Orders", 0).remove(0);
+    pair.cluster.advance(Millis::from_secs(5));
+    send_back(&mut pair, client, &message, -1, 16);
+    let dead = read(&mut pair, client, DEAD, 0).remove(0);
+    let mut ask = |code, fields: &[(&str, &str)]| client.ask(&mut pair.cluster, pair.broker, code, fields).expect(ResponseCode::Success);
+    assert!(ask(RequestCode::GetAllTopicConfig, &[]).text().contains(r#""%DLQ%readers":{"#));
+    let (place, stored) = (dead.place.to_string(), dead.stored_at.to_string());
+    let span = [("maxNum", "8"), ("beginTimestamp", stored.as_str()), ("endTimestamp", stored.as_str())];
+    let by_key = [&[("topic", DEAD), ("key", "k1")], &span[..]].concat();
+    assert_eq!(ask(RequestCode::QueryMessage, &by_key).records().len(), 1);
+    let unique = dead.properties["UNIQ_KEY"].clone();
+    let by_unique_key = [&[("topic", DEAD), ("key", unique.as_str()), ("_UNIQUE_KEY_QUERY", "true")], &span[..]].concat();
+    assert_eq!(ask(RequestCode::QueryMessage, &by_unique_key).bodies(), ["bad"]);
+    assert_eq!(ask(RequestCode::ViewMessageById, &[("offset", &place)]).bodies(), ["bad"]);
+    let by_time = [("topic", DEAD), ("queueId", "0"), ("timestamp", stored.as_str())];
+    assert_eq!(ask(RequestCode::SearchOffsetByTimestamp, &by_time).number("offset"), 0);
+}
+
+#[test]
+fn dead_letters_are_read_as_long_as_their_topic_may_be_read() {
+    let (mut pair, client) = prepared();
+    client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "bad")).expect(ResponseCode::Success);
+    let message = read(&mut pair, client, "Orders", 0).remove(0);
+    send_back(&mut pair, client, &message, -1, 16);
+    for (perm, code) in [("2", ResponseCode::NoPermission), ("6", ResponseCode::Success)] {
+        let queues = [("readQueueNums", "1"), ("writeQueueNums", "1"), ("perm", perm), ("topicFilterType", "SINGLE_TAG")];
+        let topic = [&[("topic", DEAD), ("defaultTopic", "TBW102")], &queues[..]].concat();
+        client.ask(&mut pair.cluster, pair.broker, RequestCode::UpdateAndCreateTopic, &topic).expect(ResponseCode::Success);
+        client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", DEAD, 0)).expect(code);
+    }
+}
