@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering},
@@ -473,14 +473,19 @@ impl Work {
         if dirty.len() + given_up.len() + self.dirs.len() + self.unsynced.len() >= SYNC_ALL_FROM {
             self.disk.sync_all(&self.consume_queue_dir)?;
         } else {
-            self.disk.sync_paths(&self.unsynced)?;
-            self.disk.sync_paths(&self.dirs)?;
-            self.disk.sync_paths(given_up)?;
+            let mut gone = false;
+            for path in self.unsynced.iter().chain(&self.dirs).chain(given_up) {
+                gone |= !sync_if_there(&self.disk, path)?;
+            }
             for (file, range) in dirty {
                 match file.mapping.upgrade() {
                     Some(mapping) => mapping.sync(range)?,
-                    None => self.disk.sync_paths([&file.path])?,
+                    None => gone |= !sync_if_there(&self.disk, &file.path)?,
                 }
+            }
+            if gone {
+                // The queues of a removed topic must not come back with less in them than the checkpoint is about to say.
+                sync_if_there(&self.disk, &self.consume_queue_dir)?;
             }
         }
         self.dirs.clear();
@@ -500,5 +505,13 @@ impl Work {
             Ok(()) => self.shared.index_checkpointed.store(self.checkpoint.java.index_msg_timestamp, Ordering::Release),
             Err(error) => tracing::error!(path = %self.checkpoint_path.display(), %error, "could not write the checkpoint"),
         }
+    }
+}
+
+/// Makes a file or a folder durable. Answers whether it was there.
+fn sync_if_there(disk: &Disk, path: &Path) -> io::Result<bool> {
+    match disk.sync_path(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        synced => synced.map(|()| true),
     }
 }
