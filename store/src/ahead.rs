@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    disk::{Disk, file_path},
+    disk::{Access, Disk, file_path},
     event::Background,
     mapping::{MappedWriter, Mapping},
 };
@@ -48,10 +48,19 @@ struct Shared {
     disk: Disk,
     dir: PathBuf,
     file_size: usize,
-    large_pages: bool,
+    how: Ways,
     state: Mutex<State>,
     wake: Condvar,
     made: Condvar,
+}
+
+/// How files are made ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    /// See [`Mapping::prefer_large_pages`].
+    pub(crate) large_pages: bool,
+    /// See [`OpenFile::fill`](crate::disk::OpenFile::fill).
+    pub(crate) filled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +74,8 @@ struct State {
     next: Option<(i64, MappedWriter)>,
     /// The thread is making the file that begins here.
     making: Option<i64>,
+    /// The thread is filling space of the file that begins here.
+    filling: Option<i64>,
     told: bool,
     stop: bool,
 }
@@ -86,29 +97,32 @@ impl Shared {
         self.disk.sync_path(&self.dir)?;
         let path = file_path(&self.dir, base);
         let writer = self.disk.map_for_writing(&path, self.file_size, 0, FIRST_STEP)?;
+        if self.how.filled {
+            self.disk.open_file(&path, Access::Write)?.fill(0..writer.mapping().allocated() as u64)?;
+        }
         self.disk.sync_path(&path)?;
         self.look_after(&writer);
         Ok(writer)
     }
 
     fn look_after(&self, writer: &MappedWriter) {
-        if self.large_pages {
+        if self.how.large_pages {
             writer.mapping().prefer_large_pages();
         }
     }
 }
 
 impl Ahead {
-    /// Starts the thread for a log of files of `file_size` bytes. `large_pages`: see [`Mapping::prefer_large_pages`].
+    /// Starts the thread for a log of files of `file_size` bytes.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, large_pages: bool, background: Background) -> io::Result<Self> {
+    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, how: Ways, background: Background) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             disk,
             dir: dir.to_owned(),
             file_size,
-            large_pages,
+            how,
             state: Mutex::default(),
             wake: Condvar::new(),
             made: Condvar::new(),
@@ -143,6 +157,20 @@ impl Ahead {
         };
         self.follow_locked(&mut state, base, &writer);
         Ok(writer)
+    }
+
+    /// Allocates space up to `to` in the file that begins at `base`: the thread has not done it in time.
+    ///
+    /// # Errors
+    /// Those of the operating system, above all that no space is left.
+    pub(crate) fn grow(&self, base: i64, mapping: &Mapping, to: usize) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        // What is being filled must not be written to.
+        while state.filling == Some(base) {
+            state = self.shared.made.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        // With the lock: the thread is not to fill what is allocated here.
+        self.shared.disk.grow(&file_path(&self.shared.dir, base), mapping, to)
     }
 
     /// Looks after a file that was opened elsewhere.
@@ -271,6 +299,17 @@ fn step(shared: &Shared, ready: &mut Ready) {
 
     let targets = [(Some(current), 0), (next, shared.file_size)];
     let targets = || targets.iter().filter_map(|(target, start)| target.as_ref().map(|target| (target, *start)));
+    if shared.how.filled {
+        // As far as the window, and not before half of it is used up: whoever syncs the log meanwhile waits for this, too. Pages are not made
+        // ready: they would have to be written once more.
+        for (target, start) in targets() {
+            let to = |len: usize| (position + len).saturating_sub(start).min(shared.file_size);
+            if target.mapping.allocated() < to(window / 2) {
+                allocate(shared, target, to(window).next_multiple_of(FIRST_STEP));
+            }
+        }
+        return;
+    }
     for (target, start) in targets() {
         let (from, to) = (position.saturating_sub(start), wanted.saturating_sub(start).min(shared.file_size));
         prepare(shared, target, from, to, ready);
@@ -285,7 +324,17 @@ fn step(shared: &Shared, ready: &mut Ready) {
 
 /// Allocates space for one file up to `to`, or to its end.
 fn allocate(shared: &Shared, target: &Target, to: usize) {
-    if let Err(error) = shared.disk.grow(&file_path(&shared.dir, target.base), &target.mapping, to) {
+    let path = file_path(&shared.dir, target.base);
+    let grown = if shared.how.filled {
+        shared.lock().filling = Some(target.base);
+        let grown = shared.disk.grow_filled(&path, &target.mapping, to);
+        shared.lock().filling = None;
+        shared.made.notify_one();
+        grown
+    } else {
+        shared.disk.grow(&path, &target.mapping, to)
+    };
+    if let Err(error) = grown {
         tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
     }
 }

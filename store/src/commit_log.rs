@@ -12,7 +12,7 @@ use proto_core::record::{self, BLANK_LEN, peek};
 use route_core::storage::AppendError;
 
 use crate::{
-    ahead::{Ahead, FIRST_STEP},
+    ahead::{Ahead, FIRST_STEP, Ways},
     consume_queue::PRE_BLANK,
     disk::{Disk, file_path},
     event::Background,
@@ -52,8 +52,7 @@ pub(crate) struct OpenedFile {
 /// How the log's files are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writing {
-    /// See [`Mapping::prefer_large_pages`].
-    pub(crate) large_pages: bool,
+    pub(crate) ways: Ways,
     /// Who makes the next bytes ready.
     pub(crate) background: Background,
 }
@@ -80,7 +79,7 @@ impl CommitLog {
     /// Those of the operating system. A lack of space is none: appends will say so.
     pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, how: Writing) -> io::Result<Self> {
         let file_size = file_size as usize;
-        let ahead = Ahead::start(disk.clone(), dir, file_size, how.large_pages, how.background)?;
+        let ahead = Ahead::start(disk.clone(), dir, file_size, how.ways, how.background)?;
         let files = bases.iter().map(|&base| LogFile::new(base, OnceCell::new())).collect();
         let (dir, opened, old) = (dir.to_owned(), Vec::new(), OldRecords::before(end));
         let mut log = Self { disk, dir, file_size, files, writer: None, end, tell_at: 0, opened, old, ahead };
@@ -197,7 +196,7 @@ impl CommitLog {
             && writer.position() + needed > writer.mapping().allocated()
         {
             let to = (writer.position() + needed).next_multiple_of(FIRST_STEP);
-            self.disk.grow(&file_path(&self.dir, file.base), writer.mapping(), to)?;
+            self.ahead.grow(file.base, writer.mapping(), to)?;
         }
         Ok(())
     }

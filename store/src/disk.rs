@@ -104,6 +104,11 @@ pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Allocates space for a range that holds nothing yet, so that writing there cannot fail for want of it.
     fn allocate(&self, range: Range<u64>) -> io::Result<()>;
+    /// The same, and zeros are written there: a sync of what is written there later has no more to do than to write that. The system
+    /// knows of space that was only allocated that it holds nothing, and has to take that back, durably, for each page.
+    fn fill(&self, range: Range<u64>) -> io::Result<()> {
+        self.allocate(range)
+    }
     /// The next places at or behind `from` that may hold data, up to a hole or the file's end; `None` if only holes follow.
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>>;
     /// Single places of it are about to be read: what follows them is not to be read with them. Only a hint.
@@ -236,6 +241,20 @@ impl Disk {
             return Err(error);
         }
         MappedWriter::new(self.map(&file, len, published, allocated)?)
+    }
+
+    /// Allocates more space for a file that is mapped for writing, [filled](OpenFile::fill) and on disk as such. Nobody else may allocate some
+    /// meanwhile.
+    pub(crate) fn grow_filled(&self, path: &Path, mapping: &Mapping, to: usize) -> io::Result<()> {
+        let (from, to) = (mapping.allocated(), to.min(mapping.len()));
+        if from < to {
+            let file = self.open_file(path, Access::Write)?;
+            file.fill(from as u64..to as u64)?;
+            // Not by the mapping: of two who wait for the disk by the same one, only the first hears that it failed.
+            file.sync()?;
+            mapping.set_allocated(to);
+        }
+        Ok(())
     }
 
     /// Allocates more space for a file that is mapped for writing.

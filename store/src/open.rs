@@ -15,6 +15,7 @@ use route_core::{
 
 use crate::{
     StoreConfig,
+    ahead::Ways,
     checkpoint::{self, Checkpoint},
     cleaning::Cleaning,
     commit_log::{CommitLog, Writing},
@@ -123,7 +124,8 @@ impl Store {
             None
         };
 
-        let how = Writing { large_pages: config.flush_disk_type == FlushDiskType::AsyncFlush, background };
+        let is_synced = config.flush_disk_type == FlushDiskType::SyncFlush;
+        let how = Writing { ways: Ways { large_pages: !is_synced, filled: is_synced }, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy {

@@ -199,6 +199,12 @@ impl OpenFile for fs::File {
         }
     }
 
+    fn fill(&self, range: Range<u64>) -> io::Result<()> {
+        // First all of it, so that it lies together and a lack of space shows at once.
+        self.allocate(range.clone())?;
+        write_zeros(self, range)
+    }
+
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         // Who asks looks at what is found here. Reading ahead of that would fill memory with zeros, which then count as data.
         self.expect_scattered_reads();
@@ -251,4 +257,21 @@ fn write_zeros(file: &fs::File, range: Range<u64>) -> io::Result<()> {
         at += len as u64;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_reads_as_zeros_that_are_there() {
+        let file = tempfile::tempfile().unwrap();
+        OpenFile::set_len(&file, 1 << 20).unwrap();
+        OpenFile::write_at(&file, b"kept", 0).unwrap();
+        file.fill(4096..300_000).unwrap();
+        let content = file.read_all().unwrap();
+        assert!(content.starts_with(b"kept") && content[4..].iter().all(|byte| *byte == 0));
+        assert_eq!(content.len(), 1 << 20, "it is no longer than before");
+        assert_eq!(file.next_data(4096).unwrap().map(|data| data.start), Some(4096));
+    }
 }

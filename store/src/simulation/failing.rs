@@ -146,6 +146,11 @@ impl OpenFile for FailingFile {
         self.below.allocate(range)
     }
 
+    fn fill(&self, range: Range<u64>) -> io::Result<()> {
+        self.disk.ask(Operation::Allocate, &self.path)?;
+        self.below.fill(range)
+    }
+
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         self.below.next_data(from)
     }
