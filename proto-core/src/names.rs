@@ -207,6 +207,27 @@ pub fn is_forbidden_to_send(topic: &str) -> bool {
     FORBIDDEN_TO_SEND.contains(&topic)
 }
 
+/// Whether a broker reads a topic back and acts on what lies there: nothing may come into it that the broker has not put there itself.
+/// Java forbids all of these but the timer's.
+#[must_use]
+pub fn is_read_by_broker(topic: &str) -> bool {
+    matches!(topic, SCHEDULE_TOPIC | TIMER_TOPIC | TRANS_HALF_TOPIC | TRANS_OP_HALF_TOPIC)
+}
+
+/// Whether a message that waits somewhere else may go to a topic of this name: one that a client may use, or a pop retry topic
+/// (`%RETRY%group+topic`), which only brokers make.
+///
+/// # Errors
+/// [`NameError`]
+pub fn validate_target(topic: &str) -> Result<(), NameError> {
+    match topic.split_once('+') {
+        Some((group, of)) if is_retry(group) && topic.len() <= RETRY_OR_DLQ_TOPIC_MAX_LEN => {
+            validate_topic(group).and_then(|()| validate_topic(of))
+        }
+        _ => validate_topic(topic),
+    }
+}
+
 /// Whether a group belongs to brokers.
 #[must_use]
 pub fn is_system_group(group: &str) -> bool {

@@ -25,6 +25,7 @@ use crate::{
     time::{Millis, Now, Timestamp},
 };
 
+pub mod address;
 pub mod attributes;
 pub mod config;
 pub mod consumers;
@@ -48,6 +49,7 @@ pub mod transaction;
 
 mod admin;
 mod announce;
+mod aside;
 mod check_back;
 mod found;
 mod half_messages;

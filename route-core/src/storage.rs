@@ -4,7 +4,10 @@
 
 use std::net::SocketAddr;
 
-use proto_core::record::RecordFields;
+use proto_core::{
+    names::RETRY_OR_DLQ_TOPIC_MAX_LEN,
+    record::{EncodeError, RecordFields},
+};
 use thiserror::Error;
 
 use self::keys::{KeyQuery, Search};
@@ -215,9 +218,38 @@ pub enum AppendError {
     /// The disk is so many bytes behind that no more are taken for now: each append is to be durable before it is answered.
     #[error("the disk is {0} bytes behind")]
     FlushBehind(i64),
+    /// No queue can belong to a topic of this name.
+    #[error("no topic can have the name {0:?}")]
+    BadTopic(String),
+    /// This queue takes no messages, others do: its files cannot be used, or its topic was removed.
+    #[error("the queue takes no messages: {0}")]
+    QueueUnusable(String),
     /// The store takes no writes any more: a flush failed, or it is closing.
     #[error("the store takes no writes: {0}")]
     ReadOnly(String),
+}
+
+impl AppendError {
+    /// Whether the message can never be stored, however often that is tried.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::PropertiesTooLarge(_) | Self::BadTopic(_) => true,
+            Self::NoSpace(_) | Self::DiskFull(_) | Self::FlushBehind(_) | Self::QueueUnusable(_) | Self::ReadOnly(_) => false,
+        }
+    }
+}
+
+impl From<EncodeError> for AppendError {
+    fn from(error: EncodeError) -> Self {
+        let (size, limit) = match error {
+            EncodeError::PropertiesTooLong(size) => return Self::PropertiesTooLarge(size),
+            EncodeError::TopicTooLong(size) => (size, RETRY_OR_DLQ_TOPIC_MAX_LEN),
+            EncodeError::TooLong(size) => (size, i32::MAX.unsigned_abs() as usize),
+            EncodeError::NoRoom { needed, available } => (needed, available),
+        };
+        Self::TooLarge { size, limit }
+    }
 }
 
 /// A queue has something new to read.
@@ -269,6 +301,15 @@ pub trait Storage {
     /// # Errors
     /// [`AppendError`]; nothing was stored.
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError>;
+
+    /// The same for a message that the log has taken before, under another topic or as another copy: what a client may send, be it less by
+    /// now, says nothing about it. Only what the format and the log's files can hold counts.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was stored.
+    fn append_again(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        self.append(now, queue, message)
+    }
 
     /// Puts several messages of one queue one after the other, all or none; `placed` gets a place for each.
     ///

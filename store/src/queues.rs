@@ -10,7 +10,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use route_core::storage::{Arrival, LogOffset, QueueId, QueueUnit};
+use route_core::storage::{AppendError, Arrival, LogOffset, QueueId, QueueUnit};
 
 use crate::{
     consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
@@ -84,7 +84,7 @@ pub(crate) struct Lost {
 enum Loaded {
     Open(ConsumeQueue),
     /// Its files cannot be used: it reads as empty and takes nothing.
-    Broken(String),
+    Broken(AppendError),
     /// Its topic was removed.
     Removed,
 }
@@ -227,20 +227,20 @@ impl QueueTable {
     ///
     /// # Errors
     /// Why it takes nothing.
-    pub(crate) fn get_mut(&mut self, queue: QueueId) -> Result<&mut ConsumeQueue, String> {
+    pub(crate) fn get_mut(&mut self, queue: QueueId) -> Result<&mut ConsumeQueue, AppendError> {
         // Loads it if need be.
         let _ = self.get(queue);
         match self.slots.get_mut(queue.0 as usize).and_then(|slot| slot.queue.get_mut()) {
             Some(Loaded::Open(queue)) => Ok(queue),
             Some(Loaded::Broken(why)) => Err(why.clone()),
-            Some(Loaded::Removed) => Err("its topic was removed".into()),
-            None => Err("no such queue".into()),
+            Some(Loaded::Removed) => Err(AppendError::QueueUnusable("its topic was removed".into())),
+            None => Err(AppendError::QueueUnusable("there is no such queue".into())),
         }
     }
 
     fn load(&self, slot: &Slot) -> Loaded {
         if !is_folder_name(&slot.topic) {
-            return Loaded::Broken(format!("{:?} cannot be the name of a folder", slot.topic));
+            return Loaded::Broken(AppendError::BadTopic(slot.topic.to_string()));
         }
         let dir = self.dir.join(&*slot.topic).join(slot.queue_id.to_string());
         match ConsumeQueue::open(self.disk.clone(), dir, self.file_size, self.log_start.clone()) {
@@ -252,13 +252,13 @@ impl QueueTable {
                     span.first, span.end, was.first, was.end
                 );
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, why, "a consume queue lacks units");
-                Loaded::Broken(why)
+                Loaded::Broken(AppendError::QueueUnusable(why))
             }
             Ok(queue) => Loaded::Open(queue),
             Err(error) => {
                 self.lacking.set(self.lacking.get() || matches!(error, OpenError::MissingFile { .. }));
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
-                Loaded::Broken(error.to_string())
+                Loaded::Broken(AppendError::QueueUnusable(error.to_string()))
             }
         }
     }

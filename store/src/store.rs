@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
-    names::{RETRY_OR_DLQ_TOPIC_MAX_LEN, RETRY_PREFIX, TOPIC_MAX_LEN},
+    names::{RETRY_OR_DLQ_TOPIC_MAX_LEN, TOPIC_MAX_LEN, is_dlq, is_retry},
     properties,
     sys_flag::message::{TRANSACTION_PREPARED, TRANSACTION_ROLLBACK, transaction},
 };
@@ -204,7 +204,7 @@ impl Store {
         if self.flush_disk_type == FlushDiskType::SyncFlush && self.position.written - self.durable > self.max_unflushed {
             return Err(AppendError::FlushBehind(self.position.written - self.durable));
         }
-        let target = self.queues.get_mut(queue).map_err(AppendError::ReadOnly)?;
+        let target = self.queues.get_mut(queue)?;
         let first = target.next();
         let upto = first + i64::try_from(units).unwrap_or(i64::MAX);
         target.reserve(upto).map_err(|error| AppendError::NoSpace(error.to_string()))?;
@@ -221,6 +221,15 @@ impl Store {
         Ok(first)
     }
 
+    /// Puts a message of `len` bytes at the end that has passed the checks.
+    #[inline]
+    fn append_checked(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>, len: usize) -> Result<Appended, AppendError> {
+        let queue_offset = self.reserve(queue, len, 1)?;
+        let appended = self.put(now, queue, queue_offset, message)?;
+        self.shared.progress.tell(&self.position);
+        Ok(appended)
+    }
+
     /// Puts one record where room was made for it.
     #[inline]
     fn put(&mut self, now: Timestamp, queue: QueueId, queue_offset: i64, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
@@ -228,7 +237,7 @@ impl Store {
         let shown = is_shown(message.sys_flag);
         let fields = message.record(now, if shown { queue_offset } else { 0 }, LogOffset(offset));
         let len = fields.encoded_len();
-        fields.encode_into(self.log.reserved(len)).map_err(|error| AppendError::ReadOnly(error.to_string()))?;
+        fields.encode_into(self.log.reserved(len))?;
         self.log.commit(len);
 
         let tags_code = match message.tags_code {
@@ -271,16 +280,22 @@ impl Store {
         if message.body.len() > self.max_message_size {
             return Err(AppendError::TooLarge { size: message.body.len(), limit: self.max_message_size });
         }
+        let (len, limit) = (Self::check_format(message)?, self.max_message_size + RECORD_EXTRA);
+        if len > limit { Err(AppendError::TooLarge { size: len, limit }) } else { Ok(len) }
+    }
+
+    /// The limits of the format alone.
+    #[inline]
+    fn check_format(message: &NewMessage<'_>) -> Result<usize, AppendError> {
         if message.properties.len() > properties::MAX_LEN {
             return Err(AppendError::PropertiesTooLarge(message.properties.len()));
         }
-        let topic_limit = if message.topic.starts_with(RETRY_PREFIX) { RETRY_OR_DLQ_TOPIC_MAX_LEN } else { TOPIC_MAX_LEN };
+        let is_long = is_retry(message.topic) || is_dlq(message.topic);
+        let topic_limit = if is_long { RETRY_OR_DLQ_TOPIC_MAX_LEN } else { TOPIC_MAX_LEN };
         if message.topic.len() > topic_limit {
             return Err(AppendError::TooLarge { size: message.topic.len(), limit: topic_limit });
         }
-        let len = message.record(Timestamp(0), 0, LogOffset(0)).encoded_len();
-        let limit = self.max_message_size + RECORD_EXTRA;
-        if len > limit { Err(AppendError::TooLarge { size: len, limit }) } else { Ok(len) }
+        Ok(message.record(Timestamp(0), 0, LogOffset(0)).encoded_len())
     }
 }
 
@@ -306,10 +321,12 @@ impl Storage for Store {
 
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         let len = self.check(message)?;
-        let queue_offset = self.reserve(queue, len, 1)?;
-        let appended = self.put(now, queue, queue_offset, message)?;
-        self.shared.progress.tell(&self.position);
-        Ok(appended)
+        self.append_checked(now, queue, message, len)
+    }
+
+    fn append_again(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        let len = Self::check_format(message)?;
+        self.append_checked(now, queue, message, len)
     }
 
     fn append_batch(

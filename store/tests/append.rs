@@ -108,8 +108,34 @@ fn a_removed_topic_reads_as_empty_and_begins_anew_under_another_number() {
     let old = opened.store.find_queue("TopicA", 0).unwrap();
     opened.store.remove_topic("TopicA");
     assert_eq!(opened.store.bounds(old).max, 0);
-    assert!(matches!(opened.store.append(Timestamp(5), old, &message("TopicA", 0, "x")), Err(AppendError::ReadOnly(_))));
+    assert!(matches!(opened.store.append(Timestamp(5), old, &message("TopicA", 0, "x")), Err(AppendError::QueueUnusable(_))));
     assert_eq!(opened.store.find_queue("TopicA", 0), None);
     assert_eq!(opened.send("TopicA", 0, "new").queue_offset, 0);
     assert_eq!(opened.bodies("TopicA", 0), ["new"]);
+}
+
+#[test]
+fn what_was_stored_before_is_stored_again_whatever_clients_may_send_by_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(store::StoreConfig { max_message_size: 100, ..config(dir.path()) });
+    let queue = opened.store.open_queue("TopicA", 0);
+    let old = "x".repeat(8_000);
+    let message_of_old = message("TopicA", 0, &old);
+    assert_eq!(opened.store.append(Timestamp(5), queue, &message_of_old), Err(AppendError::TooLarge { size: 8_000, limit: 100 }));
+    opened.store.append_again(Timestamp(5), queue, &message_of_old).unwrap();
+    assert_eq!(opened.bodies("TopicA", 0), [old]);
+    let larger_than_a_file = "x".repeat(20 << 10);
+    let refused = opened.store.append_again(Timestamp(5), queue, &message("TopicA", 0, &larger_than_a_file));
+    assert!(refused.as_ref().is_err_and(AppendError::is_lasting), "{refused:?}");
+}
+
+#[test]
+fn a_name_that_is_none_is_the_messages_fault_and_not_the_stores() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    for name in ["a/b", "", ".."] {
+        let queue = opened.store.open_queue(name, 0);
+        assert_eq!(opened.store.append(Timestamp(5), queue, &message(name, 0, "x")), Err(AppendError::BadTopic(name.into())));
+    }
+    opened.send("TopicA", 0, "fine");
 }

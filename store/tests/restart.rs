@@ -241,7 +241,7 @@ fn one_queue_of_very_many_that_lost_files_takes_nothing_until_the_next_start_has
     };
     let refused = send(&mut store);
     assert!(
-        matches!(&refused, Err(AppendError::ReadOnly(why)) if why.contains("those from 0 to 3 were there when the store was closed")),
+        matches!(&refused, Err(AppendError::QueueUnusable(why)) if why.contains("those from 0 to 3 were there when the store was closed")),
         "{refused:?}"
     );
     store.request_flush();

@@ -23,7 +23,7 @@ mod file;
 mod redelivery;
 mod set_back;
 
-pub use redelivery::{Redelivery, Undeliverable};
+pub use redelivery::{Redelivery, message_for};
 
 use set_back::SetBacks;
 

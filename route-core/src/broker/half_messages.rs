@@ -77,7 +77,7 @@ impl<S: Storage> Broker<S> {
             properties: self.properties.as_bytes(),
             tags_code: target.tags_code,
         };
-        let appended = self.storage.append(now.wall, target.queue, &message).map_err(|error| self.not_committed(&error))?;
+        let appended = self.storage.append_again(now.wall, target.queue, &message).map_err(|error| self.not_committed(&error))?;
         self.note_put(now, self.topics.find(&target.topic), 1, appended.offset, appended.end);
         Ok(appended)
     }
@@ -100,7 +100,7 @@ impl<S: Storage> Broker<S> {
             properties: self.properties.as_bytes(),
             tags_code: TagsCode::Hash(tags_code(record.property(property::TAGS))),
         };
-        let appended = self.storage.append(now.wall, queue, &message)?;
+        let appended = self.storage.append_again(now.wall, queue, &message)?;
         self.note_put(now, self.topics.find(topic), 1, appended.offset, appended.end);
         Ok(appended)
     }
@@ -240,9 +240,9 @@ impl<S: Storage> Broker<S> {
 
     fn not_committed(&self, error: &AppendError) -> Refusal {
         match error {
-            AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
+            AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) | AppendError::BadTopic(_) => self.illegal_message(),
             AppendError::NoSpace(_) => Refusal::system("Create mapped file failed."),
-            AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => {
+            AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::QueueUnusable(_) | AppendError::ReadOnly(_) => {
                 Refusal::new(ResponseCode::ServiceNotAvailable, "Service not available now.")
             }
         }

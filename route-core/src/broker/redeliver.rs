@@ -1,11 +1,11 @@
 //! Delayed messages whose time has come go where they belong.
 
-use proto_core::names;
+use proto_core::{names, record::RecordView};
 
 use super::{Broker, delay::Redelivery};
 use crate::{
     output::NoticeLevel,
-    storage::{OffsetTableKind, Storage},
+    storage::{AppendError, OffsetTableKind, Storage},
     time::Now,
 };
 
@@ -21,28 +21,19 @@ impl<S: Storage> Broker<S> {
             let mut record = std::mem::take(&mut self.record);
             record.clear();
             record.extend_from_slice(self.storage.record(due.unit.offset).unwrap_or_default());
-            let outcome = match Redelivery::read(&record) {
-                Ok(redelivery) => {
-                    let queue = self.open_queue(redelivery.topic(), redelivery.queue_id());
-                    match self.storage.append(now.wall, queue, &redelivery.message()) {
-                        Ok(appended) => {
-                            self.note_put(now, self.topics.find(redelivery.topic()), 1, appended.offset, appended.end);
-                            Ok(None)
-                        }
-                        Err(error) => Err(error.to_string()),
-                    }
-                }
-                Err(undeliverable) => Ok(Some(undeliverable.to_string())),
+            let outcome = match RecordView::parse(&record) {
+                Ok(view) => self.redeliver(now, &view),
+                Err(error) => Ok(Some(format!("is not delivered: {error}"))),
             };
             self.record = record;
             match outcome {
-                Ok(dropped) => {
+                Ok(aside) => {
                     self.delivery_refused = false;
                     self.delay.delivered(now, &due);
                     self.storage.note_offset(OffsetTableKind::Delay, names::SCHEDULE_TOPIC, due.level, due.offset + 1);
-                    if let Some(why) = dropped {
+                    if let Some(aside) = aside {
                         let place = due.unit.offset.0;
-                        self.notice(NoticeLevel::Warn, format!("the delayed message at {place} of the log is not delivered: {why}"));
+                        self.notice(NoticeLevel::Warn, format!("the delayed message at {place} of the log {aside}"));
                     }
                 }
                 Err(why) => {
@@ -53,6 +44,23 @@ impl<S: Storage> Broker<S> {
                     }
                 }
             }
+        }
+    }
+
+    /// Puts a delayed message where it belongs, or aside if it can never be there: then it answers what came of it.
+    fn redeliver(&mut self, now: Now, record: &RecordView<'_>) -> Result<Option<String>, AppendError> {
+        let redelivery = match Redelivery::of(*record) {
+            Ok(redelivery) => redelivery,
+            Err(why) => return self.put_aside(now, record, &why.to_string()).map(Some),
+        };
+        let queue = self.open_queue(redelivery.topic(), redelivery.queue_id());
+        match self.storage.append_again(now.wall, queue, &redelivery.message()) {
+            Ok(appended) => {
+                self.note_put(now, self.topics.find(redelivery.topic()), 1, appended.offset, appended.end);
+                Ok(None)
+            }
+            Err(error) if error.is_lasting() => self.put_aside(now, record, &error.to_string()).map(Some),
+            Err(error) => Err(error),
         }
     }
 }

@@ -136,7 +136,7 @@ impl<S: Storage> Broker<S> {
         if known.is_none() {
             names::validate_topic(topic).map_err(|error| Refusal::invalid(error.to_string()))?;
         }
-        if names::is_forbidden_to_send(topic) {
+        if names::is_forbidden_to_send(topic) || names::is_read_by_broker(topic) {
             return Err(Refusal::new(ResponseCode::NoPermission, format!("Sending message to topic[{topic}] is forbidden.")));
         }
         if known.is_none() {
@@ -387,6 +387,7 @@ impl<S: Storage> Broker<S> {
     /// The dead-letter topic of a group, made if it is new.
     pub(super) fn open_dead_letter_topic(&mut self, now: Now, group: &str) -> Result<String, Refusal> {
         let topic = names::dlq_topic(group);
+        names::validate_topic(&topic).map_err(|error| Refusal::system(format!("topic[{topic}] not exist: {error}")))?;
         match self.topics.open(now.wall, &topic, NewTopic::plain(1, 0)) {
             Ok(_) => Ok(topic),
             Err(error) => Err(Refusal::system(format!("topic[{topic}] not exist: {error}"))),
@@ -417,7 +418,12 @@ impl<S: Storage> Broker<S> {
         self.traffic.put_failed += 1;
         match error {
             AppendError::TooLarge { .. } | AppendError::PropertiesTooLarge(_) => self.illegal_message(),
-            AppendError::NoSpace(_) | AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => Refusal::new(
+            AppendError::BadTopic(_) => Refusal::invalid(error.to_string()),
+            AppendError::NoSpace(_)
+            | AppendError::DiskFull(_)
+            | AppendError::FlushBehind(_)
+            | AppendError::QueueUnusable(_)
+            | AppendError::ReadOnly(_) => Refusal::new(
                 ResponseCode::ServiceNotAvailable,
                 format!("service not available now. It may be caused by one of the following reasons: {error}"),
             ),

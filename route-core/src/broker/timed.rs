@@ -58,17 +58,17 @@ impl<S: Storage> Broker<S> {
         record.extend_from_slice(self.storage.record(due.unit.offset).unwrap_or_default());
         let outcome = match RecordView::parse(&record) {
             Ok(view) => self.deliver_record(now, timer, due, &view),
-            Err(error) => Ok(Some(error.to_string())),
+            Err(error) => Ok(Some(format!("is not delivered: {error}"))),
         };
         self.record = record;
-        if let Some(why) = outcome? {
+        if let Some(aside) = outcome? {
             let place = due.unit.offset.0;
-            self.notice(NoticeLevel::Warn, format!("the timed message at {place} of the log is not delivered: {why}"));
+            self.notice(NoticeLevel::Warn, format!("the timed message at {place} of the log {aside}"));
         }
         Ok(())
     }
 
-    /// Answers why it is dropped, if it is.
+    /// Answers what else came of it if it can never be where it belongs.
     fn deliver_record(
         &mut self,
         now: Now,
@@ -86,7 +86,7 @@ impl<S: Storage> Broker<S> {
         }
         let redelivery = match Redelivery::of(*record) {
             Ok(redelivery) => redelivery,
-            Err(why) => return Ok(Some(why.to_string())),
+            Err(why) => return self.put_aside(now, record, &why.to_string()).map(Some),
         };
         if special.uniq_key.is_some_and(|key| timer.is_recalled(redelivery.topic(), key)) {
             return Ok(None);
@@ -106,15 +106,15 @@ impl<S: Storage> Broker<S> {
             self.open_queue(redelivery.topic(), redelivery.queue_id())
         };
         let complete = NewMessage { properties: self.properties.as_bytes(), ..message };
-        match self.storage.append(now.wall, queue, &complete) {
+        let mut appended = self.storage.append_again(now.wall, queue, &complete);
+        if appended.as_ref().is_err_and(AppendError::is_lasting) {
             // The traces of the timer are not worth a message.
-            Err(AppendError::PropertiesTooLarge(_) | AppendError::TooLarge { .. }) => {
-                match self.storage.append(now.wall, queue, &message) {
-                    Err(error @ (AppendError::PropertiesTooLarge(_) | AppendError::TooLarge { .. })) => Ok(Some(error.to_string())),
-                    appended => appended.map(|_| None),
-                }
-            }
-            appended => appended.map(|_| None),
+            appended = self.storage.append_again(now.wall, queue, &message);
+        }
+        match appended {
+            Ok(_) => Ok(None),
+            Err(error) if error.is_lasting() => self.put_aside(now, record, &error.to_string()).map(Some),
+            Err(error) => Err(error),
         }
     }
 

@@ -147,7 +147,7 @@ impl Storage for MemoryStorage {
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         let target = self.queue(queue);
         if target.removed {
-            return Err(AppendError::ReadOnly("its topic was removed".into()));
+            return Err(AppendError::QueueUnusable("its topic was removed".into()));
         }
         let offset = LogOffset(self.log.len() as i64);
         let queue_offset = target.next;
@@ -159,7 +159,7 @@ impl Storage for MemoryStorage {
         self.log.resize(start + fields.encoded_len(), 0);
         if let Err(error) = fields.encode_into(&mut self.log[start..]) {
             self.log.truncate(start);
-            return Err(AppendError::ReadOnly(error.to_string()));
+            return Err(error.into());
         }
         let end = LogOffset(self.log.len() as i64);
         let tags_code = match message.tags_code {

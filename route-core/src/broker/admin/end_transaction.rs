@@ -5,7 +5,7 @@ use proto_core::{
     code::ResponseCode,
     headers::{EndTransactionRequest, ResumeCheckHalfMessageRequest},
     ids::OffsetMessageId,
-    names::TRANS_HALF_TOPIC,
+    names::{TRANS_CHECK_MAX_TIME_TOPIC, TRANS_HALF_TOPIC},
     properties::names as property,
     sys_flag::message as message_flag,
 };
@@ -67,7 +67,7 @@ impl<S: Storage> Broker<S> {
         let mut record = std::mem::take(&mut self.record);
         record.clear();
         record.extend_from_slice(self.storage.record(LogOffset(id.offset)).unwrap_or_default());
-        let appended = Half::read_aside(&record, LogOffset(id.offset)).ok().and_then(|half| {
+        let appended = Half::read_aside(&record, LogOffset(id.offset)).ok().filter(is_put_aside).and_then(|half| {
             self.properties.start(half.record().properties());
             self.properties.put_number(property::TRANSACTION_CHECK_TIMES, 0);
             self.append_copy(now, &half, TRANS_HALF_TOPIC).ok()
@@ -110,6 +110,11 @@ impl<S: Storage> Broker<S> {
             None => Answer::Now(Reply::ok()),
         })
     }
+}
+
+/// Whether the broker has put it aside, and not some client a message that looks alike.
+fn is_put_aside(half: &Half<'_>) -> bool {
+    half.record().topic() == TRANS_CHECK_MAX_TIME_TOPIC
 }
 
 /// No half message lies there that waits for a word.

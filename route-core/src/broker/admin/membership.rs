@@ -52,8 +52,9 @@ impl<S: Storage> Broker<S> {
         let notify = self.config.notify_consumer_ids_changed && config.notify_consumer_ids_changed_enable;
         let queue_nums = config.retry_queue_nums;
         let retry_topic = names::retry_topic(group);
-        // A heartbeat that leaves subscriptions out says nothing about the order of its topics.
-        if queue_nums > 0 && !(without_sub && self.topics.get(&retry_topic).is_some()) {
+        // A heartbeat that leaves subscriptions out says nothing about the order of its topics. A group whose name is too long for a retry
+        // topic has none; it hears of that when it sends a message back.
+        if queue_nums > 0 && names::validate_topic(&retry_topic).is_ok() && !(without_sub && self.topics.get(&retry_topic).is_some()) {
             let is_ordered = |topic: &str| self.topics.get(topic).is_some_and(|entry| entry.config().order);
             let order = consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic));
             let new = NewTopic { order, ..NewTopic::plain(queue_nums, topic_flag::build(false, consumer.unit_mode)) };

@@ -73,6 +73,8 @@ impl<S: Storage> Broker<S> {
         }
         let policy = RetryPolicy::for_request(config.retry_max_times, version, request.max_reconsume_times);
         let topic = names::retry_topic(&group);
+        // A group may have a longer name than leaves room for the name of its retry topic.
+        names::validate_topic(&topic).map_err(|error| Refusal::system(format!("topic[{topic}] not exist: {error}")))?;
         if self.topics.get(&topic).is_none() {
             let sys_flag = topic_flag::build(false, request.unit_mode);
             let opened = self.topics.open(now.wall, &topic, NewTopic::plain(queue_nums, sys_flag));
@@ -122,7 +124,7 @@ impl<S: Storage> Broker<S> {
             properties: self.properties.as_bytes(),
             tags_code: place.tags_code,
         };
-        let appended = self.storage.append(now.wall, place.queue, &message).map_err(|error| Refusal::system(status_name(&error)))?;
+        let appended = self.storage.append_again(now.wall, place.queue, &message).map_err(|error| Refusal::system(status_name(&error)))?;
         self.note_put(now, None, 1, appended.offset, appended.end);
         Ok(appended)
     }
@@ -131,9 +133,11 @@ impl<S: Storage> Broker<S> {
 /// Java answers with the bare name of the store's status.
 const fn status_name(error: &AppendError) -> &'static str {
     match error {
-        AppendError::TooLarge { .. } => "MESSAGE_ILLEGAL",
+        AppendError::TooLarge { .. } | AppendError::BadTopic(_) => "MESSAGE_ILLEGAL",
         AppendError::PropertiesTooLarge(_) => "PROPERTIES_SIZE_EXCEEDED",
         AppendError::NoSpace(_) => "CREATE_MAPPED_FILE_FAILED",
-        AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::ReadOnly(_) => "SERVICE_NOT_AVAILABLE",
+        AppendError::DiskFull(_) | AppendError::FlushBehind(_) | AppendError::QueueUnusable(_) | AppendError::ReadOnly(_) => {
+            "SERVICE_NOT_AVAILABLE"
+        }
     }
 }

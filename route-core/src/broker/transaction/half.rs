@@ -10,6 +10,7 @@ use proto_core::{
 use thiserror::Error;
 
 use crate::{
+    broker::address::{Address, BadAddress},
     storage::LogOffset,
     time::{Millis, Timestamp},
 };
@@ -18,7 +19,7 @@ use crate::{
 pub const DONE: &str = "d";
 
 /// Why a record is no half message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotHalf {
     /// It is no record.
     #[error("no record: {0}")]
@@ -26,17 +27,16 @@ pub enum NotHalf {
     /// It is one of another topic, or lies elsewhere.
     #[error("no half message")]
     Elsewhere,
-    /// It does not say where it belongs.
-    #[error("REAL_TOPIC or REAL_QID is missing")]
-    NoAddress,
+    /// It belongs nowhere.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
 }
 
 /// A half message, borrowed from its record.
 #[derive(Clone, Copy, Debug)]
 pub struct Half<'a> {
     record: RecordView<'a>,
-    topic: &'a str,
-    queue_id: i32,
+    address: Address<'a>,
 }
 
 impl<'a> Half<'a> {
@@ -59,10 +59,8 @@ impl<'a> Half<'a> {
         if record.physical_offset() != place.0 {
             return Err(NotHalf::Elsewhere);
         }
-        let topic = record.property(property::REAL_TOPIC).ok_or(NotHalf::NoAddress)?;
-        let queue_id = properties::find_number(record.properties(), property::REAL_QID);
-        let queue_id = queue_id.and_then(|id| i32::try_from(id).ok()).filter(|&id| id >= 0).ok_or(NotHalf::NoAddress)?;
-        Ok(Self { record, topic, queue_id })
+        let address = Address::of(&record)?;
+        Ok(Self { record, address })
     }
 
     /// The record.
@@ -74,13 +72,13 @@ impl<'a> Half<'a> {
     /// The topic that it was sent to.
     #[must_use]
     pub const fn topic(&self) -> &'a str {
-        self.topic
+        self.address.topic
     }
 
     /// Its queue there.
     #[must_use]
     pub const fn queue_id(&self) -> i32 {
-        self.queue_id
+        self.address.queue_id
     }
 
     /// The group of its producer.
