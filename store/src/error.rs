@@ -40,7 +40,7 @@ pub enum OpenError {
         missing: PathBuf,
     },
     /// A file does not have the size that the configuration says.
-    #[error("{path}: {found} bytes, where {key} says {expected}; set {key} as it was when the store was written, or restore the file")]
+    #[error("{path}: {found} bytes, where {key} says {expected}; set {key} as it was when the store was written, or restore the file{}", remedy(.key))]
     WrongFileSize {
         /// The file.
         path: PathBuf,
@@ -105,6 +105,11 @@ pub enum OpenError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+/// What can be made anew need not be restored.
+fn remedy(key: &str) -> &'static str {
+    if key == "mappedFileSizeConsumeQueue" { "; if that is right, `petrel store rebuild` makes the queues anew" } else { "" }
 }
 
 fn pid_text(pid: Option<&str>) -> String {

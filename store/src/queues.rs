@@ -319,6 +319,11 @@ impl QueueTable {
         self.is_lacking()
     }
 
+    /// Whether any queue that was looked at cannot be used.
+    pub(crate) fn has_broken(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.queue.get(), Some(Loaded::Broken(_))))
+    }
+
     /// How many queues are known.
     pub(crate) fn len(&self) -> usize {
         self.topics.values().map(Vec::len).sum()

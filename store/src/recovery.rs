@@ -199,7 +199,7 @@ pub(crate) fn recover(
         && mark.clean
         && mark.queues as usize == found
         && LogScan::new(files, mark.position).next_record()?.is_none()
-        && (found > LOOK_AT_ALL || !queues.look_for_lacking())
+        && (found > LOOK_AT_ALL || !queues.look_for_lacking() && !queues.has_broken())
     {
         let java = &input.checkpoint.java;
         (report.log_end, report.scanned_from) = (mark.position, mark.position);

@@ -86,6 +86,8 @@ pub enum Operation {
     Write,
     /// A file gets space.
     Allocate,
+    /// A file is opened to be written, or made; only a [`FailingDisk`] asks about it.
+    Open,
 }
 
 /// The disk as it was right before one of its operations.

@@ -59,6 +59,9 @@ impl FileSystem for FailingDisk {
     }
 
     fn open_file(&self, path: &Path, access: Access) -> io::Result<File> {
+        if !matches!(access, Access::Read) {
+            self.ask(Operation::Open, path)?;
+        }
         let below = self.below.open_file(path, access)?;
         Ok(Box::new(FailingFile { below, disk: self.clone(), path: path.to_owned() }))
     }
@@ -98,6 +101,7 @@ impl FileSystem for FailingDisk {
     }
 
     fn lock_folder(&self, dir: &Path) -> io::Result<Option<FolderLock>> {
+        self.ask(Operation::Open, &dir.join("lock"))?;
         self.below.lock_folder(dir)
     }
 
