@@ -277,20 +277,33 @@ impl TopicTable {
         self.insert(now, config)
     }
 
-    /// The retry or dead-letter topic of a group, made if need be. One that is there keeps its queues; its order follows the request.
+    /// The retry or dead-letter topic of a group, made if need be. One that is there gets the queues that it lacks and loses none; its order
+    /// follows the request.
     ///
     /// # Errors
     /// The table is full.
     pub fn open(&mut self, now: Timestamp, topic: &str, new: NewTopic) -> Result<&mut TopicEntry, CreateError> {
         match self.entries.get_index_of(topic) {
-            None => self.insert(now, plain_config(topic, new)),
+            None => self.insert(now, plain_config(topic, NewTopic { queue_nums: new.queue_nums.min(QUEUES_LIMIT), ..new })),
             Some(index) => {
+                self.widen(now, topic, new.queue_nums);
                 if self.entries[index].config.order != new.order {
                     self.entries[index].config.order = new.order;
                     self.note_change(now, index);
                 }
                 Ok(&mut self.entries[index])
             }
+        }
+    }
+
+    /// Makes sure that a topic, if it is there, has so many queues to read and to write: what is in them could not be read otherwise.
+    pub fn widen(&mut self, now: Timestamp, topic: &str, queue_nums: i32) {
+        let Some(index) = self.entries.get_index_of(topic) else { return };
+        let (config, queue_nums) = (&mut self.entries[index].config, queue_nums.min(QUEUES_LIMIT));
+        if config.read_queue_nums < queue_nums || config.write_queue_nums < queue_nums {
+            config.read_queue_nums = config.read_queue_nums.max(queue_nums);
+            config.write_queue_nums = config.write_queue_nums.max(queue_nums);
+            self.note_change(now, index);
         }
     }
 

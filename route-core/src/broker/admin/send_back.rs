@@ -17,7 +17,7 @@ use crate::{
         Broker,
         refusal::Refusal,
         retry::{RetryDecision, RetryPolicy},
-        topics::NewTopic,
+        topics::{NewTopic, QUEUES_LIMIT},
     },
     output::Reply,
     storage::{AppendError, Appended, LogOffset, NewMessage, Storage},
@@ -67,7 +67,7 @@ impl<S: Storage> Broker<S> {
         if !perm::is_writeable(self.config.permission) {
             return Err(self.sending_forbidden());
         }
-        let queue_nums = config.retry_queue_nums;
+        let queue_nums = config.retry_queue_nums.min(QUEUES_LIMIT);
         if queue_nums <= 0 {
             return Ok(None);
         }
@@ -80,6 +80,7 @@ impl<S: Storage> Broker<S> {
             let opened = self.topics.open(now.wall, &topic, NewTopic::plain(queue_nums, sys_flag));
             opened.map_err(|error| Refusal::system(format!("topic[{topic}] not exist: {error}")))?;
         }
+        self.topics.widen(now.wall, &topic, queue_nums);
         if self.topics.get(&topic).is_none_or(|entry| !entry.is_writable()) {
             let remark = format!("the topic[{topic}] sending message is forbidden");
             return Err(Refusal::new(proto_core::code::ResponseCode::NoPermission, remark));

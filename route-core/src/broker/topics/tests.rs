@@ -90,14 +90,17 @@ fn a_full_table_refuses_new_topics() {
 }
 
 #[test]
-fn a_retry_topic_keeps_its_queues_and_follows_its_consumers_in_order() {
+fn a_retry_topic_gets_more_queues_but_never_less_and_follows_its_consumers_in_order() {
     let mut topics = table();
     topics.open(NOW, "%RETRY%G", RETRY).unwrap();
     let config = topics.open(NOW, "%RETRY%G", NewTopic { queue_nums: 9, order: true, ..RETRY }).unwrap().config();
-    assert_eq!((config.write_queue_nums, config.order), (1, true));
-    assert_eq!(topics.version().counter, 2);
-    topics.open(NOW, "%RETRY%G", NewTopic { order: true, ..RETRY }).unwrap();
-    assert_eq!(topics.version().counter, 2);
+    assert_eq!((config.read_queue_nums, config.write_queue_nums, config.order), (9, 9, true));
+    assert_eq!(topics.version().counter, 3);
+    let config = topics.open(NOW, "%RETRY%G", NewTopic { order: true, ..RETRY }).unwrap().config();
+    assert_eq!(config.write_queue_nums, 9);
+    assert_eq!(topics.version().counter, 3);
+    let config = topics.open(NOW, "%RETRY%G", NewTopic { queue_nums: i32::MAX, order: true, ..RETRY }).unwrap().config();
+    assert_eq!(config.write_queue_nums, QUEUES_LIMIT);
 }
 
 #[test]

@@ -226,3 +226,21 @@ fn with_durable_answers_it_is_acknowledged_when_it_is_on_disk() {
     scene.broker.handle_durable(scene.now, end);
     assert!(std::iter::from_fn(|| scene.broker.poll_output()).any(|output| is_reply(&output)));
 }
+
+#[test]
+fn a_retry_topic_follows_the_queues_that_its_group_is_given_later() {
+    let mut scene = scene();
+    let offset = scene.place_of_last("T", 2);
+    scene.send_back(&offset, "1", "16");
+    let queues = |scene: &Scene| {
+        let config = scene.broker.topics.get("%RETRY%G").unwrap().config();
+        (config.read_queue_nums, config.write_queue_nums)
+    };
+    assert_eq!(queues(&scene), (1, 1));
+    scene.ask(RequestCode::UpdateAndCreateSubscriptiongroup, &[], r#"{"groupName":"G","retryQueueNums":8}"#);
+    scene.send_back(&offset, "1", "16");
+    assert_eq!(queues(&scene), (8, 8));
+    scene.ask(RequestCode::UpdateAndCreateSubscriptiongroup, &[], r#"{"groupName":"G","retryQueueNums":2}"#);
+    scene.send_back(&offset, "1", "16");
+    assert_eq!(queues(&scene), (8, 8), "there may be messages in all of them");
+}
