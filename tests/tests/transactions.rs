@@ -299,7 +299,7 @@ fn undecided_transactions_survive_a_restart_and_decided_ones_stay_decided() {
     join(&mut pair, client);
     let committed = send(&mut pair, client, "committed");
     let dropped = send(&mut pair, client, "dropped");
-    let open = send(&mut pair, client, "open");
+    send(&mut pair, client, "open");
     send(&mut pair, client, "asked");
     end(&mut pair, client, committed, COMMIT).expect(ResponseCode::Success);
     end(&mut pair, client, dropped, ROLLBACK).expect(ResponseCode::Success);
@@ -309,8 +309,6 @@ fn undecided_transactions_survive_a_restart_and_decided_ones_stay_decided() {
     let client = pair.client();
     join(&mut pair, client);
     end(&mut pair, client, committed, COMMIT).expect(ResponseCode::SystemError);
-    // A word on a copy that was replaced before the restart comes to nothing: the question about the new one will be answered.
-    end(&mut pair, client, open, COMMIT).expect(ResponseCode::SystemError);
     pair.cluster.advance(Millis(31_000));
     let mut asked: Vec<Packet> = std::iter::from_fn(|| question(&mut pair, client)).collect();
     assert_eq!(asked.iter().map(|question| question.field("msgId")).collect::<Vec<_>>(), ["open", "asked"]);
@@ -321,6 +319,52 @@ fn undecided_transactions_survive_a_restart_and_decided_ones_stay_decided() {
     assert_eq!(delivered(&mut pair, client), ["committed", "open"]);
     let broker: &mut TestBroker = pair.cluster.machine(pair.broker);
     assert_eq!(broker.transactions().len(), 0);
+}
+
+#[test]
+fn a_word_on_any_copy_of_an_undecided_transaction_counts_after_a_restart_and_on_one_decided_before_with_the_same_key_never() {
+    for copy in 0..3 {
+        let mut pair = Pair::new();
+        let client = pair.client();
+        join(&mut pair, client);
+        let decided = send(&mut pair, client, "one");
+        end(&mut pair, client, decided, ROLLBACK).expect(ResponseCode::Success);
+        let mut copies = vec![send(&mut pair, client, "one")];
+        for wait in [7_000, 31_000] {
+            pair.cluster.advance(Millis(wait));
+            join(&mut pair, client);
+            copies.push(copy_of(&question(&mut pair, client).expect("a question")));
+        }
+        // What is saved from time to time must not leave the older copies out.
+        pair.cluster.advance(Millis(6_000));
+        pair.restart_broker();
+        let client = pair.client();
+        end(&mut pair, client, decided, COMMIT).expect(ResponseCode::SystemError);
+        end(&mut pair, client, copies[copy], COMMIT).expect(ResponseCode::Success);
+        for &again in &copies {
+            end(&mut pair, client, again, COMMIT).expect(ResponseCode::SystemError);
+        }
+        assert_eq!(delivered(&mut pair, client), ["one"], "copy {copy}");
+    }
+}
+
+#[test]
+fn half_messages_of_a_producer_that_is_away_are_not_copied_at_each_check_but_before_their_file_is_too_old() {
+    let mut pair = Pair::with(|config| config.transaction_max_age = Millis(600_000));
+    let client = pair.client();
+    pair.cluster.set_wall_clock(Timestamp(1_700_000_000_000));
+    send(&mut pair, client, "one");
+    let end_of_log = pair.log_end();
+    pair.cluster.advance(Millis(290_000));
+    assert_eq!(pair.log_end(), end_of_log);
+    pair.cluster.advance(Millis(60_000));
+    let copied = pair.log_end();
+    assert!(copied > end_of_log, "half of its time is over");
+    pair.cluster.advance(Millis(200_000));
+    assert_eq!(pair.log_end(), copied);
+    pair.cluster.advance(Millis(120_000));
+    let aside = client.pull(&mut pair.cluster, pair.broker, &Pull::new("operators", "TRANS_CHECK_MAX_TIME_TOPIC", 0));
+    assert_eq!(aside.bodies(), ["one"]);
 }
 
 #[test]

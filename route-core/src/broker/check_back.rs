@@ -46,7 +46,8 @@ impl<S: Storage> Broker<S> {
             };
             self.record = record;
             if let Err(error) = checked {
-                self.transactions.postpone(due.half, now.mono + PAUSE);
+                let pause = if error.is_lasting() { self.config.transaction_check_interval } else { PAUSE };
+                self.transactions.postpone(due.half, now.mono + pause);
                 if self.notes_refused.allows(now.mono) {
                     self.notice(NoticeLevel::Warn, format!("undecided transactions wait longer: {error}"));
                 }
@@ -65,6 +66,10 @@ impl<S: Storage> Broker<S> {
         }
         // Who is not there cannot be asked, and what was not asked does not count.
         let producer = half.group().and_then(|group| self.producers.next_of(group));
+        if producer.is_none() && !self.is_to_be_moved(now, due, half) {
+            self.transactions.postpone(due.half, now.mono + self.config.transaction_check_interval);
+            return Ok(());
+        }
         self.properties.start(half.record().properties());
         self.properties.put_number(property::TRANSACTION_CHECK_TIMES, i64::from(checks) + i64::from(producer.is_some()));
         let copy = self.append_copy(now, half, TRANS_HALF_TOPIC)?;
@@ -74,6 +79,12 @@ impl<S: Storage> Broker<S> {
             self.ask_producer(producer, half, &copy);
         }
         Ok(())
+    }
+
+    /// Whether a half message is to be copied although nobody was asked: it would go with its old file of the log, or be far back in its queue.
+    fn is_to_be_moved(&self, now: Now, due: Due, half: &Half<'_>) -> bool {
+        let lain = now.wall - Timestamp(half.record().store_timestamp());
+        lain.0.saturating_mul(2) > self.config.transaction_max_age.0 || self.transactions.is_far_behind(due.half)
     }
 
     /// Puts a half message aside where an operator finds it.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use foldhash::fast::FixedState;
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 use proto_core::{
     code::ResponseCode,
     delay,
@@ -28,6 +28,9 @@ use crate::{
 
 /// Both topics have one queue.
 const QUEUE: i32 = 0;
+
+/// Half messages that are noted as over, and where the first note about each lies.
+type Notes = IndexMap<i64, LogOffset, FixedState>;
 
 impl<S: Storage> Broker<S> {
     /// Where a half message is stored whose properties are in the buffer; they are made those of one.
@@ -173,8 +176,9 @@ impl<S: Storage> Broker<S> {
         self.transactions.set_end(end);
         let timeout = self.config.transaction_timeout;
         let mut unreadable = 0_usize;
-        for (offset, place) in places(&self.storage, half_queue, from.half) {
-            if over.contains(&offset) {
+        let halves = places(&self.storage, half_queue, from.half);
+        for &(offset, place) in &halves {
+            if over.contains_key(&offset) {
                 continue;
             }
             let record = self.storage.record(place).unwrap_or_default();
@@ -188,15 +192,38 @@ impl<S: Storage> Broker<S> {
                 self.transactions.end(offset, End::Dropped);
             }
         }
+        self.recover_older_copies(&halves, &over);
         if unreadable > 0 {
             self.notice(NoticeLevel::Warn, format!("{unreadable} half messages cannot be read and are passed over"));
         }
         self.write_notes(now);
     }
 
+    /// Half messages that are over because a newer copy took their place are copies of that transaction: a word on one of them decides it.
+    /// They are told from decided ones by the order of the log: the note about a replaced one lies behind the copy, the note about a
+    /// decided one in front of whatever the producer sent with the same key later.
+    fn recover_older_copies(&mut self, halves: &[(i64, LogOffset)], over: &Notes) {
+        // Where the copy lies that the next older one was replaced by; nothing once a decided one was met.
+        let mut replaced_by = IndexMap::<i64, Option<LogOffset>, FixedState>::default();
+        if self.transactions.is_empty() {
+            return;
+        }
+        for &(offset, place) in halves.iter().rev() {
+            let Some(&note) = over.get(&offset) else { continue };
+            let record = self.storage.record(place).unwrap_or_default();
+            let identity = Half::read(record, place).ok().and_then(|half| half.identity());
+            let Some(newest) = identity.and_then(|identity| self.transactions.find(&identity)) else { continue };
+            let next = replaced_by.entry(newest.half).or_insert(Some(newest.place));
+            *next = next.filter(|next| offset < newest.half && *next < note).map(|_| place);
+            if next.is_some() {
+                self.transactions.restore_older(offset, newest.half);
+            }
+        }
+    }
+
     /// The half messages that are noted as over.
-    fn read_notes(&mut self, queue: QueueId, from: Progress) -> IndexSet<i64, FixedState> {
-        let mut over = IndexSet::default();
+    fn read_notes(&mut self, queue: QueueId, from: Progress) -> Notes {
+        let mut over = Notes::default();
         for (offset, place) in places(&self.storage, queue, from.op) {
             let record = self.storage.record(place).unwrap_or_default();
             let Ok(record) = RecordView::parse(record) else { continue };
@@ -204,7 +231,7 @@ impl<S: Storage> Broker<S> {
             let mut highest = None;
             for half in halves {
                 highest = highest.max(Some(half));
-                over.insert(half);
+                over.entry(half).or_insert(place);
             }
             if let Some(highest) = highest {
                 self.transactions.restore_note(offset, highest);

@@ -33,6 +33,10 @@ const PAUSE: Millis = Millis(100);
 /// Entries of the list that tells how far the notes are needed; beyond it they are told less exactly.
 const NOTES_LIMIT: usize = 1 << 20;
 
+/// Half messages that may follow an undecided one before it is copied behind them, so that a start does not have to read them all; more if
+/// more are undecided, or copies would chase copies.
+const FAR: i64 = 1 << 16;
+
 /// An undecided transaction.
 #[derive(Debug)]
 struct Undecided {
@@ -56,7 +60,7 @@ pub struct Due {
 /// How far the two queues have to be read no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Before this offset all half messages are decided or copied further on.
+    /// Before this offset all half messages are decided, or copied further on and so old that no word on them is waited for.
     pub half: i64,
     /// Before this offset all notes are about such half messages.
     pub op: i64,
@@ -97,7 +101,7 @@ pub struct TransactionTable {
     undecided: BTreeMap<i64, Undecided>,
     deadlines: BTreeSet<(Millis, i64)>,
     /// Older copies and the newest one.
-    newest: IndexMap<i64, i64, FixedState>,
+    newest: BTreeMap<i64, i64>,
     /// The newest copy by what tells a transaction from others.
     identities: IndexMap<Arc<str>, i64, FixedState>,
     /// Half messages that are over and not noted yet.
@@ -119,7 +123,7 @@ impl TransactionTable {
         Self {
             undecided: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            newest: IndexMap::default(),
+            newest: BTreeMap::new(),
             identities: IndexMap::default(),
             owed: Vec::new(),
             retry_at: None,
@@ -187,6 +191,32 @@ impl TransactionTable {
         self.owed.push(old);
     }
 
+    /// Whether so many half messages have come since this one that a copy of it at the end of the queue spares the next start some reading.
+    #[must_use]
+    pub fn is_far_behind(&self, half: i64) -> bool {
+        half < self.near_from()
+    }
+
+    /// Copies from this offset on are kept in what a start reads.
+    fn near_from(&self) -> i64 {
+        let undecided = i64::try_from(self.undecided.len()).unwrap_or(i64::MAX);
+        self.end.half.saturating_sub(FAR.max(undecided.saturating_mul(2)))
+    }
+
+    /// The newest copy of an undecided transaction, and where it lies.
+    #[must_use]
+    pub fn find(&self, identity: &str) -> Option<Due> {
+        self.newest(*self.identities.get(identity)?)
+    }
+
+    /// An older copy of an undecided transaction was found at the start: a word on it counts.
+    pub fn restore_older(&mut self, older: i64, newest: i64) {
+        if let Some(entry) = self.undecided.get_mut(&newest) {
+            entry.older.push(older);
+            self.newest.insert(older, newest);
+        }
+    }
+
     /// A question has left for a producer.
     pub const fn note_question(&mut self) {
         self.counts.asked += 1;
@@ -196,7 +226,7 @@ impl TransactionTable {
     pub fn end(&mut self, half: i64, end: End) {
         let Some(entry) = self.take(half) else { return };
         for older in entry.older {
-            self.newest.swap_remove(&older);
+            self.newest.remove(&older);
         }
         if let Some(identity) = entry.identity {
             self.identities.swap_remove(&identity);
@@ -249,7 +279,9 @@ impl TransactionTable {
 
     /// How far the queues need not be read again; to be kept as the offsets of `CID_RMQ_SYS_TRANS`.
     pub fn progress(&mut self) -> Progress {
-        let half = self.undecided.first_key_value().map_or(self.end.half, |(half, _)| *half);
+        let undecided = self.undecided.first_key_value().map_or(self.end.half, |(half, _)| *half);
+        let older = self.newest.range(self.near_from()..).next().map_or(undecided, |(older, _)| *older);
+        let half = undecided.min(older);
         while self.notes.front().is_some_and(|(_, highest)| *highest < half) {
             self.notes.pop_front();
         }

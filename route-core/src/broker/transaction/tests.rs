@@ -102,3 +102,27 @@ fn a_full_table_says_so() {
     table.begin(0, PLACE, Millis(1), None);
     assert!(!table.has_room());
 }
+
+#[test]
+fn older_copies_are_read_again_at_a_start_unless_they_are_far_behind() {
+    let mut table = table();
+    table.renewed(5, 9, LogOffset(2000), Millis(200));
+    table.noted(0);
+    assert_eq!(table.progress(), Progress { half: 5, op: 0 });
+    table.set_end(Progress { half: 5 + FAR + 1, op: 1 });
+    assert!(table.is_far_behind(5) && !table.is_far_behind(9));
+    assert_eq!(table.progress(), Progress { half: 9, op: 1 });
+}
+
+#[test]
+fn copies_of_many_undecided_transactions_do_not_make_each_other_far_behind() {
+    let count = FAR;
+    let mut table = TransactionTable::new(usize::try_from(count).unwrap());
+    for half in 0..count {
+        table.begin(half, PLACE, Millis(100), None);
+    }
+    table.set_end(Progress { half: 2 * count, op: 0 });
+    assert!(!table.is_far_behind(0));
+    table.set_end(Progress { half: 2 * count + 1, op: 0 });
+    assert!(table.is_far_behind(0));
+}
