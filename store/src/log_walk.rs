@@ -281,7 +281,7 @@ fn named_len(head: &[u8], offset: i64) -> Named {
 
 /// Where in `piece`, which begins at `offset` of the log, a record or a blank may begin. Those whose own offset cannot be seen any more
 /// at the end of the piece are among them.
-fn candidates(piece: &[u8], offset: i64) -> impl Iterator<Item = usize> {
+pub(crate) fn candidates(piece: &[u8], offset: i64) -> impl Iterator<Item = usize> {
     (0..).zip(piece.windows(BLANK_LEN)).filter_map(move |(place, bytes)| {
         let magic = peek::magic(bytes)?;
         let may_be = match magic {

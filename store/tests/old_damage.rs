@@ -178,3 +178,21 @@ fn damage_behind_what_was_surely_on_disk_ends_the_log() {
     let queue = opened.store.find_queue("TopicA", 0).unwrap();
     assert_eq!(bodies(&opened.store, queue).len(), 102);
 }
+
+#[test]
+fn an_index_that_is_built_anew_goes_on_behind_a_damaged_head() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    let queue = opened.store.open_queue("TopicA", 0);
+    let mut message = kit::message("TopicA", 0, "body");
+    message.properties = b"KEYS\x01order\x02";
+    let sent = [(); 4].map(|()| opened.store.append(route_core::Timestamp(1_700_000_000_000), queue, &message).unwrap().offset.0);
+    opened.store.close().unwrap();
+    let file = fs::File::options().write(true).open(log_file(dir.path(), 0)).unwrap();
+    // The length of the second message.
+    file.write_all_at(&[0x7f; 4], sent[1].unsigned_abs()).unwrap();
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let mut opened = open(config(dir.path()));
+    let found = opened.search(query("TopicA", KeyKind::Key, "order"));
+    assert_eq!(kit::places(&found), [sent[0], sent[2], sent[3]]);
+}

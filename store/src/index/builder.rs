@@ -50,8 +50,9 @@ impl Builder {
                     self.go_on(next);
                     continue;
                 }
-                Read::Unreadable(why, next) => {
-                    tracing::error!(offset = self.at, why, next, "the log cannot be read here; the index goes on with its next file");
+                Read::Unreadable(why, _) => {
+                    let next = log.behind_damage(self.at);
+                    tracing::error!(offset = self.at, why, next, "the log cannot be read here; the index goes on behind");
                     self.go_on(next);
                     continue;
                 }

@@ -8,7 +8,9 @@ use route_core::storage::keys;
 use crate::{
     commit_log::OpenedFile,
     disk::{Disk, file_path},
+    log_walk::candidates,
     mapping::Mapping,
+    whole_record::check,
 };
 
 /// Files that stay mapped beside those that are written to.
@@ -104,6 +106,22 @@ impl LogReader {
             Ok(Stored::Blank { .. }) => Read::NextFile(next),
             Err(error) => Read::Unreadable(error.to_string(), next),
         }
+    }
+
+    /// Where the log goes on behind something at `at` that cannot be read: with the next whole record of the file, or else with the next
+    /// file.
+    pub(super) fn behind_damage(&mut self, at: i64) -> i64 {
+        let (len, from) = (self.file_size, at + 1);
+        let base = at - at.rem_euclid(len as i64);
+        let next = base + len as i64;
+        let Ok(mapping) = self.mapping(base) else { return next };
+        let in_file = (from - base) as usize;
+        let bytes = mapping.get(in_file..mapping.published()).unwrap_or_default();
+        let is_whole = |place: &usize| {
+            let rest = bytes.get(*place..).unwrap_or_default();
+            check(rest, len - in_file - place, from + *place as i64).is_ok()
+        };
+        candidates(bytes, from).find(is_whole).map_or(next, |place| from + place as i64)
     }
 
     /// The message that begins at `at`, if one does and is still there.
