@@ -11,6 +11,7 @@ use proto_core::{
     delay::DelayLevels,
     headers::{DecodeExt, FieldError, PullMessageRequest, SendMessageRequest},
     ids::UniqueIdGenerator,
+    names,
     properties::PropertiesWriter,
 };
 
@@ -22,7 +23,7 @@ use crate::{
     registration::Registration,
     seldom::Seldom,
     storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage, keys::QueryTicket},
-    time::{Millis, Now, Timestamp},
+    time::{Millis, Now},
 };
 
 pub mod address;
@@ -67,6 +68,7 @@ use config::BrokerConfig;
 use consumers::ConsumerTable;
 use delay::DelaySchedule;
 use filters::FilterTable;
+use found::TopicsSaved;
 use groups::GroupTable;
 use hold::HoldTable;
 use locks::QueueLocks;
@@ -107,8 +109,8 @@ pub struct Broker<S: Storage> {
     config: BrokerConfig,
     storage: S,
     topics: TopicTable,
-    /// The time of the last change in the table of topics that was loaded.
-    topics_saved: Option<Timestamp>,
+    /// What the table of topics that was loaded knew of.
+    topics_saved: Option<TopicsSaved>,
     groups: GroupTable,
     consumers: ConsumerTable,
     producers: ProducerTable,
@@ -513,8 +515,13 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// A queue of a topic, opened if it is new, also for a topic that was deleted meanwhile: what is on its way there is not lost.
+    /// A queue of a topic, opened if it is new. A topic that is not there is made again: what is on its way there is not lost, be it that
+    /// somebody deleted the topic, or that a process was killed before the table with a new one was saved.
     fn open_queue(&mut self, topic: &str, queue_id: i32) -> QueueId {
+        if self.topics.get(topic).is_none() && names::validate_topic(topic).is_ok() {
+            self.topics.recover(self.now.wall, [(topic, [queue_id].as_slice())]);
+            self.notice(NoticeLevel::Info, format!("topic {topic} is made again: a message that waited belongs there"));
+        }
         let known = self.topics.get_mut(topic).and_then(|entry| entry.queue(&mut self.storage, queue_id));
         known.unwrap_or_else(|| self.storage.open_queue(topic, queue_id))
     }

@@ -84,7 +84,7 @@ fn the_topics_of_a_java_broker_are_read_and_written_as_it_writes_them() {
     assert!(!topics.take_dirty(), "what was just read needs no save");
     // Java kept its timer off, so it has no topic for it.
     let timer = "rmq_sys_wheel_timer";
-    let mut written = text(topics.to_file());
+    let mut written = text(topics.to_file(None));
     let start = written.find(&format!("\t\t\"{timer}\"")).unwrap();
     let end = start + written[start..].find("\n\t\t}").unwrap() + "\n\t\t}".len();
     written.replace_range(start..end, "");

@@ -90,6 +90,16 @@ impl Pair {
         self.register();
     }
 
+    /// Kills the broker's process before any of its tables was saved, and starts it again on its log.
+    pub fn restart_broker_without_tables(&mut self) {
+        let log = std::mem::take(self.cluster.machine::<TestBroker>(self.broker).storage_mut());
+        self.cluster.kill(self.broker);
+        self.cluster.drive();
+        let machine = broker(&self.cluster, &self.config, log, &BTreeMap::new());
+        self.cluster.restart(self.broker, Box::new(machine));
+        self.register();
+    }
+
     /// The broker's machine dies and takes the log from `end` on with it; the broker starts again on the rest.
     pub fn crash_broker_at(&mut self, end: LogOffset) {
         let log = std::mem::take(self.cluster.machine::<TestBroker>(self.broker).storage_mut());

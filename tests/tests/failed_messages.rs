@@ -186,3 +186,16 @@ fn dead_letters_are_read_as_long_as_their_topic_may_be_read() {
         client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", DEAD, 0)).expect(code);
     }
 }
+
+#[test]
+fn a_message_that_waits_for_its_time_reaches_a_topic_that_no_saved_table_knows() {
+    for wait in [("DELAY", "1"), ("TIMER_DELAY_MS", "2000")] {
+        let mut pair = Pair::new();
+        let client = pair.client();
+        client.send(&mut pair.cluster, pair.broker, &Message::new("New", "late").in_queue(2).with(&[wait])).expect(ResponseCode::Success);
+        pair.restart_broker_without_tables();
+        pair.cluster.advance(Millis::from_secs(5));
+        let pull = Pull { queue: 2, ..Pull::new("readers", "New", 0) };
+        assert_eq!(client.pull(&mut pair.cluster, pair.broker, &pull).bodies(), ["late"], "{wait:?}");
+    }
+}

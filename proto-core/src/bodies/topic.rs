@@ -76,6 +76,9 @@ impl Default for TopicConfig {
 pub struct TopicConfigSerializeWrapper {
     /// Version of the table.
     pub data_version: DataVersion,
+    /// Where the log ended when the table was saved: Petrel's own, in its `topics.json` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_end: Option<i64>,
     /// Topic by name.
     pub topic_config_table: Table<String, TopicConfig>,
 }

@@ -34,8 +34,8 @@ impl<S: Storage> Broker<S> {
     pub fn load(&mut self, table: Table, content: &[u8]) -> Result<(), LoadError> {
         match table {
             Table::Topics => {
-                self.topics.load(content)?;
-                self.topics_saved = Some(Timestamp(self.topics.version().timestamp));
+                let log_end = self.topics.load(content)?;
+                self.topics_saved = Some(super::TopicsSaved { at: Timestamp(self.topics.version().timestamp), log_end });
             }
             Table::SubscriptionGroups => self.groups.load(content)?,
             Table::ConsumerOffsets => self.offsets.load(content)?,
@@ -168,7 +168,7 @@ impl<S: Storage> Broker<S> {
         for table in TableSaves::TABLES {
             let Some(ticket) = self.saves.poll_save(table) else { continue };
             let content = match table {
-                Table::Topics => self.topics.to_file(),
+                Table::Topics => self.topics.to_file(Some(self.storage.log_bounds().1)),
                 Table::SubscriptionGroups => self.groups.to_file(),
                 Table::ConsumerOffsets => self.offsets.to_file(),
                 Table::DelayOffsets => self.delay.to_file(self.now.wall),

@@ -35,7 +35,7 @@ pub fn read(body: &[u8], version: i32, compressed: bool) -> Result<RegisterBroke
         return Ok(RegisterBrokerBody::default());
     }
     if version < REGISTER_BODY_VERSION {
-        let TopicConfigSerializeWrapper { data_version, topic_config_table } = json::from_slice(body)?;
+        let TopicConfigSerializeWrapper { data_version, log_end: _, topic_config_table } = json::from_slice(body)?;
         let wrapper = TopicConfigAndMappingSerializeWrapper { data_version, topic_config_table, ..Default::default() };
         return Ok(RegisterBrokerBody { filter_server_list: None, topic_config_serialize_wrapper: wrapper });
     }

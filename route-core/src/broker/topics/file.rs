@@ -7,14 +7,15 @@ use proto_core::{
 };
 
 use super::{TopicEntry, TopicTable};
+use crate::storage::LogOffset;
 
 impl TopicTable {
     /// Takes in a saved table: what it says of a topic counts before what the broker makes at its start. Topics beyond the limit are
-    /// taken too, as their messages are there.
+    /// taken too, as their messages are there. Answers where the log ended when it was saved, if it says so.
     ///
     /// # Errors
     /// The content is no such table; nothing was taken in.
-    pub fn load(&mut self, content: &[u8]) -> Result<(), json::JsonError> {
+    pub fn load(&mut self, content: &[u8]) -> Result<Option<LogOffset>, json::JsonError> {
         let saved: TopicConfigSerializeWrapper = json::from_table(content)?;
         // Without automatic creation no template is made at the start; one that an earlier run has saved must not make topics either.
         let auto_create = self.entries.contains_key(names::AUTO_CREATE_TOPIC);
@@ -27,13 +28,14 @@ impl TopicTable {
             let own = self.is_system(&name);
             self.entries.insert(name.into(), TopicEntry::new(config, own));
         }
-        Ok(())
+        Ok(saved.log_end.map(LogOffset))
     }
 
-    /// The table as it is saved; Java's broker and its tools read it.
+    /// The table as it is saved; Java's broker and its tools read it. It knows of all messages in front of `log_end`.
     #[must_use]
-    pub fn to_file(&self) -> Vec<u8> {
+    pub fn to_file(&self, log_end: Option<LogOffset>) -> Vec<u8> {
         let table = self.configs().map(|config| (config.topic_name.clone(), config.clone())).collect();
-        json::to_vec(&TopicConfigSerializeWrapper { data_version: self.version, topic_config_table: table }, Dialect::Pretty)
+        let log_end = log_end.map(|LogOffset(end)| end);
+        json::to_vec(&TopicConfigSerializeWrapper { data_version: self.version, log_end, topic_config_table: table }, Dialect::Pretty)
     }
 }
