@@ -518,9 +518,8 @@ impl<S: Storage> Broker<S> {
     /// A queue of a topic, opened if it is new. A topic that is not there is made again: what is on its way there is not lost, be it that
     /// somebody deleted the topic, or that a process was killed before the table with a new one was saved.
     fn open_queue(&mut self, topic: &str, queue_id: i32) -> QueueId {
-        if self.topics.get(topic).is_none() && names::validate_topic(topic).is_ok() {
-            self.topics.recover(self.now.wall, [(topic, [queue_id].as_slice())]);
-            self.notice(NoticeLevel::Info, format!("topic {topic} is made again: a message that waited belongs there"));
+        if self.topics.get(topic).is_none() && names::validate_target(topic).is_ok() {
+            self.make_awaited(topic, queue_id);
         }
         let known = self.topics.get_mut(topic).and_then(|entry| entry.queue(&mut self.storage, queue_id));
         known.unwrap_or_else(|| self.storage.open_queue(topic, queue_id))

@@ -5,14 +5,24 @@
 //! knew of it, and left it out. That is told by where the log ended then, and by the time where a Java broker has saved the table; each alone
 //! can be wrong, the one after a log was cut, the other after a clock was set back, and a topic goes only if both say so.
 
-use proto_core::record::peek;
+use std::collections::BTreeMap;
 
-use super::Broker;
+use proto_core::{
+    delay,
+    names::{self, SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC},
+    record::{RecordView, peek},
+};
+
+use super::{Broker, address::Address};
 use crate::{
     output::NoticeLevel,
     storage::{LogOffset, Storage},
     time::{Now, Timestamp},
 };
+
+/// Messages that are looked at in each of the queues in which messages wait for their delivery, the newest first: a topic is unknown if the
+/// process was killed soon after it was made.
+const LOOKED_AT: i64 = 1 << 14;
 
 impl<S: Storage> Broker<S> {
     /// Brings such topics back or removes their queues; once, at the start, after the saved table was loaded.
@@ -25,9 +35,7 @@ impl<S: Storage> Broker<S> {
                 self.storage.remove_topic(&topic);
                 continue;
             };
-            // Without a saved table nobody can have deleted anything.
-            let is_new = self.topics_saved.is_none_or(|saved| stored >= saved.at || saved.log_end.is_some_and(|end| place >= end));
-            if is_new {
+            if self.is_unknown_to_table(stored, place) {
                 self.topics.recover(now.wall, [(topic.as_str(), queue_ids.as_slice())]);
                 self.notice(
                     NoticeLevel::Info,
@@ -41,6 +49,48 @@ impl<S: Storage> Broker<S> {
                 );
             }
         }
+        for (topic, highest) in self.awaited_topics() {
+            self.make_awaited(&topic, highest);
+        }
+    }
+
+    /// Makes a topic that a message is on its way to, with as many queues as one has that a send makes.
+    pub(super) fn make_awaited(&mut self, topic: &str, queue_id: i32) {
+        let template = self.topics.get(names::AUTO_CREATE_TOPIC).map_or(1, |entry| entry.config().write_queue_nums);
+        let usual = if names::is_retry(topic) || names::is_dlq(topic) { 1 } else { template };
+        self.topics.recover(self.now.wall, [(topic, [queue_id.max(usual - 1)].as_slice())]);
+        self.notice(NoticeLevel::Info, format!("topic {topic} is made again: a message that waited belongs there"));
+    }
+
+    /// The topics that no table knows and that the newest waiting messages are to go to, with the highest queue of each. Any other is made
+    /// when a message that has waited for it goes there.
+    fn awaited_topics(&self) -> BTreeMap<String, i32> {
+        let levels = self.delay_levels.iter().map(|(level, _)| (SCHEDULE_TOPIC, delay::queue_id(level)));
+        let mut awaited = BTreeMap::new();
+        for (topic, queue_id) in levels.chain([(TIMER_TOPIC, 0), (TRANS_HALF_TOPIC, 0)]) {
+            let Some(queue) = self.storage.find_queue(topic, queue_id) else { continue };
+            let bounds = self.storage.bounds(queue);
+            for offset in (bounds.min.max(bounds.max - LOOKED_AT)..bounds.max).rev() {
+                let Some(unit) = self.storage.units(queue, offset).next() else { continue };
+                let Some(record) = self.storage.record(unit.offset) else { continue };
+                if !self.is_unknown_to_table(Timestamp(peek::store_timestamp(record)), unit.offset) {
+                    break;
+                }
+                let Ok(record) = RecordView::parse(record) else { continue };
+                if let Ok(Address { topic, queue_id }) = Address::of(&record)
+                    && self.topics.get(topic).is_none()
+                {
+                    let highest = awaited.entry(topic.to_owned()).or_insert(queue_id);
+                    *highest = queue_id.max(*highest);
+                }
+            }
+        }
+        awaited
+    }
+
+    /// Whether the saved table may not know the topic of a message. Without a saved table nobody can have deleted anything.
+    fn is_unknown_to_table(&self, stored: Timestamp, place: LogOffset) -> bool {
+        self.topics_saved.is_none_or(|saved| stored >= saved.at || saved.log_end.is_some_and(|end| place >= end))
     }
 
     /// When the last message of any of these queues was stored, and where.
@@ -89,11 +139,15 @@ mod tests {
     }
 
     pub(in crate::broker) fn log_with_a_message_stored_at(wall: i64) -> MemoryStorage {
+        log_with("Lost", 3, wall, b"")
+    }
+
+    fn log_with(topic: &str, queue_id: i32, wall: i64, properties: &[u8]) -> MemoryStorage {
         let mut storage = MemoryStorage::new(Visibility::OnAppend);
         let host = SocketAddr::from(([127, 0, 0, 1], 10911));
         let message = NewMessage {
-            topic: "Lost",
-            queue_id: 3,
+            topic,
+            queue_id,
             flag: 0,
             sys_flag: 0,
             born_timestamp: 0,
@@ -102,10 +156,10 @@ mod tests {
             reconsume_times: 0,
             prepared_transaction_offset: 0,
             body: b"x",
-            properties: b"",
+            properties,
             tags_code: TagsCode::Hash(0),
         };
-        let queue = storage.open_queue("Lost", 3);
+        let queue = storage.open_queue(topic, queue_id);
         storage.append(Timestamp(wall), queue, &message).unwrap();
         storage
     }
@@ -122,6 +176,10 @@ mod tests {
 
     /// How many queues the topic has after a start.
     fn queues_after_start(storage: MemoryStorage, table: Table) -> Option<i32> {
+        queues_of_topic_after_start("Lost", storage, table)
+    }
+
+    fn queues_of_topic_after_start(topic: &str, storage: MemoryStorage, table: Table) -> Option<i32> {
         let before = Broker::new(at(SAVED), BrokerConfig::default(), MemoryStorage::default()).unwrap();
         let content = match table {
             Table::Missing => None,
@@ -133,7 +191,7 @@ mod tests {
             broker.load(crate::output::Table::Topics, &content).unwrap();
         }
         broker.handle_start(at(AFTER + 1));
-        broker.topics.get("Lost").map(|entry| entry.config().read_queue_nums)
+        broker.topics.get(topic).map(|entry| entry.config().read_queue_nums)
     }
 
     #[test]
@@ -159,6 +217,17 @@ mod tests {
     #[test]
     fn a_topic_comes_back_although_the_log_ended_later_when_the_table_was_saved_and_was_cut_since() {
         assert_eq!(queues_after_start(log_with_a_message_stored_at(AFTER), Table::OfPetrel(10_000)), Some(4));
+    }
+
+    #[test]
+    fn a_new_topic_of_which_only_waiting_messages_tell_is_there_again_at_the_start() {
+        let properties = b"REAL_TOPIC\x01Fresh\x02REAL_QID\x019\x02";
+        for (own, queue_id) in [("SCHEDULE_TOPIC_XXXX", 1), ("rmq_sys_wheel_timer", 0), ("RMQ_SYS_TRANS_HALF_TOPIC", 0)] {
+            for (table, expected) in [(Table::OfPetrel(0), Some(10)), (Table::OfPetrel(10_000), None)] {
+                let storage = log_with(own, queue_id, BEFORE, properties);
+                assert_eq!(queues_of_topic_after_start("Fresh", storage, table), expected, "{own}");
+            }
+        }
     }
 
     #[test]
