@@ -245,7 +245,7 @@ impl ConsumerTable {
             if let Some(next) = self.round.pop_front() {
                 return Some(next);
             }
-            let group = self.to_notify.shift_remove_index(0)?;
+            let group = self.to_notify.pop()?;
             if let Some(members) = self.members.group(&group) {
                 self.round.extend(members.keys().map(|&peer| (peer, Arc::clone(&group))));
             }
@@ -291,10 +291,10 @@ impl ConsumerTable {
     fn note_departure(&mut self, group: &str) {
         self.note_change(group);
         if self.members.group(group).is_none() {
-            if let Some((name, _)) = self.groups.shift_remove_entry(group) {
+            if let Some((name, _)) = self.groups.swap_remove_entry(group) {
                 self.vanished.insert(name);
             }
-            self.to_notify.shift_remove(group);
+            self.to_notify.swap_remove(group);
         }
     }
 

@@ -8,7 +8,7 @@ use proto_core::{
 
 use super::{Answer, Handled, header};
 use crate::{
-    broker::{Broker, offsets::Commit, refusal::Refusal},
+    broker::{Broker, offsets::Commit, refusal::Refusal, topics},
     output::{Reply, ReplyHeader, Table},
     storage::{OffsetTableKind, Storage},
     time::Now,
@@ -52,16 +52,23 @@ impl<S: Storage> Broker<S> {
         if self.groups.get(&group).is_none() {
             return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, format!("Group {group} not exist!")));
         }
-        if self.topics.get(&topic).is_none() {
+        let Some(entry) = self.topics.get(&topic) else {
             return Err(Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!")));
-        }
+        };
         let Some(queue_id) = request.queue_id else {
             return Err(Refusal::invalid(format!("QueueId is null, topic is {topic}")));
         };
         let Some(offset) = request.commit_offset else {
             return Err(Refusal::invalid(format!("Offset is null, topic is {topic}")));
         };
-        let offset = self.storage.find_queue(&topic, queue_id).map_or(0, |queue| self.within_queue(queue, offset));
+        let config = entry.config();
+        let known = (0..config.read_queue_nums.max(config.write_queue_nums)).contains(&queue_id);
+        let queue = self.storage.find_queue(&topic, queue_id);
+        if !known && queue.is_none() {
+            // Java keeps offsets of any number: one client could fill the table with them.
+            return Err(Refusal::invalid(format!("queueId[{queue_id}] is illegal, {}", topics::java_text(config))));
+        }
+        let offset = queue.map_or(0, |queue| self.within_queue(queue, offset));
         let reply = Reply { header: ReplyHeader::Empty, ..Reply::ok() };
         match self.offsets.commit(now.wall, &topic, &group, queue_id, offset) {
             Commit::Changed { key } => self.storage.note_offset(OffsetTableKind::Consumer, key, queue_id, offset),

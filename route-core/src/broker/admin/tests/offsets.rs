@@ -54,6 +54,18 @@ fn commits_of_what_does_not_exist_are_refused() {
 }
 
 #[test]
+fn commits_for_queues_that_the_topic_does_not_have_are_refused() {
+    let mut scene = scene();
+    for queue_id in ["-7", "4", "70000"] {
+        let mut fields = queue("G", "T", queue_id);
+        fields.push(("commitOffset", "1"));
+        let answer = scene.ask(RequestCode::UpdateConsumerOffset, &fields, "");
+        assert_eq!(answer.code, ResponseCode::InvalidParameter);
+        assert!(answer.remark.starts_with(&format!("queueId[{queue_id}] is illegal")), "{}", answer.remark);
+    }
+}
+
+#[test]
 fn commits_without_queue_or_offset_are_refused() {
     let mut scene = scene();
     let without_queue = [("consumerGroup", "G"), ("topic", "T"), ("commitOffset", "1")];
