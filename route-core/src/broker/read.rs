@@ -139,7 +139,9 @@ pub fn read_queue<S: Storage>(
         return ends(ReadStatus::OffsetOverflowBadly, bounds.max);
     }
     let readable = usize::try_from(bounds.max - from).unwrap_or(usize::MAX);
-    let scan = max.max(limits.scan_bytes / QueueUnit::LEN).min(readable);
+    // A client that asks for two thousand million messages gets no more than others, and must not keep them waiting while none matches.
+    let most = max.min(limits.memory_count.max(limits.disk_count));
+    let scan = most.max(limits.scan_bytes / QueueUnit::LEN).min(readable);
     let mut units = storage.units(queue, from).take_first(scan);
     if units.len() == 0 {
         return ends(ReadStatus::OffsetFoundNull, storage.next_file_offset(from));

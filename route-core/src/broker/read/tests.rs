@@ -110,14 +110,16 @@ fn a_slave_is_suggested_for_what_lies_far_behind_the_end_of_the_log() {
 fn a_look_in_vain_ends_after_a_while_and_says_where_to_go_on() {
     let log = log([100; 50]);
     let filter = TagFilter::parse("B").unwrap().unwrap();
-    let look = |max| {
+    let look = |max, limits: &ReadLimits| {
         let wanted = Wanted { queue: log.1, from: 0, max, filter: Some(&filter) };
         let mut ranges = Vec::new();
-        read_queue(&log.0, wanted, &LIMITS, &mut Verdicts::default(), &mut ranges)
+        read_queue(&log.0, wanted, limits, &mut Verdicts::default(), &mut ranges)
     };
-    let read = look(1);
+    let read = look(1, &LIMITS);
     assert_eq!((read.status, read.next_begin_offset), (ReadStatus::NoMatchedMessage, 20));
-    assert_eq!(look(35).next_begin_offset, 35, "as many as were asked for are looked at in any case");
+    let more = ReadLimits { memory_count: 40, ..LIMITS };
+    assert_eq!(look(35, &more).next_begin_offset, 35, "as many as were asked for are looked at in any case");
+    assert_eq!(look(usize::MAX, &more).next_begin_offset, 40, "but no more than anybody may get");
 }
 
 #[test]
