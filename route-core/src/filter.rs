@@ -1,4 +1,6 @@
-//! The two narrow doors through which plugins are seen: match a batch of messages, share out queues.
+//! Matching a batch of messages and sharing out queues: two narrow doors, behind which are the built-in ways and [plugins](crate::plugins).
+
+use std::fmt::Debug;
 
 pub mod sql;
 pub mod tags;
@@ -38,7 +40,7 @@ impl Verdicts {
 }
 
 /// Decides for a batch of messages of one queue which of them a consumer gets.
-pub trait MessageFilter {
+pub trait MessageFilter: Debug + Send + Sync {
     /// Whether consume-queue units do not suffice and records must be read.
     fn needs_record(&self) -> bool;
 

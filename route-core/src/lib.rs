@@ -58,6 +58,7 @@ pub mod interval;
 pub mod meter;
 pub mod name_server;
 pub mod output;
+pub mod plugins;
 pub mod random;
 pub mod registration;
 pub mod saves;

@@ -1,0 +1,115 @@
+//! What an operator has installed, as the machines see it: filters and allocations by name, and nothing of what runs them.
+//!
+//! A broker asks [`Plugins`] once for each subscription, and holds on to what it is given. What that is bound to, and in which language it was
+//! written, is the business of whoever implements the trait; without plugins it is [`NoPlugins`], and nothing here is ever called.
+
+use std::{fmt::Debug, sync::Arc};
+
+use thiserror::Error;
+
+use crate::filter::{MessageFilter, QueueName};
+
+/// Why a plugin does not serve. The text goes to the client that asked, or into the log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PluginRefusal {
+    /// Nothing of this name is installed.
+    #[error("no plugin is called '{0}' here; `petrel plugin list` names those that are installed")]
+    NotInstalled(String),
+    /// It is installed, and the operator has switched it off.
+    #[error("the plugin '{0}' is disabled; `petrel plugin enable {0}` lets it work again")]
+    Disabled(String),
+    /// It does something else.
+    #[error("the plugin '{name}' is no {wanted}")]
+    WrongKind {
+        /// The plugin.
+        name: String,
+        /// What it was asked to be: `filter` or `allocator`.
+        wanted: &'static str,
+    },
+    /// It does not take the argument of the subscription.
+    #[error("the plugin '{name}' refuses the argument '{argument}': {why}")]
+    Argument {
+        /// The plugin.
+        name: String,
+        /// The beginning of the argument.
+        argument: String,
+        /// What the plugin says, or the limit that it ran into.
+        why: String,
+    },
+    /// It was asked and failed: which limit it ran into, or where it trapped.
+    #[error("the plugin '{name}' failed: {why}")]
+    Failed {
+        /// The plugin.
+        name: String,
+        /// What happened.
+        why: String,
+    },
+    /// The broker was built or started without plugins.
+    #[error("this broker runs no plugins, so there is none called '{0}'")]
+    NoPlugins(String),
+}
+
+/// A consumer of a group that shares queues, as an allocator may look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupClient<'a> {
+    /// Its id, by which it is known to the other members.
+    pub id: &'a str,
+    /// What else is known of it, by name: `address` (`ip:port` of its connection), `language`, `version`. Empty for a client that has not
+    /// been heard of on this broker.
+    pub properties: &'a [(&'a str, &'a str)],
+}
+
+/// Queues that have to be shared out, and among whom. Both lists come sorted: queues by topic, broker and number, clients by their id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share<'a> {
+    /// The group of the clients.
+    pub group: &'a str,
+    /// The queues of one topic, on all brokers that are known to have some.
+    pub queues: &'a [QueueName<'a>],
+    /// The members of the group.
+    pub clients: &'a [GroupClient<'a>],
+}
+
+/// An allocation that an operator installed. Unlike the [built-in ones](crate::allocate) it can fail.
+pub trait PluginAllocator: Debug + Send + Sync {
+    /// For each queue of the share the index of the client that owns it: a queue has one owner, never two. The answer is as long as
+    /// `share.queues`, each number below `share.clients.len()`: an implementation believes no plugin that says anything else.
+    ///
+    /// # Errors
+    /// [`PluginRefusal::Failed`] if the plugin failed, ran into a limit, or answered something that is no partition of the queues.
+    fn allocate(&self, share: &Share<'_>) -> Result<Vec<usize>, PluginRefusal>;
+}
+
+/// Where the broker finds what an operator has installed.
+///
+/// A filter that was given stays usable whatever becomes of its plugin. After a new version has taken the place of an old one the next batch
+/// is judged by the new one; what is withheld and delivered when a plugin fails, is disabled or removed is the policy of the implementation.
+/// The broker is told of such changes and asks anew for each subscription, so that clients hear of a plugin that is gone.
+pub trait Plugins: Debug + Send + Sync {
+    /// A filter by the plugin `name` for a subscription that gives it `argument`; an argument that the subscription leaves out is empty.
+    /// Called once for each subscription, and again when plugins have changed; never for each message.
+    ///
+    /// # Errors
+    /// [`PluginRefusal`]: there is no such plugin, it is no filter, or it refuses the argument.
+    fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal>;
+
+    /// The allocator of that name.
+    ///
+    /// # Errors
+    /// [`PluginRefusal`]: there is no such plugin, or it is no allocator.
+    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal>;
+}
+
+/// Plugins of a broker that has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPlugins;
+
+impl Plugins for NoPlugins {
+    fn filter(&self, name: &str, _argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal> {
+        Err(PluginRefusal::NoPlugins(name.to_owned()))
+    }
+
+    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+        Err(PluginRefusal::NoPlugins(name.to_owned()))
+    }
+}
