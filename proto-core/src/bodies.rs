@@ -13,6 +13,7 @@ mod compressed;
 mod consume_type;
 mod filter;
 mod group;
+mod inspection;
 mod offset;
 mod queue;
 mod route;
@@ -33,6 +34,10 @@ pub use filter::{BloomFilterData, ConsumerFilterData, ConsumerFilterWrapper, Fil
 pub use group::{
     CustomizedRetryPolicy, ExponentialRetryPolicy, GroupList, GroupRetryPolicy, GroupRetryPolicyType, SimpleSubscriptionData,
     SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper,
+};
+pub use inspection::{
+    BrokerStatsData, BrokerStatsItem, ConsumeQueueData, ConsumeStatsList, ProducerInfo, ProducerTableInfo, QueryConsumeQueueResponseBody,
+    QueryConsumeTimeSpanBody, QueueTimeSpan,
 };
 pub use offset::{
     ConsumeStats, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, GetConsumerStatusBody, OffsetWrapper, ResetOffsetBody,

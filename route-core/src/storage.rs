@@ -380,6 +380,12 @@ pub trait Storage {
     /// Forgets a topic's queues and their files. What lies in the log stays until its file expires.
     fn remove_topic(&mut self, topic: &str);
 
+    /// Files of the log whose time is over may go at any hour for a while, not only at theirs.
+    fn delete_expired_log(&mut self) {}
+
+    /// Looks anew for files of queues that lie wholly in front of the log; they go.
+    fn delete_expired_queues(&mut self) {}
+
     /// Keeps a new offset where a killed process finds it again, ahead of the next full save of its table: of a group in a queue, or of a
     /// delay level. `key` is the table's own: `topic@group`, or the delay topic alone for levels.
     ///

@@ -450,6 +450,14 @@ impl Storage for Store {
         }
     }
 
+    fn delete_expired_log(&mut self) {
+        self.cleaning.log.handle_wish();
+    }
+
+    fn delete_expired_queues(&mut self) {
+        self.cleaning.queues.handle_wish();
+    }
+
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
         let end = self.position.written;
         match table {

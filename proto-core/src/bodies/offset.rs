@@ -77,6 +77,20 @@ pub struct OffsetWrapper {
     pub pull_offset: i64,
 }
 
+impl OffsetWrapper {
+    /// Messages that the group has not read.
+    #[must_use]
+    pub const fn unread(&self) -> i64 {
+        self.broker_offset.saturating_sub(self.consumer_offset)
+    }
+
+    /// Messages that the group has pulled and not committed.
+    #[must_use]
+    pub const fn under_way(&self) -> i64 {
+        self.pull_offset.saturating_sub(self.consumer_offset)
+    }
+}
+
 /// Offsets that a group is set back to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! Groups of a broker: 201, 203, 204, 207, 208, 343, 352, 353.
+//! Groups of a broker: 201, 203, 204, 207, 208, 303, 317, 343, 352, 353.
 
 use super::ext_header;
 use crate::text::Text;
@@ -64,6 +64,20 @@ ext_header! {
         topic: Option<Text<'a>> = "topic",
         /// Several topics, each with a semicolon after it.
         topic_list: Option<Text<'a>> = "topicList",
+    }
+
+    /// 303 `QUERY_CONSUME_TIME_SPAN`: how old what a group has still to read is.
+    lenient QueryConsumeTimeSpanRequest<'a> {
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The group.
+        group: Text<'a> = "group",
+    }
+
+    /// 317 `GET_BROKER_CONSUME_STATS`: how far all groups are behind.
+    lenient GetConsumeStatsInBrokerRequest {
+        /// Whether only ordered topics count.
+        is_order: bool = "isOrder",
     }
 
     /// 343 `QUERY_TOPICS_BY_CONSUMER`: topics in which a group has offsets.

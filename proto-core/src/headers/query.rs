@@ -1,4 +1,4 @@
-//! Looking up messages: `QUERY_MESSAGE` (12) and `VIEW_MESSAGE_BY_ID` (33).
+//! Looking up what is stored: `QUERY_MESSAGE` (12), `VIEW_MESSAGE_BY_ID` (33) and `QUERY_CONSUME_QUEUE` (321); and `VIEW_BROKER_STATS_DATA` (315).
 
 use super::ext_header;
 use crate::text::Text;
@@ -38,5 +38,27 @@ ext_header! {
         index_last_update_timestamp: i64 = "indexLastUpdateTimestamp",
         /// Where the last indexed message lies in the commit log.
         index_last_update_phyoffset: i64 = "indexLastUpdatePhyoffset",
+    }
+
+    /// 321 `QUERY_CONSUME_QUEUE`: units of a queue.
+    lenient QueryConsumeQueueRequest<'a> {
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number.
+        queue_id: i32 = "queueId",
+        /// The offset of the first unit.
+        index: i64 = "index",
+        /// Most units to return.
+        count: i32 = "count",
+        /// A group whose subscription is wanted too.
+        consumer_group: Option<Text<'a>> = "consumerGroup",
+    }
+
+    /// 315 `VIEW_BROKER_STATS_DATA`: how much of something happened in the last minute, hour and day.
+    lenient ViewBrokerStatsDataRequest<'a> {
+        /// What is counted.
+        stats_name: Text<'a> = "statsName",
+        /// Of whom: a topic, `topic@group`, a cluster.
+        stats_key: Text<'a> = "statsKey",
     }
 }

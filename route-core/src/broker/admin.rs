@@ -21,10 +21,12 @@ use crate::{
     time::Now,
 };
 
+mod cleaning;
 mod connections;
 mod consumer_offsets;
 mod end_transaction;
 mod group_configs;
+mod inspection;
 mod lookup;
 mod membership;
 mod queue_locks;
@@ -96,6 +98,16 @@ impl<S: Storage> Broker<S> {
             RequestCode::GetConsumeStats => self.consume_stats(now, command),
             RequestCode::GetConsumerConnectionList => self.consumer_connections(command),
             RequestCode::GetProducerConnectionList => self.producer_connections(command),
+            RequestCode::GetAllConsumerOffset => self.all_consumer_offsets(),
+            RequestCode::GetAllDelayOffset => self.all_delay_offsets(),
+            RequestCode::QueryConsumeTimeSpan => self.consume_time_span(now, command),
+            RequestCode::GetSystemTopicListFromBroker => self.system_topics(),
+            RequestCode::GetBrokerConsumeStats => self.all_consume_stats(now, command),
+            RequestCode::QueryConsumeQueue => self.consume_queue(command),
+            RequestCode::GetAllProducerInfo => self.all_producers(now),
+            RequestCode::DeleteExpiredCommitlog => self.delete_expired_log(),
+            RequestCode::CleanExpiredConsumequeue => self.delete_expired_queues(),
+            RequestCode::CleanUnusedTopic => self.delete_unused_topics(),
             RequestCode::QueryTopicConsumeByWho => self.groups_of_topic(command),
             RequestCode::QueryTopicsByConsumer => self.topics_of_group(command),
             RequestCode::QuerySubscriptionByConsumer => self.subscription_of_group(command),

@@ -262,6 +262,11 @@ impl OffsetTable {
         self.committed_keys().filter(move |key| key.topic() == topic).map(Key::group)
     }
 
+    /// Every topic with every group that has offsets in it.
+    pub fn committed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.committed_keys().map(|key| (key.topic(), key.group()))
+    }
+
     /// The table's data version.
     #[must_use]
     pub const fn version(&self) -> &DataVersion {

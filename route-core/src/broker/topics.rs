@@ -246,6 +246,11 @@ impl TopicTable {
         self.changed.drain(..).collect()
     }
 
+    /// The topics that belong to this broker, beyond those that every broker has.
+    pub fn reserved(&self) -> impl Iterator<Item = &str> {
+        self.reserved.iter().map(|name| &**name)
+    }
+
     /// Whether a topic belongs to the broker itself.
     #[must_use]
     pub fn is_system(&self, topic: &str) -> bool {

@@ -16,6 +16,9 @@ use super::{
 /// Files do not go by their age right after the start: whoever opened a folder by mistake has a minute, as with Java.
 const GRACE: Millis = Millis::from_secs(60);
 
+/// So many looks in a row find expired files at any hour after somebody wished for it, as with Java.
+const LOOKS_AFTER_WISH: u8 = 20;
+
 /// How long a disk that is nearly full is not looked at, at most.
 const NEARLY_FULL_LOOK: Millis = Millis::from_secs(1);
 
@@ -91,6 +94,8 @@ pub(crate) struct LogExpiry {
     /// One of them is being deleted.
     deleting: Option<i64>,
     next_delete: Millis,
+    /// Looks that still find expired files at any hour.
+    wished: u8,
     outputs: VecDeque<LogOutput>,
 }
 
@@ -110,6 +115,7 @@ impl LogExpiry {
             going: VecDeque::new(),
             deleting: None,
             next_delete: Millis::ZERO,
+            wished: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -123,6 +129,12 @@ impl LogExpiry {
     /// How many files one look may ask about.
     pub(crate) fn batch(&self) -> usize {
         self.policy.delete_file_batch_max
+    }
+
+    /// Somebody wants files whose time is over to go now, whatever the hour.
+    pub(crate) fn handle_wish(&mut self) {
+        self.wished = LOOKS_AFTER_WISH;
+        self.next_look = Millis::ZERO;
     }
 
     /// `now` has reached what [`LogExpiry::poll_timeout`] announced.
@@ -183,8 +195,10 @@ impl LogExpiry {
 
     /// Chooses what goes until the next look.
     fn choose(&mut self, now: Now, seen: &Seen) {
+        let wished = self.wished > 0;
+        self.wished = self.wished.saturating_sub(1);
         let in_grace = self.started.is_none_or(|started| now.mono.saturating_sub(started) < GRACE);
-        let by_age = !in_grace && (self.level >= Level::ExpiredGo || self.policy.delete_when.is_due(now.wall));
+        let by_age = wished || !in_grace && (self.level >= Level::ExpiredGo || self.policy.delete_when.is_due(now.wall));
         let mut excess = 0;
         if self.policy.clean_file_forcibly_enable && self.level >= Level::OldestGo {
             // No more than it takes to be below the mark.

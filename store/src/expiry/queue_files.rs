@@ -77,6 +77,12 @@ impl QueueExpiry {
         self.log_start = self.log_start.max(start);
     }
 
+    /// Somebody wants old files to be looked for, whatever is known of them.
+    pub(crate) fn handle_wish(&mut self) {
+        self.clean_to = 0;
+        self.next = Millis::ZERO;
+    }
+
     /// `now` has reached what [`QueueExpiry::poll_timeout`] announced.
     pub(crate) fn handle_timeout(&mut self, now: Now) {
         if !self.is_idle() || now.mono < self.next {
@@ -177,6 +183,16 @@ mod tests {
         assert_eq!(output_at(&mut expiry, 800), Some(QueueOutput::Scan(1000)));
         expiry.handle_found(at(800), Vec::new());
         assert_eq!(expiry.poll_timeout(), None);
+    }
+
+    #[test]
+    fn whoever_wishes_for_it_has_the_folders_scanned_again() {
+        let mut expiry = QueueExpiry::new(&ExpiryPolicy::default(), 4096);
+        assert_eq!(output_at(&mut expiry, 0), Some(QueueOutput::Scan(4096)));
+        expiry.handle_found(at(1), Vec::new());
+        assert_eq!(expiry.poll_timeout(), None);
+        expiry.handle_wish();
+        assert_eq!(output_at(&mut expiry, 2), Some(QueueOutput::Scan(4096)));
     }
 
     #[test]

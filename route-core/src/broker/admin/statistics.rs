@@ -77,7 +77,7 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    fn progress(&self, topic: &str, group: &str, queue_id: i32) -> OffsetWrapper {
+    pub(super) fn progress(&self, topic: &str, group: &str, queue_id: i32) -> OffsetWrapper {
         let consumer_offset = self.offsets.query(topic, group, queue_id).unwrap_or(0).max(0);
         let pull_offset = self.offsets.query_pull(topic, group, queue_id).unwrap_or(0).max(consumer_offset);
         let queue = self.storage.find_queue(topic, queue_id);

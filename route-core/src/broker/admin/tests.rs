@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod groups;
+mod inspection;
 mod lookup;
 mod membership;
 mod offsets;

@@ -28,7 +28,17 @@ impl DelaySchedule {
     #[must_use]
     pub fn to_file(&mut self, now: Timestamp) -> Vec<u8> {
         self.version = self.version.next(0, now.0);
+        json::to_vec(&self.wrapper(), Dialect::Pretty)
+    }
+
+    /// The table as slaves are told it.
+    #[must_use]
+    pub fn to_body(&self) -> Vec<u8> {
+        json::to_vec(&self.wrapper(), Dialect::Default)
+    }
+
+    fn wrapper(&self) -> DelayOffsetSerializeWrapper {
         let offset_table = (1..).zip(&self.cursors).map(|(level, cursor)| (level, cursor.offset)).collect();
-        json::to_vec(&DelayOffsetSerializeWrapper { data_version: self.version, offset_table }, Dialect::Pretty)
+        DelayOffsetSerializeWrapper { data_version: self.version, offset_table }
     }
 }

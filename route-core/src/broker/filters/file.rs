@@ -51,7 +51,7 @@ impl FilterTable {
         json::to_vec(&file, Dialect::Pretty)
     }
 
-    fn data(&self, group: &str, topic: &str, filter: &GroupFilter) -> ConsumerFilterData {
+    pub(in crate::broker) fn data(&self, group: &str, topic: &str, filter: &GroupFilter) -> ConsumerFilterData {
         let bit_pos = self.bloom.positions(&format!("{group}#{topic}"));
         ConsumerFilterData {
             bloom_filter_data: Some(BloomFilterData { bit_num: self.bloom.bits(), bit_pos }),

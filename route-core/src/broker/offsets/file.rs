@@ -30,6 +30,12 @@ impl OffsetTable {
         json::to_vec(&self.wrapper(), Dialect::Pretty)
     }
 
+    /// The table as slaves are told it.
+    #[must_use]
+    pub fn to_body(&self) -> Vec<u8> {
+        json::to_vec(&self.wrapper(), Dialect::Default)
+    }
+
     fn wrapper(&self) -> ConsumerOffsetSerializeWrapper {
         let mut groups: Table<String, Vec<String>> = Table::default();
         for key in self.committed_keys() {

@@ -85,6 +85,17 @@ fn outside_that_hour_they_stay() {
 }
 
 #[test]
+fn whoever_wishes_for_it_sees_expired_files_go_at_any_hour_for_twenty_looks() {
+    let mut expiry = started(policy());
+    expiry.handle_wish();
+    assert_eq!(gone(&mut expiry, 1_000, &seen(10, &[100, 71])), [(0, Why::Expired)]);
+    for look in 2..=20 {
+        assert_eq!(gone(&mut expiry, look * 10_000, &seen(10, &[71])), []);
+    }
+    assert_eq!(gone(&mut expiry, 210_000, &seen(10, &[100])), []);
+}
+
+#[test]
 fn above_the_first_mark_they_go_at_any_hour() {
     let mut expiry = started(policy());
     assert_eq!(gone(&mut expiry, 60_000, &seen(76, &[100, 73, 71])), [(0, Why::Expired), (1, Why::Expired)]);
