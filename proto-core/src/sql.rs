@@ -2,7 +2,8 @@
 //!
 //! A text becomes an [`Expression`], a tree that says what its operators mean; [`Expression::evaluate`] is the plain reading of it, message
 //! by message. Grammar, checks, the order in which they come and the texts of errors are those of Java's `SelectorParser`, which reads
-//! only as far as it must: what follows a complete expression is ignored.
+//! only as far as it must: what follows a complete expression is ignored. One thing is Petrel's own: `wasm('name', 'argument')` asks a plugin, and
+//! stands wherever a truth value may.
 //!
 //! ```
 //! use proto_core::sql::{self, Value};
@@ -38,6 +39,9 @@ pub const MAX_LEN: usize = 64 * 1024;
 /// How deep an expression may nest: parentheses, signs, `NOT`, and operators whose operand is a result. Chains of `AND` and of `OR` may be as
 /// long as they like. Java has no such limit and runs out of stack.
 pub const MAX_NESTING: u16 = 64;
+
+/// How many plugins an expression may call.
+pub const MAX_CALLS: usize = 8;
 
 /// Reads an expression.
 ///

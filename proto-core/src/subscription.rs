@@ -10,6 +10,8 @@ use crate::{bodies::SubscriptionData, hash::java_string_hash};
 pub const TAG: &str = "TAG";
 /// Expression type of SQL92.
 pub const SQL92: &str = "SQL92";
+/// Expression type of plugins, which only Petrel knows: `name` or `name:argument`.
+pub const WASM: &str = "WASM";
 
 /// An expression that names no tag at all, such as `||`. The text is Java's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -1,6 +1,6 @@
 //! The broker: it composes the small machines and holds no rule of its own but the order in which they are asked.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -19,6 +19,7 @@ use crate::{
     filter::Verdicts,
     interval::Interval,
     output::{NoticeLevel, Output, ParkedReply, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
+    plugins::{NoPlugins, Plugins},
     random::Random,
     registration::Registration,
     seldom::Seldom,
@@ -55,6 +56,7 @@ mod check_back;
 mod found;
 mod half_messages;
 mod overrun;
+mod plugged;
 mod pull;
 mod pull_filter;
 mod redeliver;
@@ -170,11 +172,24 @@ pub struct Broker<S: Storage> {
 }
 
 impl<S: Storage> Broker<S> {
-    /// A broker over a log that has been recovered.
+    /// A broker over a log that has been recovered, without plugins.
     ///
     /// # Errors
     /// `messageDelayLevel` cannot be read.
-    pub fn new(now: Now, config: BrokerConfig, mut storage: S) -> Result<Self, proto_core::delay::DelayLevelsError> {
+    pub fn new(now: Now, config: BrokerConfig, storage: S) -> Result<Self, proto_core::delay::DelayLevelsError> {
+        Self::with_plugins(now, config, storage, Arc::new(NoPlugins))
+    }
+
+    /// A broker with what the operator has installed.
+    ///
+    /// # Errors
+    /// `messageDelayLevel` cannot be read.
+    pub fn with_plugins(
+        now: Now,
+        config: BrokerConfig,
+        mut storage: S,
+        plugins: Arc<dyn Plugins>,
+    ) -> Result<Self, proto_core::delay::DelayLevelsError> {
         let delay_levels = DelayLevels::parse(&config.delay_levels)?;
         let system = SystemTopics {
             cluster: &config.cluster,
@@ -192,7 +207,7 @@ impl<S: Storage> Broker<S> {
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
             transactions: TransactionTable::new(limits.transactions),
-            filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span),
+            filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span, plugins),
             offsets: OffsetTable::new(now.wall, limits.offsets),
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),

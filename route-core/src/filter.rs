@@ -2,8 +2,13 @@
 
 use std::fmt::Debug;
 
+use smallvec::SmallVec;
+
+mod all_of;
 pub mod sql;
 pub mod tags;
+
+pub use all_of::AllOf;
 
 /// A stored message as a filter may look at it.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +22,7 @@ pub struct Candidate<'a> {
 /// One bit for each message of a batch: set means deliver.
 #[derive(Clone, Debug, Default)]
 pub struct Verdicts {
-    bits: Vec<u64>,
+    bits: SmallVec<[u64; 2]>,
 }
 
 impl Verdicts {
@@ -46,6 +51,14 @@ pub trait MessageFilter: Debug + Send + Sync {
 
     /// Sets a bit for each message to deliver; `verdicts` comes [reset](Verdicts::reset) to the length of `batch`.
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts);
+
+    /// Whether one message is to be delivered.
+    fn matches_one(&self, candidate: Candidate<'_>) -> bool {
+        let mut verdicts = Verdicts::default();
+        verdicts.reset(1);
+        self.matches(&[candidate], &mut verdicts);
+        verdicts.delivers(0)
+    }
 }
 
 /// A queue as its name on the wire says it.

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod network;
 pub mod packet;
 pub mod pair;
+pub mod plugins;
 pub mod process;
 pub mod requests;
 pub mod small_disk;

@@ -1,6 +1,6 @@
 //! The smallest cluster: a name server and a broker.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use proto_core::code::RequestCode;
@@ -22,6 +22,7 @@ use crate::{
     client::TestClient,
     cluster::{Cluster, NodeId},
     packet::Packet,
+    plugins::TestPlugins,
 };
 
 /// The broker as tests run it: with its log in memory.
@@ -39,6 +40,7 @@ pub struct Pair {
     /// The broker.
     pub broker: NodeId,
     config: BrokerConfig,
+    plugins: TestPlugins,
 }
 
 impl Default for Pair {
@@ -61,8 +63,10 @@ impl Pair {
         let names = cluster.start(address(NAMES), Box::new(name_server(&cluster, None)));
         let mut config = BrokerConfig { address: address(BROKER), name_servers: vec![NAMES.into()], ..BrokerConfig::default() };
         change(&mut config);
-        let broker = cluster.start(config.address, Box::new(broker(&cluster, &config, empty_log(&config), &BTreeMap::new())));
-        let mut pair = Self { cluster, names, broker, config };
+        let plugins = TestPlugins::default();
+        let machine = broker(&cluster, &config, &plugins, empty_log(&config), &BTreeMap::new());
+        let broker = cluster.start(config.address, Box::new(machine));
+        let mut pair = Self { cluster, names, broker, config, plugins };
         pair.register();
         pair
     }
@@ -75,7 +79,8 @@ impl Pair {
     /// One more master, registered too.
     pub fn add_broker(&mut self, name: &str, at: &str) -> NodeId {
         let config = BrokerConfig { name: name.into(), address: address(at), ..self.config.clone() };
-        let node = self.cluster.start(config.address, Box::new(broker(&self.cluster, &config, empty_log(&config), &BTreeMap::new())));
+        let machine = broker(&self.cluster, &config, &self.plugins, empty_log(&config), &BTreeMap::new());
+        let node = self.cluster.start(config.address, Box::new(machine));
         self.register();
         node
     }
@@ -85,7 +90,7 @@ impl Pair {
         let log = std::mem::take(self.cluster.machine::<TestBroker>(self.broker).storage_mut());
         let tables = self.cluster.kill(self.broker);
         self.cluster.drive();
-        let machine = broker(&self.cluster, &self.config, log, &tables);
+        let machine = broker(&self.cluster, &self.config, &self.plugins, log, &tables);
         self.cluster.restart(self.broker, Box::new(machine));
         self.register();
     }
@@ -95,7 +100,7 @@ impl Pair {
         let log = std::mem::take(self.cluster.machine::<TestBroker>(self.broker).storage_mut());
         self.cluster.kill(self.broker);
         self.cluster.drive();
-        let machine = broker(&self.cluster, &self.config, log, &BTreeMap::new());
+        let machine = broker(&self.cluster, &self.config, &self.plugins, log, &BTreeMap::new());
         self.cluster.restart(self.broker, Box::new(machine));
         self.register();
     }
@@ -105,7 +110,7 @@ impl Pair {
         let log = std::mem::take(self.cluster.machine::<TestBroker>(self.broker).storage_mut());
         let tables = self.cluster.kill(self.broker);
         self.cluster.drive();
-        let machine = broker(&self.cluster, &self.config, log.after_a_crash_at(end), &tables);
+        let machine = broker(&self.cluster, &self.config, &self.plugins, log.after_a_crash_at(end), &tables);
         self.cluster.restart(self.broker, Box::new(machine));
         self.register();
     }
@@ -156,6 +161,19 @@ impl Pair {
         self.cluster.drive();
     }
 
+    /// What the brokers have installed.
+    #[must_use]
+    pub const fn plugins(&self) -> &TestPlugins {
+        &self.plugins
+    }
+
+    /// Changes what is installed, and tells the broker.
+    pub fn change_plugins(&mut self, change: impl FnOnce(&TestPlugins)) {
+        change(&self.plugins);
+        self.cluster.poke::<TestBroker>(self.broker, |broker, now| broker.handle_plugins_changed(now));
+        self.cluster.drive();
+    }
+
     /// Gives brokers the time to register.
     fn register(&mut self) {
         self.cluster.advance(Millis(100));
@@ -178,9 +196,16 @@ fn name_server(cluster: &Cluster, keys: Option<&[u8]>) -> NameServer {
 }
 
 /// A broker on what a process before it has left: its log and its tables.
-fn broker(cluster: &Cluster, config: &BrokerConfig, log: MemoryStorage, tables: &BTreeMap<Table, Bytes>) -> TestBroker {
+fn broker(
+    cluster: &Cluster,
+    config: &BrokerConfig,
+    plugins: &TestPlugins,
+    log: MemoryStorage,
+    tables: &BTreeMap<Table, Bytes>,
+) -> TestBroker {
     let noted = log.noted().to_vec();
-    let mut broker = Broker::new(cluster.now(), config.clone(), log).expect("the configuration is good");
+    let mut broker =
+        Broker::with_plugins(cluster.now(), config.clone(), log, Arc::new(plugins.clone())).expect("the configuration is good");
     for (table, content) in tables {
         broker.load(*table, content).expect("what it saved can be read");
     }

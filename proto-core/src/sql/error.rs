@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use thiserror::Error;
 
-use super::{MAX_LEN, MAX_NESTING};
+use super::{MAX_CALLS, MAX_LEN, MAX_NESTING};
 
 /// An expression that cannot be used. The text of each kind is what a Java broker answers, class of the exception included; of Java's lists
 /// of what it would have expected instead, none is given.
@@ -88,6 +88,9 @@ pub enum SqlError {
     /// Deeper than [`MAX_NESTING`].
     #[error("the expression nests deeper than {MAX_NESTING} levels; take parentheses out")]
     TooDeep,
+    /// More calls of plugins than [`MAX_CALLS`].
+    #[error("the expression calls plugins more than {MAX_CALLS} times; let one plugin decide more, or split the subscription")]
+    TooManyCalls,
 }
 
 /// Characters of an expression that an error repeats at most.

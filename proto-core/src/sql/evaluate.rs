@@ -10,37 +10,51 @@ type Evaluated<'a> = Result<Value<'a>, EvaluationError>;
 
 impl Expression {
     /// What the expression comes to for a message whose properties `property` finds. The message matches if that is `Value::Bool(true)`.
+    /// Plugins are not asked: of what they would say nothing is known.
     ///
     /// # Errors
     /// [`EvaluationError`]: the message does not match.
     pub fn evaluate<'a>(&'a self, property: &impl Fn(&str) -> Option<&'a [u8]>) -> Evaluated<'a> {
+        self.evaluate_with(property, &|_, _| None)
+    }
+
+    /// The same with plugins: `call` says what the plugin of a name makes of the message, given an argument.
+    ///
+    /// # Errors
+    /// [`EvaluationError`]: the message does not match.
+    pub fn evaluate_with<'a>(
+        &'a self,
+        property: &impl Fn(&str) -> Option<&'a [u8]>,
+        call: &impl Fn(&str, &str) -> Option<bool>,
+    ) -> Evaluated<'a> {
+        let evaluate = |operand: &'a Self| operand.evaluate_with(property, call);
         let text_of = |name: &str| property(name).map_or(Value::Null, Value::Text);
         match self {
             Self::Constant(constant) => Ok(constant.value()),
             Self::Property(name) => Ok(text_of(name)),
             Self::Truth(name) => Ok(property(name).map_or(Value::Null, |_| Value::Bool(false))),
-            Self::Negative(operand) => operand.evaluate(property).map(negative),
-            Self::Not(operand) => Ok(match operand.evaluate(property)? {
+            Self::Negative(operand) => evaluate(operand).map(negative),
+            Self::Not(operand) => Ok(match evaluate(operand)? {
                 Value::Bool(value) => Value::Bool(!value),
                 _ => Value::Null,
             }),
-            Self::And(operands) => first_decides(operands, property, false),
-            Self::Or(operands) => first_decides(operands, property, true),
-            Self::Equal(operands) => equal(operands.0.evaluate(property)?, operands.1.evaluate(property)?),
+            Self::And(operands) => first_decides(operands, evaluate, false),
+            Self::Or(operands) => first_decides(operands, evaluate, true),
+            Self::Equal(operands) => equal(evaluate(&operands.0)?, evaluate(&operands.1)?),
             Self::Order(operator, operands) => {
-                let left = operands.0.evaluate(property)?;
-                ordered(left, *operator, || operands.1.evaluate(property))
+                let left = evaluate(&operands.0)?;
+                ordered(left, *operator, || evaluate(&operands.1))
             }
             Self::Between { not, operands } => {
                 let [value, low, high] = &**operands;
-                let value = value.evaluate(property)?;
+                let value = evaluate(value)?;
                 let (below, above) = if *not { (Ordered::Less, Ordered::Greater) } else { (Ordered::GreaterOrEqual, Ordered::LessOrEqual) };
                 // Of the two halves the first decides, if it can, as in AND and in OR.
-                let lower = ordered(value, below, || low.evaluate(property))?;
+                let lower = ordered(value, below, || evaluate(low))?;
                 if lower == Value::Bool(*not) {
                     return Ok(lower);
                 }
-                let upper = ordered(value, above, || high.evaluate(property))?;
+                let upper = ordered(value, above, || evaluate(high))?;
                 Ok(if upper == Value::Bool(*not) || lower != Value::Null { upper } else { Value::Null })
             }
             Self::In { not, property: name, texts } => Ok(match property(name) {
@@ -51,11 +65,12 @@ impl Expression {
                 if text.is_empty() {
                     return Ok(Value::Bool(false));
                 }
-                Ok(Value::Bool(match operand.evaluate(property)? {
+                Ok(Value::Bool(match evaluate(operand)? {
                     Value::Text(value) => test.finds(value, text.as_bytes()) != *not,
                     _ => false,
                 }))
             }
+            Self::Call { plugin, argument } => Ok(call(plugin, argument).map_or(Value::Null, Value::Bool)),
         }
     }
 }
@@ -78,10 +93,10 @@ fn ordered<'a>(left: Value<'a>, operator: Ordered, right: impl FnOnce() -> Evalu
 }
 
 /// Operands from left to right until one is `decisive`; without one, the result is known only if all operands are.
-fn first_decides<'a>(operands: &'a [Expression], property: &impl Fn(&str) -> Option<&'a [u8]>, decisive: bool) -> Evaluated<'a> {
+fn first_decides<'a>(operands: &'a [Expression], evaluate: impl Fn(&'a Expression) -> Evaluated<'a>, decisive: bool) -> Evaluated<'a> {
     let mut unknown = false;
     for operand in operands {
-        match operand.evaluate(property)? {
+        match evaluate(operand)? {
             Value::Bool(value) if value == decisive => return Ok(Value::Bool(decisive)),
             Value::Bool(_) => {}
             _ => unknown = true,

@@ -3,7 +3,7 @@
 //! It is read by hand on top of the [lexer](super::lexer): which error a client sees depends on how far Java has looked when it gives up.
 
 use super::{
-    MAX_NESTING,
+    MAX_CALLS, MAX_NESTING,
     error::{SqlError, shown},
     lexer::{Kind, Lexer, Token},
     number::parse_long,
@@ -24,11 +24,12 @@ struct Parser<'a> {
     /// Tokens that were looked at and not taken; never more than two.
     ahead: [Option<Token<'a>>; 2],
     nesting: u16,
+    calls: usize,
 }
 
 /// Reads an expression; what follows it is ignored.
 pub(super) fn parse(text: &str) -> Result<Expression, SqlError> {
-    let mut parser = Parser { lexer: Lexer::new(text), ahead: [None; 2], nesting: 0 };
+    let mut parser = Parser { lexer: Lexer::new(text), ahead: [None; 2], nesting: 0, calls: 0 };
     let node = parser.or()?;
     as_boolean(node).map(|node| node.expression)
 }
@@ -203,6 +204,8 @@ impl<'a> Parser<'a> {
                 self.expect(Kind::Close)?;
                 return Ok(node);
             }
+            // Java would take this for a property and ignore what follows.
+            Kind::Name if token.text.eq_ignore_ascii_case("wasm") && self.peek()?.kind == Kind::Open => self.call()?,
             Kind::Name => Expression::Property(token.text.into()),
             Kind::Text => Expression::Constant(Constant::Text(unquoted(token.text))),
             Kind::Decimal => Expression::Constant(decimal(token.text)?),
@@ -213,6 +216,23 @@ impl<'a> Parser<'a> {
             _ => return Err(self.lexer.unexpected(token)),
         };
         Ok(Node { expression, depth: 1 })
+    }
+
+    /// `('plugin')` or `('plugin', 'argument')`, behind the name of the function.
+    fn call(&mut self) -> Result<Expression, SqlError> {
+        self.calls += 1;
+        if self.calls > MAX_CALLS {
+            return Err(SqlError::TooManyCalls);
+        }
+        self.expect(Kind::Open)?;
+        let plugin = self.text()?;
+        let mut argument = Box::default();
+        if self.peek()?.kind == Kind::Comma {
+            self.take()?;
+            argument = self.text()?;
+        }
+        self.expect(Kind::Close)?;
+        Ok(Expression::Call { plugin, argument })
     }
 
     fn text(&mut self) -> Result<Box<str>, SqlError> {

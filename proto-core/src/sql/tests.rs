@@ -95,6 +95,28 @@ fn characters_that_begin_no_token_are_shown_with_their_codes() {
 }
 
 #[test]
+fn a_call_names_a_plugin_and_its_argument_and_stands_for_a_truth_value() {
+    let call = |plugin: &str, argument: &str| Expression::Call { plugin: plugin.into(), argument: argument.into() };
+    assert_eq!(parse("wasm('json', 'it''s')"), Ok(call("json", "it's")));
+    assert_eq!(parse("WASM ( 'json' )"), Ok(call("json", "")));
+    assert_eq!(parse("wasm('json', 'x')").unwrap().to_string(), "wasm('json', 'x')");
+    assert_eq!(parse("wasm = 'x'"), parse("wasm='x'"), "a property may still be called that");
+    let both = parse("a = 1 AND NOT wasm('p', 'q')").unwrap();
+    let message = |_: &str| Some(&b"1"[..]);
+    assert_eq!(both.evaluate_with(&message, &|plugin, argument| Some((plugin, argument) != ("p", "q"))), Ok(Value::Bool(true)));
+    assert_eq!(both.evaluate(&message), Ok(Value::Null), "nobody is asked");
+}
+
+#[test]
+fn a_call_that_is_none_is_refused_where_it_goes_wrong() {
+    assert!(refusal("wasm(json)").contains("Encountered \" <ID> \"json \"\" at line 1, column 6."));
+    assert!(refusal("wasm()").contains("Encountered \" \")\" \") \"\" at line 1, column 6."));
+    assert!(refusal("wasm('a', 'b', 'c')").contains("Encountered \" \",\" \", \"\" at line 1, column 14."));
+    assert!(refusal("wasm('a') > 5").contains("cannot be compared"));
+    assert_eq!(parse(&["wasm('a')"; MAX_CALLS + 1].join(" OR ")), Err(SqlError::TooManyCalls));
+}
+
+#[test]
 fn chains_are_as_long_as_the_text_allows() {
     let text = vec!["a=1"; MAX_LEN / 7].join(" OR ");
     let expression = parse(&text).unwrap();
@@ -161,6 +183,9 @@ const PIECES: &[&str] = &[
     "NOT BETWEEN",
     "IN ('x', '5')",
     "CONTAINS 'x'",
+    "wasm('p'",
+    "wasm",
+    ",",
     "NOT ENDSWITH '5'",
     "+",
     "-",

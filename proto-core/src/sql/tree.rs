@@ -133,6 +133,13 @@ pub enum Expression {
         /// What for.
         text: Box<str>,
     },
+    /// `wasm('plugin', 'argument')`: what a plugin says of the message, true or false.
+    Call {
+        /// Name of the plugin.
+        plugin: Box<str>,
+        /// What it is given; empty if the expression leaves it out.
+        argument: Box<str>,
+    },
 }
 
 impl Expression {
@@ -190,6 +197,7 @@ impl fmt::Display for Expression {
                 };
                 write!(f, "({}{word} {operand})", if *not { "NOT " } else { "" })
             }
+            Self::Call { plugin, argument } => write!(f, "wasm('{}', '{}')", plugin.replace('\'', "''"), argument.replace('\'', "''")),
         }
     }
 }

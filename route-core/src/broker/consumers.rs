@@ -268,6 +268,11 @@ impl ConsumerTable {
         self.groups.get(group)
     }
 
+    /// All groups that have a consumer connected.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &ConsumerGroup)> {
+        self.groups.iter().map(|(name, group)| (&**name, group))
+    }
+
     /// The connections of a group.
     #[must_use]
     pub fn members(&self, group: &str) -> Option<&Group> {

@@ -1,17 +1,23 @@
 //! The expressions by which groups filter topics: what heartbeats bring, compiled, with the times at which they came and went.
 //!
-//! Subscriptions by tags are not here; of them the [consumers](super::consumers) know all that is needed. The table is Java's
+//! An expression is one of SQL92, or names a [plugin](crate::plugins). Subscriptions by tags are not here; of them the [consumers](super::consumers) know all that is needed. The table is Java's
 //! `consumerFilter.json`: a filter outlives its group by a day, so that the file tells an operator who wanted what.
 
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use proto_core::{bloom::BloomFilter, bodies::SubscriptionData, sql::SqlError, subscription::SQL92};
+use proto_core::{
+    bloom::BloomFilter,
+    bodies::SubscriptionData,
+    sql::{self, SqlError},
+    subscription::{SQL92, WASM},
+};
 use thiserror::Error;
 
 use crate::{
-    filter::sql::SqlFilter,
+    filter::{MessageFilter, sql::SqlFilter},
+    plugins::{PluginRefusal, Plugins},
     time::{Millis, Timestamp},
 };
 
@@ -26,8 +32,11 @@ pub enum FilterError {
     /// It cannot be read. The text is Java's.
     #[error(transparent)]
     Sql(#[from] SqlError),
+    /// A plugin that it names does not serve it.
+    #[error(transparent)]
+    Plugin(#[from] PluginRefusal),
     /// A language that nobody here speaks.
-    #[error("expressions of type {0} are not known here; use {SQL92} or TAG")]
+    #[error("expressions of type {0} are not known here; use {SQL92}, {WASM} or TAG")]
     UnknownType(String),
     /// The table is full.
     #[error("the broker keeps {0} filters and can take no more")]
@@ -43,11 +52,46 @@ pub struct FilterLimits {
     pub bytes: usize,
 }
 
+/// What became of an expression.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The filter. Cloning the `Arc` keeps it for a pull that waits.
+    pub filter: Arc<dyn MessageFilter>,
+    /// Whether it depends on what is installed.
+    calls_plugins: bool,
+}
+
+/// The languages of expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    Sql,
+    Plugin,
+}
+
+impl Language {
+    fn of_type(kind: &str) -> Option<Self> {
+        match kind {
+            SQL92 => Some(Self::Sql),
+            WASM => Some(Self::Plugin),
+            _ => None,
+        }
+    }
+
+    /// The expression type.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sql => SQL92,
+            Self::Plugin => WASM,
+        }
+    }
+}
+
 /// What a group wants of a topic.
 #[derive(Clone, Debug)]
 pub struct GroupFilter {
     expression: Box<str>,
-    filter: Arc<SqlFilter>,
+    language: Language,
+    compiled: Compiled,
     born: Timestamp,
     /// Since when nobody wants it any more.
     dead: Option<Timestamp>,
@@ -57,8 +101,8 @@ pub struct GroupFilter {
 impl GroupFilter {
     /// The compiled expression. Cloning the `Arc` keeps it for a pull that waits.
     #[must_use]
-    pub const fn filter(&self) -> &Arc<SqlFilter> {
-        &self.filter
+    pub const fn filter(&self) -> &Arc<dyn MessageFilter> {
+        &self.compiled.filter
     }
 
     /// The version of the subscription that it belongs to, as the client numbers it.
@@ -85,27 +129,75 @@ pub struct FilterTable {
     bloom: BloomFilter,
     /// How long a filter outlives its group.
     keep_dead: Millis,
-    cache: ExpressionCache,
+    plugins: Arc<dyn Plugins>,
+    sql: ExpressionCache,
+    plugged: ExpressionCache,
     dirty: bool,
 }
 
 impl FilterTable {
     /// A table whose entries are forgotten when they have been dead for `keep_dead` (`filterDataCleanTimeSpan`).
     #[must_use]
-    pub fn new(limits: FilterLimits, bloom: BloomFilter, keep_dead: Millis) -> Self {
-        Self { groups: IndexMap::default(), len: 0, bytes: 0, limits, bloom, keep_dead, cache: ExpressionCache::default(), dirty: false }
+    pub fn new(limits: FilterLimits, bloom: BloomFilter, keep_dead: Millis, plugins: Arc<dyn Plugins>) -> Self {
+        Self {
+            groups: IndexMap::default(),
+            len: 0,
+            bytes: 0,
+            limits,
+            bloom,
+            keep_dead,
+            plugins,
+            sql: ExpressionCache::default(),
+            plugged: ExpressionCache::default(),
+            dirty: false,
+        }
     }
 
     /// Compiles an expression, or finds it among those that were compiled lately. The flag tells whether the answer is new.
     ///
     /// # Errors
     /// [`FilterError`]
-    pub fn compile(&mut self, kind: &str, expression: &str) -> (Result<Arc<SqlFilter>, FilterError>, bool) {
-        if kind != SQL92 {
-            return (Err(FilterError::UnknownType(kind.chars().take(64).collect())), true);
+    pub fn compile(&mut self, kind: &str, expression: &str) -> (Result<Compiled, FilterError>, bool) {
+        match Language::of_type(kind) {
+            Some(language) => self.compile_in(language, expression),
+            None => (Err(FilterError::UnknownType(kind.chars().take(64).collect())), true),
         }
-        let (compiled, fresh) = self.cache.compile(expression);
-        (compiled.map_err(FilterError::Sql), fresh)
+    }
+
+    fn compile_in(&mut self, language: Language, expression: &str) -> (Result<Compiled, FilterError>, bool) {
+        let plugins = &*self.plugins;
+        match language {
+            Language::Sql => self.sql.find_or(expression, |expression| compile_sql(expression, plugins)),
+            Language::Plugin => self.plugged.find_or(expression, |expression| find_plugin(expression, plugins)),
+        }
+    }
+
+    /// Other plugins are installed than before: what depends on them is compiled anew. Returns the groups and topics that lose their filter,
+    /// since a plugin is gone or does not take the argument any more.
+    pub fn handle_plugins_changed(&mut self) -> Vec<(String, String, FilterError)> {
+        self.sql.clear();
+        self.plugged.clear();
+        let mut concerned = Vec::new();
+        for (group, topics) in &self.groups {
+            for (topic, filter) in topics.iter().filter(|(_, filter)| filter.compiled.calls_plugins) {
+                concerned.push((group.to_string(), topic.to_string(), filter.language, filter.expression.clone()));
+            }
+        }
+        let mut lost = Vec::new();
+        for (group, topic, language, expression) in concerned {
+            match self.compile_in(language, &expression).0 {
+                Ok(compiled) => {
+                    if let Some(filter) = self.groups.get_mut(&*group).and_then(|topics| topics.get_mut(&*topic)) {
+                        filter.compiled = compiled;
+                    }
+                }
+                Err(error) => {
+                    self.remove(&group, &topic);
+                    lost.push((group, topic, error));
+                }
+            }
+        }
+        lost
     }
 
     /// A group's subscriptions in full, as a heartbeat brings them. A newer expression replaces an older one; one that cannot be used
@@ -137,7 +229,8 @@ impl FilterTable {
             if data.sub_version < known.version {
                 return (Ok(()), false);
             }
-            if data.sub_version == known.version || *known.expression == *expression {
+            let same_language = data.expression_type.as_deref() == Some(known.language.name());
+            if data.sub_version == known.version || (same_language && *known.expression == *expression) {
                 self.dirty |= known.dead.is_some() || known.version != data.sub_version;
                 known.version = data.sub_version;
                 known.dead = None;
@@ -147,14 +240,15 @@ impl FilterTable {
         let kind = data.expression_type.as_deref().unwrap_or_default();
         let (compiled, fresh) = self.compile(kind, expression);
         self.remove(group, &data.topic);
-        let filter = match compiled {
-            Ok(filter) => filter,
+        let (compiled, language) = match compiled {
+            Ok(compiled) => (compiled, Language::of_type(kind).unwrap_or(Language::Sql)),
             Err(error) => return (Err(error), fresh),
         };
         if self.len >= self.limits.filters || self.bytes + expression.len() > self.limits.bytes {
             return (Err(FilterError::Full(self.len)), true);
         }
-        let filter = GroupFilter { expression: expression.into(), filter, born: now, dead: None, version: data.sub_version };
+        let version = data.sub_version;
+        let filter = GroupFilter { expression: expression.into(), language, compiled, born: now, dead: None, version };
         self.insert(group, &data.topic, filter);
         self.dirty = true;
         (Ok(()), true)
@@ -229,6 +323,18 @@ impl FilterTable {
             self.bytes -= filter.expression.len();
         }
     }
+}
+
+/// The filter of an SQL92 expression.
+fn compile_sql(expression: &str, plugins: &dyn Plugins) -> Result<Compiled, FilterError> {
+    let filter = SqlFilter::new(&sql::parse(expression)?, plugins)?;
+    Ok(Compiled { calls_plugins: filter.calls_plugins(), filter: Arc::new(filter) })
+}
+
+/// The filter that `name` or `name:argument` asks for.
+fn find_plugin(expression: &str, plugins: &dyn Plugins) -> Result<Compiled, FilterError> {
+    let (name, argument) = expression.split_once(':').unwrap_or((expression, ""));
+    Ok(Compiled { filter: plugins.filter(name.trim(), argument)?, calls_plugins: true })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use proto_core::{
     code::ResponseCode,
     headers::PullMessageRequest,
     names::{FAQ_SUFFIX as FAQ, RETRY_PREFIX},
-    subscription::TAG,
+    subscription::{TAG, WASM},
 };
 
 use super::{
@@ -17,11 +17,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    filter::{
-        MessageFilter,
-        sql::{RealTopicFilter, SqlFilter},
-        tags::TagFilter,
-    },
+    filter::{Candidate, MessageFilter, sql::RealTopicFilter, tags::TagFilter},
     output::NoticeLevel,
     storage::Storage,
 };
@@ -33,10 +29,8 @@ pub(super) enum PullFilter {
     All,
     /// Those with one of some tags.
     Tags(TagFilter),
-    /// Those for which an expression is true.
-    Sql(Arc<SqlFilter>),
-    /// Retried messages, by the expressions of the topics that they come from.
-    RealTopics(RealTopicFilter),
+    /// Those that an expression or a plugin takes.
+    Shared(Arc<dyn MessageFilter>),
 }
 
 impl PullFilter {
@@ -45,8 +39,7 @@ impl PullFilter {
         match self {
             Self::All => None,
             Self::Tags(filter) => Some(filter),
-            Self::Sql(filter) => Some(&**filter),
-            Self::RealTopics(filter) => Some(filter),
+            Self::Shared(filter) => Some(&**filter),
         }
     }
 
@@ -56,8 +49,8 @@ impl PullFilter {
         match self {
             Self::All => true,
             Self::Tags(filter) => filter.passes(tags_code),
-            Self::Sql(filter) => !filter.needs_record() || record().is_none_or(|record| filter.passes_record(record)),
-            Self::RealTopics(filter) => record().is_none_or(|record| filter.passes_record(record)),
+            Self::Shared(filter) if !filter.needs_record() => filter.matches_one(Candidate { tags_code, record: None }),
+            Self::Shared(filter) => record().is_none_or(|record| filter.matches_one(Candidate { tags_code, record: Some(record) })),
         }
     }
 }
@@ -79,18 +72,21 @@ impl<S: Storage> Broker<S> {
             return Ok(filter.into());
         }
         let expression = expression.filter(|text| !text.is_empty()).ok_or_else(unreadable)?;
-        if !self.config.property_filter {
+        if kind != WASM && !self.config.property_filter {
             return Err(not_supported(&kind));
         }
         let (compiled, fresh) = self.filters.compile(&kind, &expression);
         match compiled {
-            Ok(filter) => Ok(self.filter_for(topic, filter)),
+            Ok(compiled) => Ok(self.filter_for(topic, compiled.filter)),
             Err(error) => {
                 if fresh {
                     let group = request.consumer_group.to_cow();
                     self.notice_unusable_filter(&group, topic, &error);
                 }
-                Err(unreadable())
+                Err(match error {
+                    FilterError::Plugin(refusal) => Refusal::new(ResponseCode::SubscriptionParseFailed, refusal.to_string()),
+                    _ => unreadable(),
+                })
             }
         }
     }
@@ -130,20 +126,21 @@ impl<S: Storage> Broker<S> {
         if known.version() < request.sub_version {
             return Err(Refusal::new(ResponseCode::FilterDataNotLatest, "the consumer's consumer filter data not latest").into());
         }
-        if !self.config.property_filter {
-            return Err(not_supported(subscription.data().expression_type.as_deref().unwrap_or_default()).into());
+        let kind = subscription.data().expression_type.as_deref().unwrap_or_default();
+        if kind != WASM && !self.config.property_filter {
+            return Err(not_supported(kind).into());
         }
         Ok(self.filter_for(topic, Arc::clone(known.filter())))
     }
 
     /// An expression for a topic. With `filterSupportRetry`, the messages of a group's retry topic are judged by what the group wants
     /// of the topics that they come from.
-    fn filter_for(&self, topic: &str, filter: Arc<SqlFilter>) -> PullFilter {
+    fn filter_for(&self, topic: &str, filter: Arc<dyn MessageFilter>) -> PullFilter {
         match topic.strip_prefix(RETRY_PREFIX).filter(|_| self.config.filter_support_retry) {
-            None => PullFilter::Sql(filter),
+            None => PullFilter::Shared(filter),
             Some(group) => {
                 let real_topics = self.filters.of_group(group).map(|(topic, known)| (topic, Arc::clone(known.filter())));
-                PullFilter::RealTopics(RealTopicFilter::new(real_topics))
+                PullFilter::Shared(Arc::new(RealTopicFilter::new(real_topics)))
             }
         }
     }

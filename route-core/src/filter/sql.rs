@@ -2,17 +2,24 @@
 //!
 //! [`proto_core::sql`] says what an expression means; here it becomes a list of steps that is gone through without allocation, over the
 //! few properties that the expression names: one look over the stored bytes picks them out, the others are passed over.
+//!
+//! An expression with `wasm('name', 'argument')` is gone through in rounds: each message as far as the answers of plugins allow, then each plugin
+//! is asked once for all the messages that wait for it. So plugins see batches, and only messages on which it depends what they say.
+
+use std::sync::Arc;
 
 use proto_core::{
     record::peek,
-    sql::{self, SqlError},
+    sql::{Expression, Value},
 };
 use smallvec::SmallVec;
 
 use super::{Candidate, MessageFilter, Verdicts};
-use program::{Compiled, Program, Stack};
-use wanted::Found;
+use crate::plugins::{PluginRefusal, Plugins};
+use calls::Rounds;
+use program::{Compiled, Program};
 
+mod calls;
 mod compile;
 mod program;
 mod real_topic;
@@ -24,30 +31,28 @@ pub use real_topic::RealTopicFilter;
 #[derive(Clone, Debug)]
 pub struct SqlFilter {
     compiled: Compiled,
+    /// The plugins that the program calls, by the numbers of the calls.
+    plugins: Vec<Arc<dyn MessageFilter>>,
 }
 
 impl SqlFilter {
     /// The filter of an expression.
     ///
     /// # Errors
-    /// [`SqlError`] says what is wrong with it, as Java does.
-    pub fn parse(expression: &str) -> Result<Self, SqlError> {
-        Ok(Self { compiled: compile::compile(&sql::parse(expression)?) })
+    /// [`PluginRefusal`]: a plugin that it calls is not to be had, or refuses its argument.
+    pub fn new(expression: &Expression, plugins: &dyn Plugins) -> Result<Self, PluginRefusal> {
+        let compiled = compile::compile(expression);
+        let called = match &compiled {
+            Compiled::Program(program) => program.calls.iter().map(|call| plugins.filter(&call.plugin, &call.argument)).collect(),
+            Compiled::Fixed(_) => Ok(Vec::new()),
+        };
+        Ok(Self { compiled, plugins: called? })
     }
 
-    /// Whether a message with these stored properties passes.
+    /// Whether it calls plugins.
     #[must_use]
-    pub fn passes(&self, properties: &[u8]) -> bool {
-        match &self.compiled {
-            Compiled::Fixed(verdict) => *verdict,
-            Compiled::Program(program) => judge(program, properties, &mut SmallVec::new(), &mut SmallVec::new()),
-        }
-    }
-
-    /// Whether the message of a record passes. A record that cannot be read has no properties.
-    #[must_use]
-    pub fn passes_record(&self, record: &[u8]) -> bool {
-        self.passes(peek::properties(record).unwrap_or_default())
+    pub const fn calls_plugins(&self) -> bool {
+        !self.plugins.is_empty()
     }
 }
 
@@ -60,24 +65,23 @@ impl MessageFilter for SqlFilter {
         match &self.compiled {
             Compiled::Fixed(true) => (0..batch.len()).for_each(|index| verdicts.deliver(index)),
             Compiled::Fixed(false) => {}
-            Compiled::Program(program) => {
-                // One room for values serves the whole batch.
-                let (mut found, mut stack) = (SmallVec::new(), SmallVec::new());
-                for (index, candidate) in batch.iter().enumerate() {
-                    if let Some(properties) = candidate.record.and_then(peek::properties)
-                        && judge(program, properties, &mut found, &mut stack)
-                    {
-                        verdicts.deliver(index);
-                    }
-                }
-            }
+            Compiled::Program(program) if self.plugins.is_empty() => judge(program, batch, verdicts),
+            Compiled::Program(program) => Rounds::new(program, &self.plugins, batch).judge(verdicts),
         }
     }
 }
 
-fn judge<'a>(program: &'a Program, properties: &'a [u8], found: &mut Found<'a>, stack: &mut Stack<'a>) -> bool {
-    program.wanted.pick(properties, found);
-    program.run(found, stack).is_ok_and(|value| value == sql::Value::Bool(true))
+/// Goes through the program for each message. One room for values serves the whole batch.
+fn judge(program: &Program, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
+    let (mut found, mut stack) = (SmallVec::new(), SmallVec::new());
+    for (index, candidate) in batch.iter().enumerate() {
+        if let Some(properties) = candidate.record.and_then(peek::properties) {
+            program.wanted.pick(properties, &mut found);
+            if program.run(&found, &[], &mut stack).is_ok_and(|value| value == Value::Bool(true)) {
+                verdicts.deliver(index);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use proto_core::{
     code::ResponseCode,
     headers::{GetConsumerListByGroupRequest, UnregisterClientRequest},
     names,
+    subscription::WASM,
     sys_flag::topic as topic_flag,
 };
 
@@ -113,7 +114,7 @@ impl<S: Storage> Broker<S> {
         let request: CheckClientRequestBody = body(command)?;
         let Some(data) = request.subscription_data.filter(|data| !data.is_tag_type()) else { return Answer::ok() };
         let kind = data.expression_type.as_deref().unwrap_or_default();
-        if !self.config.property_filter {
+        if kind != WASM && !self.config.property_filter {
             return Err(not_supported(kind));
         }
         let (compiled, fresh) = self.filters.compile(kind, data.sub_string.as_deref().unwrap_or_default());

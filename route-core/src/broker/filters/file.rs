@@ -3,10 +3,9 @@
 use proto_core::{
     bodies::{BloomFilterData, ConsumerFilterData, ConsumerFilterWrapper},
     json::{self, Dialect},
-    subscription::SQL92,
 };
 
-use super::{FilterTable, GroupFilter};
+use super::{FilterTable, GroupFilter, Language};
 use crate::time::{Millis, Timestamp};
 
 /// Whoever is in a table that was just read has not been heard of for at least this long.
@@ -23,14 +22,15 @@ impl FilterTable {
         let silent_since = Timestamp(now.0.saturating_sub_unsigned(SILENT.0));
         for (topic, of_topic) in saved.filter_data_by_topic {
             for (group, data) in of_topic.group_filter_data {
-                let (Ok(filter), _) = self.compile(&data.expression_type, &data.expression) else { continue };
+                let Some(language) = Language::of_type(&data.expression_type) else { continue };
+                let (Ok(compiled), _) = self.compile_in(language, &data.expression) else { continue };
                 if self.len >= self.limits.filters || self.bytes + data.expression.len() > self.limits.bytes {
                     continue;
                 }
                 let born = Timestamp(data.born_time);
                 let dead = if data.dead_time == 0 { silent_since.max(born) } else { Timestamp(data.dead_time) };
                 let version = data.client_version;
-                let filter = GroupFilter { expression: data.expression.into(), filter, born, dead: Some(dead), version };
+                let filter = GroupFilter { expression: data.expression.into(), language, compiled, born, dead: Some(dead), version };
                 self.insert(&group, &topic, filter);
             }
         }
@@ -61,7 +61,7 @@ impl FilterTable {
             dead: filter.dead.is_some(),
             dead_time: filter.dead.map_or(0, |dead| dead.0),
             expression: filter.expression.to_string(),
-            expression_type: SQL92.to_owned(),
+            expression_type: filter.language.name().to_owned(),
             topic: topic.to_owned(),
         }
     }

@@ -1,11 +1,12 @@
 use super::*;
+use crate::plugins::NoPlugins;
 
 const AT: fn(i64) -> Timestamp = Timestamp;
 const DAY: Millis = Millis::from_secs(24 * 3600);
 const LIMITS: FilterLimits = FilterLimits { filters: 3, bytes: 100 };
 
 fn table() -> FilterTable {
-    FilterTable::new(LIMITS, BloomFilter::new(20, 32), DAY)
+    FilterTable::new(LIMITS, BloomFilter::new(20, 32), DAY, Arc::new(NoPlugins))
 }
 
 fn wants(topic: &str, expression: &str, sub_version: i64) -> SubscriptionData {

@@ -3,7 +3,7 @@
 use proto_core::sql::{Constant, EvaluationError, Expression, Ordered, Value};
 
 use super::{
-    program::{Compiled, Number, Program, Search, Stack, Step, TextList},
+    program::{Call, Compiled, Number, Program, Search, Stack, Step, TextList},
     wanted::Found,
 };
 
@@ -14,28 +14,28 @@ pub(super) fn compile(expression: &Expression) -> Compiled {
     }
     let mut program = Program::default();
     program.emit(expression);
-    if program.wanted.is_empty() {
+    if program.wanted.is_empty() && program.calls.is_empty() {
         // What depended on the message was never reached, as in `FALSE AND a > 3`.
-        let value = program.run(&Found::new(), &mut Stack::new());
+        let value = program.run(&Found::new(), &[], &mut Stack::new());
         return Compiled::Fixed(value.is_ok_and(|value| value == Value::Bool(true)));
     }
     Compiled::Program(Box::new(program))
 }
 
-/// The value of an expression that reads no property.
+/// The value of an expression that is the same for every message.
 fn fixed(expression: &Expression) -> Option<Result<Value<'_>, EvaluationError>> {
-    (!reads_property(expression)).then(|| expression.evaluate(&|_| None))
+    (!depends_on_message(expression)).then(|| expression.evaluate(&|_| None))
 }
 
-fn reads_property(expression: &Expression) -> bool {
+fn depends_on_message(expression: &Expression) -> bool {
     match expression {
         Expression::Constant(_) => false,
-        Expression::Property(_) | Expression::Truth(_) | Expression::In { .. } => true,
-        Expression::Negative(operand) | Expression::Not(operand) => reads_property(operand),
-        Expression::Search { operand, text, .. } => !text.is_empty() && reads_property(operand),
-        Expression::And(operands) | Expression::Or(operands) => operands.iter().any(reads_property),
-        Expression::Equal(operands) | Expression::Order(_, operands) => reads_property(&operands.0) || reads_property(&operands.1),
-        Expression::Between { operands, .. } => operands.iter().any(reads_property),
+        Expression::Property(_) | Expression::Truth(_) | Expression::In { .. } | Expression::Call { .. } => true,
+        Expression::Negative(operand) | Expression::Not(operand) => depends_on_message(operand),
+        Expression::Search { operand, text, .. } => !text.is_empty() && depends_on_message(operand),
+        Expression::And(operands) | Expression::Or(operands) => operands.iter().any(depends_on_message),
+        Expression::Equal(operands) | Expression::Order(_, operands) => depends_on_message(&operands.0) || depends_on_message(&operands.1),
+        Expression::Between { operands, .. } => operands.iter().any(depends_on_message),
     }
 }
 
@@ -96,6 +96,14 @@ impl Program {
                     self.steps.push(Step::BecomeFalse);
                 }
             },
+            Expression::Call { plugin, argument } => {
+                let call = Call { plugin: plugin.clone(), argument: argument.clone() };
+                let number = self.calls.iter().position(|known| *known == call).unwrap_or_else(|| {
+                    self.calls.push(call);
+                    self.calls.len() - 1
+                });
+                self.steps.push(Step::Call(index(number)));
+            }
         }
     }
 

@@ -26,6 +26,29 @@ pub(super) struct Program {
     pub(super) texts: Vec<Box<[u8]>>,
     pub(super) lists: Vec<TextList>,
     pub(super) searches: Vec<Search>,
+    pub(super) calls: Vec<Call>,
+}
+
+/// A plugin that is asked, and what it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) plugin: Box<str>,
+    pub(super) argument: Box<str>,
+}
+
+/// Why the steps came to no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// The expression comes to nothing for this message.
+    Error,
+    /// What goes on from here depends on what this call says.
+    Awaits(u16),
+}
+
+impl From<EvaluationError> for Halt {
+    fn from(_: EvaluationError) -> Self {
+        Self::Error
+    }
 }
 
 /// A number that the expression has written.
@@ -67,6 +90,8 @@ pub(super) enum Step {
     In(u16, u16, bool),
     /// A property with a text in it, or without.
     Search(u16, u16),
+    /// What a call says of the message.
+    Call(u16),
     /// Takes two values and compares them.
     OrderBoth(Ordered),
     /// Takes two values; whether they are equal.
@@ -153,8 +178,8 @@ impl Number {
 }
 
 impl Program {
-    /// What the expression comes to for a message with these values.
-    pub(super) fn run<'a>(&'a self, found: &Found<'a>, stack: &mut Stack<'a>) -> Result<Value<'a>, EvaluationError> {
+    /// What the expression comes to for a message with these values, of which the calls have `said` so much by their numbers.
+    pub(super) fn run<'a>(&'a self, found: &Found<'a>, said: &[Option<bool>], stack: &mut Stack<'a>) -> Result<Value<'a>, Halt> {
         stack.clear();
         let property = |number: u16| found.get(usize::from(number)).copied().flatten();
         let mut next = 0;
@@ -165,7 +190,7 @@ impl Program {
                 Step::Bool(value) => Value::Bool(value),
                 Step::Number(number) => number.value(),
                 Step::Text(text) => Value::Text(&self.texts[usize::from(text)]),
-                Step::Fail => return Err(EvaluationError),
+                Step::Fail => return Err(Halt::Error),
                 Step::Property(number) => property(number).map_or(Value::Null, Value::Text),
                 Step::Truth(number) => property(number).map_or(Value::Null, |_| Value::Bool(false)),
                 Step::Missing(number) => Value::Bool(property(number).is_none()),
@@ -181,6 +206,10 @@ impl Program {
                 Step::Search(number, search) => {
                     Value::Bool(property(number).is_some_and(|value| self.searches[usize::from(search)].passes(value)))
                 }
+                Step::Call(number) => match said.get(usize::from(number)) {
+                    Some(&Some(said)) => Value::Bool(said),
+                    _ => return Err(Halt::Awaits(number)),
+                },
                 Step::OrderBoth(operator) => {
                     let (right, left) = (take(stack), take(stack));
                     order_both(left, operator, right)?

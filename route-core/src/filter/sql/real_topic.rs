@@ -7,28 +7,25 @@ use proto_core::{
     record::peek,
 };
 
-use super::SqlFilter;
 use crate::filter::{Candidate, MessageFilter, Verdicts};
 
 /// Judges a retried message by the expression for the topic that it comes from; without one it passes.
 #[derive(Clone, Debug)]
 pub struct RealTopicFilter {
-    filters: Vec<(Box<str>, Arc<SqlFilter>)>,
+    filters: Vec<(Box<str>, Arc<dyn MessageFilter>)>,
 }
 
 impl RealTopicFilter {
     /// A filter with these expressions by topic.
-    pub fn new<'a>(filters: impl Iterator<Item = (&'a str, Arc<SqlFilter>)>) -> Self {
+    pub fn new<'a>(filters: impl Iterator<Item = (&'a str, Arc<dyn MessageFilter>)>) -> Self {
         Self { filters: filters.map(|(topic, filter)| (topic.into(), filter)).collect() }
     }
 
-    /// Whether the message of a record passes.
-    #[must_use]
-    pub fn passes_record(&self, record: &[u8]) -> bool {
+    fn passes(&self, candidate: Candidate<'_>, record: &[u8]) -> bool {
         let stored = peek::properties(record).unwrap_or_default();
         let Some(topic) = properties::find(stored, RETRY_TOPIC) else { return true };
         let filter = self.filters.iter().find(|(known, _)| known.as_bytes() == topic);
-        filter.is_none_or(|(_, filter)| filter.passes(stored))
+        filter.is_none_or(|(_, filter)| filter.matches_one(candidate))
     }
 }
 
@@ -38,8 +35,8 @@ impl MessageFilter for RealTopicFilter {
     }
 
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
-        for (index, candidate) in batch.iter().enumerate() {
-            if candidate.record.is_some_and(|record| self.passes_record(record)) {
+        for (index, &candidate) in batch.iter().enumerate() {
+            if candidate.record.is_some_and(|record| self.passes(candidate, record)) {
                 verdicts.deliver(index);
             }
         }

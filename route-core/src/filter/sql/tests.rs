@@ -1,18 +1,65 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use proptest::prelude::*;
-use proto_core::sql::{EvaluationError, Expression, Ordered, Value};
+use proto_core::sql::{self, EvaluationError, Expression, Ordered};
 use serde_json::Value as Json;
 
 use super::{
-    program::{Number, Step},
+    program::{Halt, Number, Stack, Step},
+    wanted::Found,
     *,
 };
+use crate::plugins::{NoPlugins, PluginAllocator};
 
 /// What Java 5.5.0 made of expressions; see `proto_core::sql`.
 const RECORDED: &str = include_str!("../../../../proto-core/tests/golden/sql92.jsonl");
 
 type Message = BTreeMap<String, String>;
+
+/// One plugin, `has`: whether a message has the property that its argument names. It notes how many messages it was asked for each time.
+#[derive(Debug, Default)]
+struct Has(Arc<Mutex<Vec<usize>>>);
+
+#[derive(Debug)]
+struct HasProperty(String, Arc<Mutex<Vec<usize>>>);
+
+impl Plugins for Has {
+    fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal> {
+        match name {
+            "has" => Ok(Arc::new(HasProperty(argument.to_owned(), Arc::clone(&self.0)))),
+            _ => Err(PluginRefusal::NotInstalled(name.to_owned())),
+        }
+    }
+
+    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+        Err(PluginRefusal::NotInstalled(name.to_owned()))
+    }
+}
+
+impl MessageFilter for HasProperty {
+    fn needs_record(&self) -> bool {
+        true
+    }
+
+    fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
+        self.1.lock().unwrap().push(batch.len());
+        for (index, candidate) in batch.iter().enumerate() {
+            let properties = candidate.record.and_then(peek::properties).expect("only what is there is asked about");
+            if proto_core::properties::find(properties, &self.0).is_some() {
+                verdicts.deliver(index);
+            }
+        }
+    }
+}
+
+fn filter(text: &str) -> SqlFilter {
+    SqlFilter::new(&sql::parse(text).unwrap(), &NoPlugins).unwrap()
+}
+
+/// Whether a message with these stored properties passes.
+fn passes(filter: &SqlFilter, properties: &[u8]) -> bool {
+    filter.matches_one(Candidate { tags_code: 0, record: Some(&record(properties)) })
+}
 
 /// What the compiled expression comes to; `None` if it is fixed.
 fn run(compiled: &Compiled, message: &Message) -> Option<&'static str> {
@@ -26,7 +73,9 @@ fn run(compiled: &Compiled, message: &Message) -> Option<&'static str> {
             found[number] = Some(value.as_bytes());
         }
     }
-    Some(name_of(program.run(&found, &mut Stack::new())))
+    let said: Vec<_> = program.calls.iter().map(|call| Some(message.contains_key(&*call.argument))).collect();
+    let result = program.run(&found, &said, &mut Stack::new());
+    Some(name_of(result.map_err(|halt| if halt == Halt::Error { EvaluationError } else { panic!("all have spoken: {halt:?}") })))
 }
 
 fn name_of(value: Result<Value<'_>, EvaluationError>) -> &'static str {
@@ -40,7 +89,7 @@ fn name_of(value: Result<Value<'_>, EvaluationError>) -> &'static str {
 }
 
 fn plain(expression: &Expression, message: &Message) -> &'static str {
-    name_of(expression.evaluate(&|name| message.get(name).map(String::as_bytes)))
+    name_of(expression.evaluate_with(&|name| message.get(name).map(String::as_bytes), &|_, argument| Some(message.contains_key(argument))))
 }
 
 fn steps(text: &str) -> Vec<Step> {
@@ -51,7 +100,7 @@ fn steps(text: &str) -> Vec<Step> {
 }
 
 fn fixed(text: &str) -> Option<bool> {
-    match SqlFilter::parse(text).unwrap().compiled {
+    match filter(text).compiled {
         Compiled::Fixed(verdict) => Some(verdict),
         Compiled::Program(_) => None,
     }
@@ -67,7 +116,7 @@ fn compiled_expressions_come_to_what_they_come_to_in_java() {
     let messages: Vec<Message> = serde_json::from_value(lines.next().unwrap()["messages"].take()).unwrap();
     for line in lines.filter(|line| line["results"].is_array()) {
         let text = line["expr"].as_str().unwrap();
-        let filter = SqlFilter::parse(text).unwrap();
+        let filter = filter(text);
         for (message, recorded) in messages.iter().zip(line["results"].as_array().unwrap()) {
             match (&filter.compiled, run(&filter.compiled, message)) {
                 (_, Some(result)) => assert_eq!(result, recorded, "{text} for {message:?}"),
@@ -80,12 +129,12 @@ fn compiled_expressions_come_to_what_they_come_to_in_java() {
 
 #[test]
 fn a_message_passes_if_the_expression_is_true_for_it_and_not_if_it_is_unknown_or_an_error() {
-    let filter = SqlFilter::parse("n BETWEEN 3 AND 9 AND color IN ('red', 'blue')").unwrap();
-    assert!(filter.passes(&stored(&[("TAGS", "a"), ("n", "5"), ("color", "red")])));
-    assert!(!filter.passes(&stored(&[("n", "10"), ("color", "red")])));
-    assert!(!filter.passes(&stored(&[("n", "5")])));
-    assert!(!filter.passes(&stored(&[("n", "five"), ("color", "red")])));
-    assert!(!filter.passes(b""));
+    let filter = filter("n BETWEEN 3 AND 9 AND color IN ('red', 'blue')");
+    assert!(passes(&filter, &stored(&[("TAGS", "a"), ("n", "5"), ("color", "red")])));
+    assert!(!passes(&filter, &stored(&[("n", "10"), ("color", "red")])));
+    assert!(!passes(&filter, &stored(&[("n", "5")])));
+    assert!(!passes(&filter, &stored(&[("n", "five"), ("color", "red")])));
+    assert!(!passes(&filter, b""));
 }
 
 #[test]
@@ -94,7 +143,7 @@ fn a_batch_is_judged_message_by_message_and_what_has_left_the_log_is_withheld() 
     let mut batch: Vec<_> = records.iter().map(|record| Candidate { tags_code: 0, record: Some(record) }).collect();
     batch.push(Candidate { tags_code: 0, record: None });
     let delivered = |text: &str| {
-        let filter = SqlFilter::parse(text).unwrap();
+        let filter = filter(text);
         let mut verdicts = Verdicts::default();
         verdicts.reset(batch.len());
         filter.matches(&batch, &mut verdicts);
@@ -104,6 +153,34 @@ fn a_batch_is_judged_message_by_message_and_what_has_left_the_log_is_withheld() 
     assert_eq!(delivered("n > 5 AND c = 'x'"), [2]);
     assert_eq!(delivered("n IS NULL"), Vec::<usize>::new());
     assert_eq!(delivered("1 = 1"), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_plugin_is_asked_once_for_all_messages_of_a_batch_on_which_it_depends() {
+    let records: Vec<_> =
+        (0..40).map(|n| record(&stored(&[("n", &n.to_string()), (if n % 2 == 0 { "even" } else { "odd" }, "1")]))).collect();
+    let batch: Vec<_> = records.iter().map(|record| Candidate { tags_code: 0, record: Some(record) }).collect();
+    let asked = |text: &str| {
+        let has = Has::default();
+        let filter = SqlFilter::new(&sql::parse(text).unwrap(), &has).unwrap();
+        let mut verdicts = Verdicts::default();
+        verdicts.reset(batch.len());
+        filter.matches(&batch, &mut verdicts);
+        let delivered: Vec<_> = (0..batch.len()).filter(|index| verdicts.delivers(*index)).collect();
+        (delivered, std::mem::take(&mut *has.0.lock().unwrap()))
+    };
+    assert_eq!(asked("n >= 30 AND wasm('has', 'even')"), (vec![30, 32, 34, 36, 38], vec![10]));
+    assert_eq!(asked("wasm('has', 'odd') AND n < 4"), (vec![1, 3], vec![40]));
+    assert_eq!(asked("n > 36 OR NOT wasm('has', 'n')"), (vec![37, 38, 39], vec![37]));
+    // The second call waits for the first, and the same call is not made twice.
+    assert_eq!(asked("wasm('has', 'even') AND wasm('has', 'n') AND WASM('has', 'even') AND n = 6"), (vec![6], vec![40, 20]));
+    assert_eq!(asked("n > 50 AND wasm('has', 'n')"), (vec![], vec![]));
+}
+
+#[test]
+fn an_expression_that_calls_what_is_not_installed_is_refused() {
+    let refused = SqlFilter::new(&sql::parse("n > 3 AND wasm('gone')").unwrap(), &Has::default());
+    assert_eq!(refused.err(), Some(PluginRefusal::NotInstalled("gone".to_owned())));
 }
 
 /// A record of which only the properties matter.
@@ -127,8 +204,8 @@ fn what_is_the_same_for_all_messages_needs_no_record() {
     assert_eq!(fixed("1 = 2 AND a > 3"), Some(false));
     assert_eq!(fixed("1 = 1 OR a > 3"), Some(true));
     assert_eq!(fixed("a > 3 AND 1 = 2"), None);
-    assert!(!SqlFilter::parse("1 = 1").unwrap().needs_record());
-    assert!(SqlFilter::parse("a = 1").unwrap().needs_record());
+    assert!(!filter("1 = 1").needs_record());
+    assert!(filter("a = 1").needs_record());
 }
 
 #[test]
@@ -146,7 +223,7 @@ fn a_property_compared_with_a_constant_is_one_step_on_whatever_side_it_stands() 
 #[test]
 fn what_java_does_not_look_at_can_make_no_error() {
     let a = stored(&[("a", "5"), ("b", "x")]);
-    let passes = |text: &str| SqlFilter::parse(text).unwrap().passes(&a);
+    let passes = |text: &str| passes(&filter(text), &a);
     assert!(passes("a = 5 OR b > 3"));
     assert!(!passes("b > 3 OR a = 5"));
     assert!(passes("NOT (a = 4 AND b > 3)"));
@@ -191,6 +268,7 @@ const PIECES: &[&str] = &[
     "CONTAINS 'x'",
     "NOT ENDSWITH '5'",
     "CONTAINS ''",
+    "wasm('has', 'a')",
     "+",
     "-",
 ];
@@ -213,6 +291,7 @@ fn expression() -> impl Strategy<Value = String> {
         "NULL",
         "-a",
         "-(b > 2)",
+        "wasm('has', 'b')",
         "+c",
     ]);
     let sign = prop::sample::select(vec!["=", "<>", "<", "<=", ">", ">="]);
@@ -234,6 +313,7 @@ fn expression() -> impl Strategy<Value = String> {
         (operand.clone(), operand.clone(), operand.clone(), any::<bool>())
             .prop_map(|(value, low, high, not)| format!("{value} {}BETWEEN {low} AND {high}", if not { "NOT " } else { "" })),
         operand.prop_map(str::to_owned),
+        prop::sample::select(vec!["wasm('has', 'a')", "wasm('has', 'b')", "NOT wasm('has', 'c')", "wasm('has')"]).prop_map(str::to_owned),
     ];
     leaf.prop_recursive(6, 40, 4, |inner| {
         prop_oneof![
@@ -259,14 +339,14 @@ fn message() -> impl Strategy<Value = Message> {
 fn agrees(text: &str, message: &Message) -> Result<(), TestCaseError> {
     let Ok(expression) = sql::parse(text) else { return Ok(()) };
     let meant = plain(&expression, message);
-    let compiled = compile::compile(&expression);
-    match (&compiled, run(&compiled, message)) {
+    let Ok(filter) = SqlFilter::new(&expression, &Has::default()) else { panic!("{text} calls nothing else") };
+    match (&filter.compiled, run(&filter.compiled, message)) {
         (_, Some(result)) => prop_assert_eq!(result, meant, "{} for {:?}", text, message),
         (Compiled::Fixed(verdict), None) => prop_assert_eq!(*verdict, meant == "true", "{} for {:?}", text, message),
         (Compiled::Program(_), None) => prop_assert!(false, "a program says something"),
     }
     let properties: Vec<(&str, &str)> = message.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    prop_assert_eq!(SqlFilter { compiled }.passes(&stored(&properties)), meant == "true", "{} for {:?}", text, message);
+    prop_assert_eq!(passes(&filter, &stored(&properties)), meant == "true", "{} for {:?}", text, message);
     Ok(())
 }
 
@@ -285,7 +365,7 @@ proptest! {
 
     #[test]
     fn no_properties_make_a_panic(properties in prop::collection::vec(prop::sample::select(b"abx5\x01\x02".to_vec()), 0..40)) {
-        let filter = SqlFilter::parse("a = 5 OR ab > 3 OR NOT (x IN ('a') AND b CONTAINS 'x')").unwrap();
-        let _ = filter.passes(&properties);
+        let filter = filter("a = 5 OR ab > 3 OR NOT (x IN ('a') AND b CONTAINS 'x')");
+        let _ = passes(&filter, &properties);
     }
 }
