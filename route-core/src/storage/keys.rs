@@ -147,5 +147,6 @@ pub enum Search {
 /// A property's value as text, the way Java reads it.
 #[must_use]
 pub fn text_of(value: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(value)
+    // `from_utf8` steps over ASCII by the word, which the lossy reading does not.
+    str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }
