@@ -7,6 +7,7 @@
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
+mod assignment;
 mod broker;
 mod client;
 mod compressed;
@@ -23,6 +24,10 @@ mod topic_mapping;
 mod version;
 mod wire_enum;
 
+pub use assignment::{
+    MessageQueueAssignment, MessageRequestMode, MessageRequestModeSerializeWrapper, QueryAssignmentRequestBody,
+    QueryAssignmentResponseBody, SetMessageRequestModeRequestBody,
+};
 pub use broker::{BrokerMemberGroup, GetBrokerMemberGroupResponseBody, KvConfigSerializeWrapper, KvTable, RegisterBrokerBody, TopicList};
 pub use client::{
     CheckClientRequestBody, Connection, ConsumerConnection, ConsumerData, GetConsumerListByGroupResponseBody, HeartbeatData,

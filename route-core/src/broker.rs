@@ -35,6 +35,7 @@ pub mod delay;
 pub mod filters;
 pub mod groups;
 pub mod hold;
+pub mod known_routes;
 pub mod locks;
 pub mod members;
 pub mod offsets;
@@ -43,6 +44,7 @@ pub mod producers;
 pub mod questions;
 pub mod read;
 pub mod refusal;
+pub mod request_modes;
 pub mod retry;
 pub mod timer;
 pub mod topics;
@@ -55,6 +57,7 @@ mod aside;
 mod check_back;
 mod found;
 mod half_messages;
+
 mod overrun;
 mod plugged;
 mod pull;
@@ -73,6 +76,7 @@ use filters::FilterTable;
 use found::TopicsSaved;
 use groups::GroupTable;
 use hold::HoldTable;
+use known_routes::KnownRoutes;
 use locks::QueueLocks;
 use offsets::{Commit, OffsetTable};
 use park::ParkingLot;
@@ -80,6 +84,7 @@ use producers::ProducerTable;
 use pull::HeldPull;
 use questions::QuestionTable;
 use relay::{Relay, StatusRounds};
+use request_modes::RequestModes;
 use send::Place;
 use tables::TableSaves;
 use timer::TimerSchedule;
@@ -110,6 +115,7 @@ const FILTER_SAVE_INTERVAL: Millis = Millis::from_secs(10);
 pub struct Broker<S: Storage> {
     config: BrokerConfig,
     storage: S,
+    plugins: Arc<dyn Plugins>,
     topics: TopicTable,
     /// What the table of topics that was loaded knew of.
     topics_saved: Option<TopicsSaved>,
@@ -117,6 +123,8 @@ pub struct Broker<S: Storage> {
     consumers: ConsumerTable,
     producers: ProducerTable,
     filters: FilterTable,
+    request_modes: RequestModes,
+    routes: KnownRoutes,
     transactions: TransactionTable,
     offsets: OffsetTable,
     locks: QueueLocks,
@@ -137,6 +145,8 @@ pub struct Broker<S: Storage> {
     notes_refused: Seldom,
     /// Words of producers count for nothing.
     words_refused: Seldom,
+    /// Plugins that share out queues fail.
+    allocator_failed: Seldom,
     registration: Registration,
     saves: TableSaves,
     save_offsets: Interval,
@@ -207,7 +217,9 @@ impl<S: Storage> Broker<S> {
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
             transactions: TransactionTable::new(limits.transactions),
-            filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span, plugins),
+            filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span, Arc::clone(&plugins)),
+            request_modes: RequestModes::new(limits.groups),
+            routes: KnownRoutes::new(config.load_balance_poll_interval),
             offsets: OffsetTable::new(now.wall, limits.offsets),
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),
@@ -220,6 +232,7 @@ impl<S: Storage> Broker<S> {
             holds_full: Seldom::new(FLOOD_NOTICE),
             notes_refused: Seldom::new(FLOOD_NOTICE),
             words_refused: Seldom::new(FLOOD_NOTICE),
+            allocator_failed: Seldom::new(FLOOD_NOTICE),
             registration: Registration::new(config.registration()),
             saves: TableSaves::default(),
             save_offsets: Interval::new(now, config.flush_consumer_offset_interval, config.flush_consumer_offset_interval),
@@ -247,6 +260,7 @@ impl<S: Storage> Broker<S> {
             spare_ranges: Vec::new(),
             verdicts: Verdicts::default(),
             storage,
+            plugins,
             config,
         })
     }

@@ -121,6 +121,8 @@ pub enum Table {
     TimerCheckpoint,
     /// `config/consumerFilter.json`
     ConsumerFilters,
+    /// `config/messageRequestMode.json`
+    RequestModes,
     /// The name server's `kvConfig.json`
     KvConfig,
 }

@@ -153,6 +153,12 @@ impl Registration {
         true
     }
 
+    /// A connection to a name server that knows this broker, to ask it something.
+    #[must_use]
+    pub fn known_peer(&self) -> Option<PeerId> {
+        self.links.iter().find(|(_, link)| link.is_known()).and_then(|(_, link)| link.peer())
+    }
+
     /// A connection is gone. Whether it was one of ours.
     pub fn handle_disconnected(&mut self, now: Now, peer: PeerId) -> bool {
         self.awaited.remove(&peer);

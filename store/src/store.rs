@@ -176,7 +176,12 @@ impl Store {
         match table {
             Table::ConsumerOffsets => Some(&mut self.consumer_offsets),
             Table::DelayOffsets => Some(&mut self.delay_offsets),
-            Table::Topics | Table::SubscriptionGroups | Table::TimerCheckpoint | Table::ConsumerFilters | Table::KvConfig => None,
+            Table::Topics
+            | Table::SubscriptionGroups
+            | Table::TimerCheckpoint
+            | Table::ConsumerFilters
+            | Table::RequestModes
+            | Table::KvConfig => None,
         }
     }
 

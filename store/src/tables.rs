@@ -61,6 +61,7 @@ impl TablePaths {
             (Table::DelayOffsets, "delayOffset.json"),
             (Table::TimerCheckpoint, "timercheck"),
             (Table::ConsumerFilters, "consumerFilter.json"),
+            (Table::RequestModes, "messageRequestMode.json"),
             (Table::KvConfig, "kvConfig.json"),
         ];
         Self { paths: names.into_iter().map(|(table, name)| (table, dir.join(name))).collect() }

@@ -21,6 +21,7 @@ use crate::{
     time::Now,
 };
 
+mod assignments;
 mod cleaning;
 mod connections;
 mod consumer_offsets;
@@ -51,7 +52,7 @@ enum Answer {
     AfterAppend(LogOffset, Reply),
     /// It is what storage finds.
     AfterSearch(QueryTicket),
-    /// It is made of what clients answer that have been asked.
+    /// It is made of what clients or a name server answer that have been asked.
     FromClient,
     /// Nothing is answered, even to who waits.
     Nothing,
@@ -116,6 +117,9 @@ impl<S: Storage> Broker<S> {
             RequestCode::ConsumeMessageDirectly => self.consume_message_directly(now, asked, command),
             RequestCode::InvokeBrokerToGetConsumerStatus => self.consumer_status(now, asked, command),
             RequestCode::SendReplyMessage | RequestCode::SendReplyMessageV2 => self.reply_message(now, asked, command),
+            RequestCode::QueryAssignment => self.query_assignment(now, asked, command),
+            RequestCode::SetMessageRequestMode => self.set_message_request_mode(now, command),
+            RequestCode::GetAllMessageRequestMode => self.message_request_modes(),
             _ => Ok(Answer::Now(Reply::not_supported(code.code()))),
         };
         match handled {

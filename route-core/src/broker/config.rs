@@ -81,6 +81,10 @@ pub struct BrokerConfig {
     pub notify_consumer_ids_changed: bool,
     /// `enablePropertyFilter`: whether consumers may filter by SQL92.
     pub property_filter: bool,
+    /// `serverLoadBalancerEnable`: whether queues are shared out for clients that ask; else each is told of all.
+    pub server_load_balancer: bool,
+    /// `loadBalancePollNameServerInterval`: how long a route from a name server counts as new.
+    pub load_balance_poll_interval: Millis,
     /// `filterSupportRetry`: whether retried messages are judged by the expression for the topic that they come from.
     pub filter_support_retry: bool,
     /// `filterDataCleanTimeSpan`: how long the filter of a group that has left is kept.
@@ -215,6 +219,8 @@ impl Default for BrokerConfig {
             transaction_check_max: 15,
             transaction_max_age: Millis::from_secs(72 * 3600),
             property_filter: false,
+            server_load_balancer: true,
+            load_balance_poll_interval: Millis::from_secs(30),
             filter_support_retry: false,
             filter_clean_span: Millis::from_secs(24 * 3600),
             filter_bloom: BloomFilter::new(20, 32),

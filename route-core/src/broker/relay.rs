@@ -1,11 +1,12 @@
-//! What is asked of a client through the broker: the question goes to the client's connection, its answer back to who asked.
+//! What is asked of a client through the broker: the question goes to the client's connection, its answer back to who asked. Routes are asked of
+//! name servers in the same way.
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use proto_core::{
     Command,
-    bodies::GetConsumerStatusBody,
+    bodies::{GetConsumerStatusBody, QueryAssignmentRequestBody},
     code::ResponseCode,
     json::{self, Dialect},
 };
@@ -36,6 +37,13 @@ pub(super) enum Relay {
         round: u64,
         /// The client.
         client: Box<str>,
+    },
+    /// It is the route of a topic, of which a client asks for its share.
+    Route {
+        /// Who asked.
+        asked: Asked,
+        /// What.
+        request: Box<QueryAssignmentRequestBody>,
     },
     /// It confirms that a reply has reached who waits for it (326).
     Reply {
@@ -114,6 +122,13 @@ impl<S: Storage> Broker<S> {
         self.outputs.push_back(Output::Request { to, opaque, request });
     }
 
+    /// Sends a request to a name server, over the connection of the [registration](crate::registration). Its numbers there are positive, these are not.
+    pub(super) fn ask_name_server(&mut self, now: Now, to: PeerId, request: Request, patience: Millis, then: Relay) {
+        let opaque = !(self.next_opaque() & i32::MAX);
+        self.questions.handle_asked(to, opaque, now.mono + patience, then);
+        self.outputs.push_back(Output::Request { to, opaque, request });
+    }
+
     /// A response of a client; `false` if nobody asked it anything.
     pub(super) fn handle_client_answer(&mut self, now: Now, from: PeerId, response: &Command<'_>) -> bool {
         let Some(relay) = self.questions.handle_answer(from, response.opaque) else { return false };
@@ -142,6 +157,10 @@ impl<S: Storage> Broker<S> {
                 if let Some((asked, body)) = self.status_rounds.end_one(round, &client, status(ending)) {
                     self.reply(asked, Reply::with_body(json::to_vec(&body, Dialect::Default).into()));
                 }
+            }
+            Relay::Route { asked, request } => {
+                let told = if let Ending::Answered(response) = ending { Some(response) } else { None };
+                self.finish_assignment(now, asked, &request, told);
             }
             Relay::Reply { asked, whom, header, end } => {
                 let arrived = matches!(ending, Ending::Answered(response) if response.code == ResponseCode::Success.code());

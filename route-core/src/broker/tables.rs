@@ -42,6 +42,7 @@ impl<S: Storage> Broker<S> {
             Table::DelayOffsets => self.delay.load(content)?,
             Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(content))?,
             Table::ConsumerFilters => self.filters.load(self.now.wall, content)?,
+            Table::RequestModes => self.request_modes.load(content)?,
             Table::KvConfig => {}
         }
         Ok(())
@@ -150,6 +151,9 @@ impl<S: Storage> Broker<S> {
         if self.groups.take_dirty() {
             self.saves.groups.handle_changed(None);
         }
+        if self.request_modes.take_dirty() {
+            self.saves.request_modes.handle_changed(None);
+        }
     }
 
     fn note_changed_filters(&mut self) {
@@ -177,6 +181,7 @@ impl<S: Storage> Broker<S> {
                     None => continue,
                 },
                 Table::ConsumerFilters => self.filters.to_file(),
+                Table::RequestModes => self.request_modes.to_file(),
                 Table::KvConfig => continue,
             };
             self.outputs.push_back(Output::Persist { ticket, table, content: Bytes::from(content) });
@@ -194,16 +199,18 @@ pub(super) struct TableSaves {
     delay_offsets: Saves,
     timer: Saves,
     consumer_filters: Saves,
+    request_modes: Saves,
 }
 
 impl TableSaves {
-    const TABLES: [Table; 6] = [
+    const TABLES: [Table; 7] = [
         Table::Topics,
         Table::SubscriptionGroups,
         Table::ConsumerOffsets,
         Table::DelayOffsets,
         Table::TimerCheckpoint,
         Table::ConsumerFilters,
+        Table::RequestModes,
     ];
 
     fn of(&mut self, table: Table) -> Option<&mut Saves> {
@@ -214,6 +221,7 @@ impl TableSaves {
             Table::DelayOffsets => Some(&mut self.delay_offsets),
             Table::TimerCheckpoint => Some(&mut self.timer),
             Table::ConsumerFilters => Some(&mut self.consumer_filters),
+            Table::RequestModes => Some(&mut self.request_modes),
             Table::KvConfig => None,
         }
     }
@@ -251,5 +259,6 @@ impl TableSaves {
             && self.delay_offsets.is_idle()
             && self.timer.is_idle()
             && self.consumer_filters.is_idle()
+            && self.request_modes.is_idle()
     }
 }

@@ -89,6 +89,8 @@ impl BrokerSettings {
             transaction_check_max: config.number("transactionCheckMax"),
             transaction_max_age: Millis(config.number::<u64>("fileReservedTime").saturating_mul(3_600_000)),
             property_filter: config.switch("enablePropertyFilter"),
+            server_load_balancer: config.switch("serverLoadBalancerEnable"),
+            load_balance_poll_interval: millis("loadBalancePollNameServerInterval"),
             filter_support_retry: config.switch("filterSupportRetry"),
             filter_clean_span: millis("filterDataCleanTimeSpan"),
             filter_bloom: BloomFilter::new(config.number("maxErrorRateOfBloomFilter"), config.number("expectConsumerNumUseFilter")),

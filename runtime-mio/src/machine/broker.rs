@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proto_core::{
     Command,
     bodies::{
-        ConsumerFilterWrapper, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, SubscriptionGroupWrapper,
-        TopicConfigSerializeWrapper,
+        ConsumerFilterWrapper, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, MessageRequestModeSerializeWrapper,
+        SubscriptionGroupWrapper, TopicConfigSerializeWrapper,
     },
     json,
 };
@@ -57,6 +57,7 @@ impl BrokerMachine {
         let delays = store.load_offsets(OffsetTableKind::Delay, readable::<DelayOffsetSerializeWrapper>)?;
         let timer = store.load_table(Table::TimerCheckpoint, |content| Ok(Bytes::copy_from_slice(content)))?;
         let filters = store.load_table(Table::ConsumerFilters, readable::<ConsumerFilterWrapper>)?;
+        let modes = store.load_table(Table::RequestModes, readable::<MessageRequestModeSerializeWrapper>)?;
         let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
         for (table, content) in [
             (Table::Topics, topics),
@@ -65,6 +66,7 @@ impl BrokerMachine {
             (Table::DelayOffsets, delays.0),
             (Table::TimerCheckpoint, timer),
             (Table::ConsumerFilters, filters),
+            (Table::RequestModes, modes),
         ] {
             if let Some(content) = content {
                 broker.load(table, &content).map_err(|error| BrokerStartError::Content(error.to_string()))?;
