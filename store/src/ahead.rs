@@ -26,6 +26,8 @@ const ALLOCATE_STEP: usize = 128 << 20;
 const ALLOCATE_AHEAD: usize = 192 << 20;
 /// Space that is allocated at once when a file is made or a writer has overtaken the thread.
 pub(crate) const FIRST_STEP: usize = 1 << 20;
+/// Space is filled in such steps; a disk of 1 GB/s needs 2 ms for one.
+const FILL_STEP: usize = 2 << 20;
 /// Pages are made ready in such steps, so that no single call holds up the writer's faults for long.
 const POPULATE_STEP: usize = 1 << 20;
 /// Of such threads, on the scale from 0 to 19.
@@ -166,7 +168,7 @@ impl Ahead {
     pub(crate) fn grow(&self, base: i64, mapping: &Mapping, to: usize) -> io::Result<()> {
         let mut state = self.shared.lock();
         // What is being filled must not be written to.
-        while state.filling == Some(base) {
+        while state.filling == Some(base) && mapping.allocated() < to {
             state = self.shared.made.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         // With the lock: the thread is not to fill what is allocated here.
@@ -326,17 +328,26 @@ fn step(shared: &Shared, ready: &mut Ready) {
 fn allocate(shared: &Shared, target: &Target, to: usize) {
     let path = file_path(&shared.dir, target.base);
     let grown = if shared.how.filled {
-        shared.lock().filling = Some(target.base);
-        let grown = shared.disk.grow_filled(&path, &target.mapping, to);
-        shared.lock().filling = None;
-        shared.made.notify_one();
-        grown
+        fill(shared, &path, &target.mapping, target.base, to)
     } else {
         shared.disk.grow(&path, &target.mapping, to)
     };
     if let Err(error) = grown {
         tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
     }
+}
+
+/// Fills space of one file up to `to` and brings that to disk, in steps: the disk is to do syncs of the log in between.
+fn fill(shared: &Shared, path: &Path, mapping: &Mapping, base: i64, to: usize) -> io::Result<()> {
+    while mapping.allocated() < to.min(mapping.len()) {
+        let step = (mapping.allocated() + FILL_STEP).min(to);
+        shared.lock().filling = Some(base);
+        let grown = shared.disk.grow_filled(path, mapping, step);
+        shared.lock().filling = None;
+        shared.made.notify_one();
+        grown?;
+    }
+    Ok(())
 }
 
 /// Allocates and pre-faults one file up to `to`; the writer stands at `from` or behind it.

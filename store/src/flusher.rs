@@ -417,7 +417,10 @@ impl Work {
             let from = usize::try_from(self.flushed - file.base).unwrap_or(0);
             let to = usize::try_from(to - file.base).unwrap_or(0).min(file.mapping.len());
             if from < to {
-                file.mapping.sync(from..to)?;
+                match self.policy.flush_disk_type {
+                    FlushDiskType::SyncFlush => file.mapping.sync_by_file(from..to)?,
+                    FlushDiskType::AsyncFlush => file.mapping.sync(from..to)?,
+                }
             }
         }
         while self.log.len() > 1 && self.log.front().is_some_and(|file| file.base + file.mapping.len() as i64 <= to) {

@@ -19,7 +19,10 @@ use std::{
     },
 };
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
+
+/// From so many bytes on a range is [synced by its file](Mapping::sync_by_file). For less it is no gain.
+const BY_FILE_FROM: usize = 16 << 10;
 
 /// A mapped file. Shared by the writer, by readers and by the thread that syncs it.
 pub(crate) struct Mapping {
@@ -28,6 +31,8 @@ pub(crate) struct Mapping {
     published: AtomicUsize,
     /// Bytes before this have space on disk.
     allocated: AtomicUsize,
+    /// It is a file that is shared with the system, not memory of this process.
+    is_file: bool,
     /// It has or had a writer.
     written_by_one: AtomicBool,
     /// The file, if it is not the operating system's alone.
@@ -71,6 +76,7 @@ impl Mapping {
             raw,
             published: published.into(),
             allocated: allocated.into(),
+            is_file: true,
             written_by_one: AtomicBool::new(false),
             backing: None,
             counted: OnceLock::new(),
@@ -99,6 +105,7 @@ impl Mapping {
             raw: memory.into(),
             published: published.into(),
             allocated: allocated.into(),
+            is_file: false,
             written_by_one: AtomicBool::new(false),
             backing: Some(backing),
             counted: OnceLock::new(),
@@ -155,6 +162,23 @@ impl Mapping {
         }
     }
 
+    /// The same for pages that are not written to any more, the last one perhaps excepted. The system takes the right to write from each page
+    /// that it writes back, and interrupts all threads of the process for it; pages that stand in no page table go without. Whoever looks at
+    /// them later finds them in memory all the same.
+    ///
+    /// # Errors
+    /// Those of [`Mapping::sync`].
+    pub(crate) fn sync_by_file(&self, range: Range<usize>) -> io::Result<()> {
+        if self.is_file && range.len() >= BY_FILE_FROM {
+            // SAFETY: the mapping is a shared one of a file, so its bytes are the file's: they do not change when the system forgets
+            // where they lie in memory, neither for readers nor for the writer of the last page.
+            let gone = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+            // It only saves time.
+            drop(gone);
+        }
+        self.sync(range)
+    }
+
     /// Asks for large pages: fewer faults for a writer that goes through the whole file. A page is written back whole, so this is
     /// not for logs that are synced after every few records. Where the kernel has none for files nothing changes.
     pub(crate) fn prefer_large_pages(&self) {
@@ -194,7 +218,7 @@ impl Drop for Mapping {
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { raw, published, allocated, written_by_one: _, backing: _, counted: _ } = self;
+        let Self { raw, published, allocated, is_file: _, written_by_one: _, backing: _, counted: _ } = self;
         f.debug_struct("Mapping").field("len", &raw.len()).field("published", published).field("allocated", allocated).finish()
     }
 }
@@ -310,6 +334,19 @@ mod tests {
         writer.mapping().set_allocated(8192);
         assert!(writer.spare(101).is_some());
         assert!(writer.spare(8193).is_none());
+    }
+
+    #[test]
+    fn bytes_that_were_synced_by_their_file_stay_and_the_last_page_is_written_on() {
+        let mut writer = writer_of(1 << 20, 1 << 20);
+        let (len, rest) = (BY_FILE_FROM + 100, 50);
+        writer.spare(len).unwrap().fill(7);
+        writer.publish(len);
+        writer.mapping().sync_by_file(0..len).unwrap();
+        assert!(writer.mapping().get(0..len).unwrap().iter().all(|byte| *byte == 7));
+        writer.spare(rest).unwrap().fill(8);
+        writer.publish(rest);
+        assert_eq!(writer.mapping().bytes()[len - 1..], [&[7][..], &[8; 50]].concat());
     }
 
     #[test]
