@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use proto_core::{
     Command,
+    bodies::DataVersion,
     code::{RequestCode, ResponseCode},
     delay::DelayLevels,
     headers::{DecodeExt, FieldError, PullMessageRequest, SendMessageRequest},
@@ -158,6 +159,8 @@ pub struct Broker<S: Storage> {
     searches: IndexMap<QueryTicket, Asked, FixedState>,
     /// What clients have been asked and have not answered yet.
     questions: QuestionTable<Relay>,
+    /// Version of the settings, as 26 tells it.
+    settings_version: DataVersion,
     status_rounds: StatusRounds,
     traffic: Traffic,
     opaque: i32,
@@ -242,6 +245,7 @@ impl<S: Storage> Broker<S> {
             parked: ParkingLot::default(),
             searches: IndexMap::default(),
             questions: QuestionTable::new(limits.questions),
+            settings_version: DataVersion::new(now.wall.0),
             status_rounds: StatusRounds::default(),
             traffic: Traffic::new(now),
             opaque: 0,

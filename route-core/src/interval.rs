@@ -25,6 +25,12 @@ impl Interval {
         due
     }
 
+    /// From now on every `period`: the next moment comes no later than that.
+    pub fn set_period(&mut self, now: Now, period: Millis) {
+        self.period = period.max(Millis(1));
+        self.next = self.next.min(now.mono + self.period);
+    }
+
     /// The next moment.
     #[must_use]
     pub const fn next(&self) -> Millis {
@@ -38,6 +44,16 @@ mod tests {
 
     fn at(mono: u64) -> Now {
         Now { mono: Millis(mono), ..Now::default() }
+    }
+
+    #[test]
+    fn a_shorter_period_counts_at_once_and_a_longer_one_from_the_next_moment_on() {
+        let mut interval = Interval::new(at(0), Millis(100), Millis(100));
+        interval.set_period(at(10), Millis(20));
+        assert_eq!(interval.next(), Millis(30));
+        interval.set_period(at(20), Millis(500));
+        assert!(interval.is_due(at(30)));
+        assert_eq!(interval.next(), Millis(530));
     }
 
     #[test]

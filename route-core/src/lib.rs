@@ -63,6 +63,7 @@ pub mod random;
 pub mod registration;
 pub mod saves;
 pub mod seldom;
+pub mod settings;
 pub mod storage;
 pub mod time;
 

@@ -9,9 +9,11 @@
 
 use std::{borrow::Cow, collections::VecDeque};
 
+use bytes::Bytes;
 use proto_core::{Command, code::RequestCode};
 
 use crate::{
+    broker::refusal::Refusal,
     output::{NoticeLevel, Output, ParkedReply, Peer, PeerId, Reply, Table, Ticket},
     saves::{Saves, Tickets, Waiting},
     time::{Millis, Now},
@@ -42,6 +44,7 @@ pub struct NameServer {
     liveness: Liveness<BrokerAddrInfo>,
     kv: KvConfig,
     saves: Saves,
+    settings_saves: Saves,
     tickets: Tickets,
     notifier: Notifier,
     outputs: VecDeque<Output>,
@@ -53,6 +56,8 @@ enum Answer {
     Now(Reply),
     /// It is answered when the KV configuration is on disk.
     WhenSaved(Reply),
+    /// It is answered with what comes of this change of settings.
+    WhenConfigured(Bytes),
 }
 
 impl From<Reply> for Answer {
@@ -74,6 +79,7 @@ impl NameServer {
             liveness: Liveness::new(config.scan_not_active_broker_interval),
             kv: KvConfig::from_file(kv_config, config.max_kv_bytes)?,
             saves: Saves::default(),
+            settings_saves: Saves::default(),
             tickets: Tickets::default(),
             notifier: Notifier::default(),
             outputs: VecDeque::new(),
@@ -91,23 +97,48 @@ impl NameServer {
         match answer {
             Answer::Now(_) if oneway => {}
             Answer::Now(reply) => self.outputs.push_back(Output::Reply { to, opaque, reply }),
+            Answer::WhenConfigured(properties) => {
+                self.outputs.push_back(Output::Configure { asked: (!oneway).then_some((to, opaque)), properties });
+            }
             Answer::WhenSaved(reply) => {
                 self.saves.handle_changed((!oneway).then_some(Waiting { parked: ParkedReply { to, opaque, reply }, then: &[] }));
-                self.start_save();
+                self.start_saves();
             }
+        }
+    }
+
+    /// What has come of an [`Output::Configure`]: the whole configuration as it is to be, of which counts what [may
+    /// change](NameServerConfig::take_changeable), or what is answered because nothing changes.
+    pub fn handle_configured(&mut self, now: Now, asked: Option<(PeerId, i32)>, outcome: Result<NameServerConfig, Refusal>) {
+        let waiting = |reply| asked.map(|(to, opaque)| ParkedReply { to, opaque, reply });
+        match outcome {
+            Ok(_) if !self.settings_saves.has_room() => {
+                self.outputs.extend(waiting(answers::too_many_saves()).map(Output::from));
+            }
+            Ok(config) => {
+                self.config.take_changeable(config);
+                self.liveness.set_interval(now.mono, self.config.scan_not_active_broker_interval);
+                self.settings_saves.handle_changed(waiting(Reply::ok()).map(|parked| Waiting { parked, then: &[] }));
+                let text = self.config.settings.changed.trim_end().replace('\n', ", ");
+                self.notice(NoticeLevel::Info, format!("settings were changed by request, all in all since the start: {text}"));
+                self.start_saves();
+            }
+            Err(refused) => self.outputs.extend(waiting(refused.into()).map(Output::from)),
         }
     }
 
     /// A connection is gone, and with it the brokers that registered over it.
     pub fn handle_disconnected(&mut self, now: Now, peer: PeerId) {
         self.saves.handle_disconnected(peer);
+        self.settings_saves.handle_disconnected(peer);
         let gone = self.liveness.handle_disconnected(now.mono, peer);
         for info in &gone {
             self.notice(NoticeLevel::Info, format!("{} has closed its connection and leaves the routes", Shown(info)));
         }
         self.unregister(&gone);
         self.saves.handle_retry();
-        self.start_save();
+        self.settings_saves.handle_retry();
+        self.start_saves();
     }
 
     /// `now` has reached what [`Self::poll_timeout`] announced: silent brokers are given up.
@@ -128,15 +159,16 @@ impl NameServer {
         self.liveness.poll_timeout()
     }
 
-    /// A save of the KV configuration is durable, or has failed; what waited for it is answered.
+    /// A save is durable, or has failed; what waited for it is answered.
     pub fn handle_persisted(&mut self, _now: Now, ticket: Ticket, result: Result<(), String>) {
-        for answer in self.saves.handle_persisted(ticket, result.is_ok()) {
+        let released = [&mut self.saves, &mut self.settings_saves].map(|saves| saves.handle_persisted(ticket, result.is_ok()));
+        for answer in released.into_iter().flatten() {
             self.outputs.push_back(match &result {
                 Ok(()) => answer.parked.into(),
                 Err(why) => answer.fail(why),
             });
         }
-        self.start_save();
+        self.start_saves();
     }
 
     /// A dial has come to its end: a broker that is to hear of a new lowest id. A connection that nobody here wants is closed.
@@ -169,9 +201,12 @@ impl NameServer {
         }
     }
 
-    fn start_save(&mut self) {
+    fn start_saves(&mut self) {
         if let Some(ticket) = self.saves.poll_save(&mut self.tickets) {
             self.outputs.push_back(Output::Persist { ticket, table: Table::KvConfig, content: self.kv.to_file() });
+        }
+        if let Some(ticket) = self.settings_saves.poll_save(&mut self.tickets) {
+            self.outputs.push_back(Output::Persist { ticket, table: Table::Settings, content: self.config.settings.to_file() });
         }
     }
 

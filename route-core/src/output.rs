@@ -93,6 +93,13 @@ pub enum Output {
         /// The file's new content.
         content: Bytes,
     },
+    /// Change settings as a request wants it; `handle_configured` brings back what has come of it.
+    Configure {
+        /// Whom the answer goes to, and under which number; `None` if nobody waits for one.
+        asked: Option<(PeerId, i32)>,
+        /// The keys with their new values, a properties file.
+        properties: Bytes,
+    },
     /// Something an operator wants to read in the log.
     Notice {
         /// How bad it is.
@@ -125,6 +132,9 @@ pub enum Table {
     RequestModes,
     /// The name server's `kvConfig.json`
     KvConfig,
+    /// The settings that requests have changed, a properties file: of a broker `broker.conf` or `config/broker.properties`, of a name server
+    /// likewise. What else stands in the file stays.
+    Settings,
 }
 
 /// How bad a notice is.

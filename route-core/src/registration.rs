@@ -209,6 +209,14 @@ impl Registration {
         self.take_steps(now, topics);
     }
 
+    /// All that is told has changed: name servers are to know at once.
+    pub fn handle_all_changed(&mut self, now: Now, topics: &dyn TopicSource) {
+        for (_, link) in &mut self.links {
+            link.handle_told_too_little();
+        }
+        self.take_steps(now, topics);
+    }
+
     /// Takes the registration back everywhere. [`Self::has_ended`] says when everybody has answered or has had the time to.
     pub fn handle_shutdown(&mut self, now: Now, topics: &dyn TopicSource) {
         for (_, link) in &mut self.links {

@@ -3,11 +3,13 @@
 //! Later layers win: RocketMQ's defaults, those of `standalone`, the file, the environment's `NAMESRV_ADDR`, the command line. A value
 //! that cannot be meant is an error with file, line and key; a key that nobody knows is only warned about, as RocketMQ ignores it.
 
+mod edit;
 mod error;
 mod file;
 pub mod key;
 pub mod keys;
 mod layers;
+pub mod live;
 mod origin;
 mod reason;
 pub mod settings;
@@ -17,6 +19,7 @@ mod value;
 
 pub use error::ConfigError;
 pub use layers::{Config, Remark};
+pub use live::LiveConfig;
 pub use origin::Origin;
 pub use surroundings::Surroundings;
 

@@ -54,6 +54,9 @@ pub trait Machine {
     /// Starts to save a table; the ticket comes back through the machine's own disk thread and [`Self::handle_wake`].
     fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes);
 
+    /// Changes settings as a request wants it; the machine hears of the outcome before this returns.
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes);
+
     /// After [`Self::handle_shutdown`]: whether all is saved and everybody has been told.
     fn has_ended(&self) -> bool;
 

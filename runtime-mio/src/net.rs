@@ -238,6 +238,7 @@ impl<L: AsRef<[u8]>> Net<L> {
                 }
             }
             Output::Persist { ticket, table, content } => machine.persist(now, ticket, table, content),
+            Output::Configure { asked, properties } => machine.configure(now, asked, &properties),
             Output::Notice { level, text } => notice(level, &text),
         }
     }

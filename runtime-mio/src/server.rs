@@ -114,14 +114,16 @@ impl BoundServer {
             // Only fails when the loop is gone, and then there is nobody to wake.
             drop(waker.wake());
         });
-        if let Some(NameServerSettings { machine, kv_config_path, .. }) = self.name_server {
+        if let Some(NameServerSettings { machine, kv_config_path, live, .. }) = self.name_server {
             let now = self.event_loop.now();
-            let started = NameServerMachine::start(now, machine, &kv_config_path, notifier.clone()).map_err(StartError::NameServer)?;
+            let started =
+                NameServerMachine::start(now, machine, live, &kv_config_path, notifier.clone()).map_err(StartError::NameServer)?;
             self.event_loop.add(Box::new(started));
         }
-        if let Some(BrokerSettings { machine, store, .. }) = self.broker {
+        if let Some(BrokerSettings { machine, mut store, live, .. }) = self.broker {
+            store.settings_path = Some(live.file().to_owned());
             let (store, recovered) = Store::open(store, notifier)?;
-            let started = BrokerMachine::start(self.event_loop.now(), machine, store, &recovered)?;
+            let started = BrokerMachine::start(self.event_loop.now(), machine, live, store, &recovered)?;
             self.event_loop.add(Box::new(started));
         }
         Ok(Server { event_loop: self.event_loop, serving: self.serving })

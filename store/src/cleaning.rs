@@ -11,8 +11,10 @@ use route_core::{
 };
 
 use crate::{
+    config::StoreConfig,
     errands::{Done, Errand, Errands},
     expiry::{Level, LogExpiry, LogOutput, OldQueueFile, QueueExpiry, QueueOutput, Why},
+    flusher::FlushPolicy,
     map_budget::{MapBudget, Sweep},
     store::Store,
 };
@@ -42,6 +44,14 @@ impl Store {
         self.cleaning.log.handle_timeout(now);
         self.cleaning.queues.handle_timeout(now);
         self.cleaning.maps.handle_timeout(now, self.queues.slots());
+    }
+
+    /// Settings have changed; of these counts what [may change while the store is open](StoreConfig::take_changeable).
+    pub fn handle_configured(&mut self, config: &StoreConfig) {
+        // How flushes are promised is decided when the store is opened.
+        self.shared.set_policy(FlushPolicy { flush_disk_type: self.flush_disk_type, ..FlushPolicy::of(config) });
+        self.cleaning.log.handle_configured(config.expiry.clone());
+        self.cleaning.queues.handle_configured(&config.expiry);
     }
 
     /// The store's threads may have something to say.

@@ -31,6 +31,8 @@ impl Default for StoreDisk {
 pub struct StoreConfig {
     /// The data folder.
     pub store_path_root_dir: PathBuf,
+    /// Where changed settings are kept, if it is not `config/broker.properties` in the data folder.
+    pub settings_path: Option<PathBuf>,
     /// Folder of the commit log, if it is not `commitlog` in the data folder.
     pub store_path_commit_log: Option<PathBuf>,
     /// Bytes of a file of the log.
@@ -75,6 +77,7 @@ impl StoreConfig {
     pub fn new(store_path_root_dir: impl Into<PathBuf>) -> Self {
         Self {
             store_path_root_dir: store_path_root_dir.into(),
+            settings_path: None,
             store_path_commit_log: None,
             mapped_file_size_commit_log: 1 << 30,
             mapped_file_size_consume_queue: 300_000 * 20,
@@ -100,6 +103,18 @@ impl StoreConfig {
     #[must_use]
     pub fn commit_log_dir(&self) -> PathBuf {
         self.store_path_commit_log.clone().unwrap_or_else(|| self.store_path_root_dir.join("commitlog"))
+    }
+
+    /// Takes over from `changed` what may change while a store is open: when it flushes and what it deletes.
+    pub fn take_changeable(&mut self, changed: Self) {
+        *self = Self {
+            flush_interval_commit_log: changed.flush_interval_commit_log,
+            flush_commit_log_least_pages: changed.flush_commit_log_least_pages,
+            flush_commit_log_thorough_interval: changed.flush_commit_log_thorough_interval,
+            flush_interval_consume_queue: changed.flush_interval_consume_queue,
+            expiry: changed.expiry,
+            ..self.clone()
+        };
     }
 
     /// The consume queues' folder.

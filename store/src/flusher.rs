@@ -19,7 +19,7 @@ use std::{
 use crate::{
     checkpoint::{Checkpoint, Mark},
     commit_log::OpenedFile,
-    config::FlushDiskType,
+    config::{FlushDiskType, StoreConfig},
     disk::{Access, Disk, PAGE},
     event::{Background, Notifier},
     mapping::Mapping,
@@ -37,6 +37,19 @@ pub(crate) struct FlushPolicy {
     pub(crate) log_least_pages: u32,
     pub(crate) log_thorough_interval: Duration,
     pub(crate) queue_interval: Duration,
+}
+
+impl FlushPolicy {
+    /// What a configuration says of it.
+    pub(crate) const fn of(config: &StoreConfig) -> Self {
+        Self {
+            flush_disk_type: config.flush_disk_type,
+            log_interval: config.flush_interval_commit_log,
+            log_least_pages: config.flush_commit_log_least_pages,
+            log_thorough_interval: config.flush_commit_log_thorough_interval,
+            queue_interval: config.flush_interval_consume_queue,
+        }
+    }
 }
 
 /// Where the flusher begins, and where things lie.
@@ -100,6 +113,8 @@ impl fmt::Debug for FlushShared {
 struct Opened {
     log: Vec<OpenedFile>,
     queues: Vec<OpenedQueueFile>,
+    /// What the flusher is to go by from now on.
+    policy: Option<FlushPolicy>,
 }
 
 const RUN: u8 = 0;
@@ -115,6 +130,11 @@ impl FlushShared {
     /// A file of the log is written to from now on. To be told before any progress in it.
     pub(crate) fn log_opened(&self, file: OpenedFile) {
         self.opened().log.push(file);
+    }
+
+    /// The flusher is to go by something else from its next round on.
+    pub(crate) fn set_policy(&self, policy: FlushPolicy) {
+        self.opened().policy = Some(policy);
     }
 
     /// A file of a queue is written to from now on. To be told before any progress in it.
@@ -356,9 +376,9 @@ impl Work {
             let thorough = requested || now >= self.due.log_thorough || self.policy.flush_disk_type == FlushDiskType::SyncFlush;
             self.flush_log(if thorough { 0 } else { self.policy.log_least_pages });
             self.due.log = now + self.policy.log_interval;
-            if thorough {
-                self.due.log_thorough = now + self.policy.log_thorough_interval;
-            }
+            let thorough_at = now + self.policy.log_thorough_interval;
+            self.due.log_thorough = if thorough { thorough_at } else { self.due.log_thorough.min(thorough_at) };
+            self.due.queues = self.due.queues.min(now + self.policy.queue_interval);
         }
         if now >= self.due.queues {
             self.flush_queues(false);
@@ -378,6 +398,9 @@ impl Work {
 
     fn take_opened(&mut self) {
         let mut opened = self.shared.opened();
+        if let Some(policy) = opened.policy.take() {
+            self.policy = policy;
+        }
         for file in opened.log.drain(..) {
             self.log_dir_changed = true;
             self.log.push_back(file);

@@ -10,6 +10,7 @@ use std::{
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use route_core::{
     Now,
+    output::Table,
     storage::{LogOffset, QueueUnit, Storage},
 };
 
@@ -128,13 +129,7 @@ impl Store {
         let how = Writing { ways: Ways { large_pages: !is_synced, filled: is_synced }, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
-        let policy = FlushPolicy {
-            flush_disk_type: config.flush_disk_type,
-            log_interval: config.flush_interval_commit_log,
-            log_least_pages: config.flush_commit_log_least_pages,
-            log_thorough_interval: config.flush_commit_log_thorough_interval,
-            queue_interval: config.flush_interval_consume_queue,
-        };
+        let policy = FlushPolicy::of(&config);
         let start = FlushStart {
             disk: disk.clone(),
             commit_log_dir: config.commit_log_dir(),
@@ -147,7 +142,10 @@ impl Store {
             policy,
         };
         let flusher = Flusher::start(start, Arc::clone(&notifier), background).map_err(at(root))?;
-        let paths = TablePaths::in_dir(&config.config_dir());
+        let paths = match &config.settings_path {
+            Some(path) => TablePaths::in_dir(&config.config_dir()).with(Table::Settings, path),
+            None => TablePaths::in_dir(&config.config_dir()),
+        };
         let tables = Tables::open_on(disk.clone(), paths, Arc::clone(&notifier), background).map_err(at(config.config_dir()))?;
         for rubbish in folder.left_aside().map_err(at(root))? {
             tables.remove_dir(rubbish);

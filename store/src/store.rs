@@ -181,7 +181,8 @@ impl Store {
             | Table::TimerCheckpoint
             | Table::ConsumerFilters
             | Table::RequestModes
-            | Table::KvConfig => None,
+            | Table::KvConfig
+            | Table::Settings => None,
         }
     }
 

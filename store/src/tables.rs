@@ -63,6 +63,7 @@ impl TablePaths {
             (Table::ConsumerFilters, "consumerFilter.json"),
             (Table::RequestModes, "messageRequestMode.json"),
             (Table::KvConfig, "kvConfig.json"),
+            (Table::Settings, "broker.properties"),
         ];
         Self { paths: names.into_iter().map(|(table, name)| (table, dir.join(name))).collect() }
     }

@@ -475,6 +475,11 @@ impl Cluster {
                 node.tables.insert(table, content);
                 node.unconfirmed.push_back(ticket);
             }
+            Output::Configure { asked, properties } => {
+                if let Some(machine) = &mut self.node(id).machine {
+                    machine.configure(now, asked, &properties);
+                }
+            }
             Output::Notice { text, .. } => {
                 let notices = &mut self.node(id).notices;
                 if notices.len() == NOTICES {

@@ -1,14 +1,16 @@
 //! What the harness needs of a machine: the verbs that all of them share, under one roof for boxes of different kinds.
 
-use std::any::Any;
+use std::{any::Any, net::IpAddr, path::PathBuf};
 
+use bytes::Bytes;
 use proto_core::Command;
 use route_core::{
     Millis, Now, Output, Peer, PeerId, Reply, Storage,
-    broker::Broker,
+    broker::{Broker, refusal::Refusal},
     name_server::NameServer,
     output::{ReplyBody, Ticket},
 };
+use runtime_mio::config::{Config, LiveConfig, Place, Surroundings, settings};
 
 /// A name server or a broker as the cluster drives it.
 pub trait Machine {
@@ -26,6 +28,9 @@ pub trait Machine {
 
     /// A table is on disk.
     fn handle_persisted(&mut self, now: Now, ticket: Ticket);
+
+    /// Somebody wants settings to be changed.
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes);
 
     /// Time has passed.
     fn handle_timeout(&mut self, now: Now);
@@ -64,6 +69,11 @@ impl Machine for NameServer {
 
     fn handle_persisted(&mut self, now: Now, ticket: Ticket) {
         Self::handle_persisted(self, now, ticket, Ok(()));
+    }
+
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
+        let outcome = changed(Place::NameServer, properties).map(|live| settings::changed_name_server(&live));
+        self.handle_configured(now, asked, outcome);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -113,6 +123,11 @@ impl<S: Storage + 'static> Machine for Broker<S> {
         Self::handle_persisted(self, now, ticket, Ok(()));
     }
 
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
+        let outcome = changed(Place::Broker, properties).map(|live| settings::changed_machine(&live));
+        self.handle_configured(now, asked, outcome);
+    }
+
     fn handle_timeout(&mut self, now: Now) {
         Self::handle_timeout(self, now);
     }
@@ -141,4 +156,19 @@ impl<S: Storage + 'static> Machine for Broker<S> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
+}
+
+/// RocketMQ's defaults with this change of them: whatever a machine was started with, nothing else remains of it.
+fn changed(place: Place, properties: &Bytes) -> Result<LiveConfig, Refusal> {
+    let surroundings = Surroundings {
+        host_name: Some("broker-a".to_owned()),
+        local_address: IpAddr::from([127, 0, 0, 1]),
+        processors: 4,
+        memory: 1 << 34,
+        home: PathBuf::from("/home/someone"),
+        environment: |_| None,
+        look_up: |name| Err(format!("nobody knows {name}")),
+    };
+    let mut live = LiveConfig::new(&Config::new(place, surroundings), place);
+    live.change(properties).map(|()| live)
 }

@@ -38,6 +38,7 @@ mod replies;
 mod reset_offset;
 mod runtime_info;
 mod send_back;
+mod settings;
 mod statistics;
 mod topic_configs;
 
@@ -54,6 +55,8 @@ enum Answer {
     AfterSearch(QueryTicket),
     /// It is made of what clients or a name server answer that have been asked.
     FromClient,
+    /// It is what comes of a change of settings.
+    WhenConfigured,
     /// Nothing is answered, even to who waits.
     Nothing,
 }
@@ -95,6 +98,8 @@ impl<S: Storage> Broker<S> {
             RequestCode::GetSubscriptiongroupConfig => self.group_config(now, command),
             RequestCode::UpdateAndGetGroupForbidden => self.group_forbidden(now, command),
             RequestCode::GetBrokerRuntimeInfo => self.runtime_info(now),
+            RequestCode::UpdateBrokerConfig => Ok(self.update_settings(asked, command)),
+            RequestCode::GetBrokerConfig => Ok(self.all_settings()),
             RequestCode::GetTopicStatsInfo => self.topic_stats(now, command),
             RequestCode::GetConsumeStats => self.consume_stats(now, command),
             RequestCode::GetConsumerConnectionList => self.consumer_connections(command),
@@ -128,7 +133,7 @@ impl<S: Storage> Broker<S> {
             Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Ok(Answer::AfterSearch(ticket)) => drop(self.searches.insert(ticket, asked)),
-            Ok(Answer::FromClient | Answer::Nothing) => {}
+            Ok(Answer::FromClient | Answer::WhenConfigured | Answer::Nothing) => {}
             Err(refusal) => self.reply(asked, refusal.into()),
         }
     }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use proto_core::bloom::BloomFilter;
 
 use super::{filters::FilterLimits, read::ReadLimits, timer::TimerConfig};
-use crate::{registration::RegistrationConfig, time::Millis};
+use crate::{registration::RegistrationConfig, settings::SettingsText, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,8 @@ pub struct BrokerConfig {
     pub limits: TableLimits,
     /// Seed of the only random choice a broker makes: a queue for who names none.
     pub seed: u64,
+    /// All settings as text, those included that a broker machine does not need to know.
+    pub settings: SettingsText,
     /// Number of the process, part of the unique keys that are made for clients that send none.
     pub process: u32,
 }
@@ -162,6 +164,54 @@ impl Default for TableLimits {
 }
 
 impl BrokerConfig {
+    /// Takes over from `changed` what may change while a broker runs. What is not here is told to others at the start, decides how the log
+    /// is laid out, or is the size of something that was made then.
+    pub fn take_changeable(&mut self, changed: Self) {
+        let timer = TimerConfig {
+            rules: changed.timer.rules,
+            congest_num: changed.timer.congest_num,
+            topic_in_delete_key: changed.timer.topic_in_delete_key,
+            stop_enqueue: changed.timer.stop_enqueue,
+            stop_dequeue: changed.timer.stop_dequeue,
+            flush_interval: changed.timer.flush_interval,
+            ..self.timer
+        };
+        *self = Self {
+            permission: changed.permission,
+            auto_create_topic: changed.auto_create_topic,
+            auto_create_group: changed.auto_create_group,
+            trace_on: changed.trace_on,
+            sync_flush_timeout: changed.sync_flush_timeout,
+            long_polling: changed.long_polling,
+            short_polling_time: changed.short_polling_time,
+            lite_pull: changed.lite_pull,
+            flush_consumer_offset_interval: changed.flush_consumer_offset_interval,
+            flush_delay_offset_interval: changed.flush_delay_offset_interval,
+            timer,
+            recall: changed.recall,
+            recall_when_not_writable: changed.recall_when_not_writable,
+            channel_expired_timeout: changed.channel_expired_timeout,
+            notify_consumer_ids_changed: changed.notify_consumer_ids_changed,
+            property_filter: changed.property_filter,
+            filter_support_retry: changed.filter_support_retry,
+            filter_clean_span: changed.filter_clean_span,
+            default_query_max_num: changed.default_query_max_num,
+            max_msgs_num_batch: changed.max_msgs_num_batch,
+            use_server_side_reset_offset: changed.use_server_side_reset_offset,
+            slave_read: changed.slave_read,
+            server_load_balancer: changed.server_load_balancer,
+            store_replies: changed.store_replies,
+            reject_transactions: changed.reject_transactions,
+            transaction_timeout: changed.transaction_timeout,
+            transaction_check_interval: changed.transaction_check_interval,
+            transaction_check_max: changed.transaction_check_max,
+            transaction_max_age: changed.transaction_max_age,
+            read_limits: changed.read_limits,
+            settings: changed.settings,
+            ..std::mem::take(self)
+        };
+    }
+
     /// What the links with name servers need of it.
     #[must_use]
     pub fn registration(&self) -> RegistrationConfig {
@@ -231,6 +281,7 @@ impl Default for BrokerConfig {
             read_limits: ReadLimits::default(),
             limits: TableLimits::default(),
             seed: 0,
+            settings: SettingsText::default(),
             process: 0,
         }
     }

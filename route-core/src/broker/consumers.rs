@@ -149,6 +149,11 @@ impl ConsumerTable {
         }
     }
 
+    /// From now on members may be silent for so long.
+    pub const fn set_expiry(&mut self, expiry: Millis) {
+        self.members.set_expiry(expiry);
+    }
+
     /// One group of a heartbeat. The group's settings follow its latest heartbeat; what members have to be told of comes out of
     /// [`Self::poll_notification`].
     ///

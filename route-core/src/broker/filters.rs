@@ -153,6 +153,11 @@ impl FilterTable {
         }
     }
 
+    /// From now on dead entries are kept for so long.
+    pub const fn set_keep_dead(&mut self, keep_dead: Millis) {
+        self.keep_dead = keep_dead;
+    }
+
     /// Compiles an expression, or finds it among those that were compiled lately. The flag tells whether the answer is new.
     ///
     /// # Errors

@@ -42,6 +42,11 @@ impl GroupTable {
         Self { groups, forbidden: IndexMap::default(), version: DataVersion::new(now.0), dirty: false, auto_create, limit }
     }
 
+    /// From now on a group is made by using it, or no longer.
+    pub const fn set_auto_create(&mut self, auto_create: bool) {
+        self.auto_create = auto_create;
+    }
+
     /// A group that is there.
     #[must_use]
     pub fn get(&self, group: &str) -> Option<&SubscriptionGroupConfig> {

@@ -79,6 +79,11 @@ impl Members {
         Self { groups: IndexMap::default(), peers: IndexMap::default(), len: 0, limit, expiry, next_scan: None }
     }
 
+    /// From now on members may be silent for so long.
+    pub const fn set_expiry(&mut self, expiry: Millis) {
+        self.expiry = expiry;
+    }
+
     /// A heartbeat: adds the member or refreshes it. Tells whether it is new.
     ///
     /// # Errors

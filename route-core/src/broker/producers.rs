@@ -30,6 +30,11 @@ impl ProducerTable {
         Self { members: Members::new(limit, expiry), peers: IndexMap::default(), ids: IndexMap::default(), turn: 0 }
     }
 
+    /// From now on members may be silent for so long.
+    pub const fn set_expiry(&mut self, expiry: Millis) {
+        self.members.set_expiry(expiry);
+    }
+
     /// One group of a heartbeat.
     ///
     /// # Errors

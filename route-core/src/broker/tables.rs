@@ -43,7 +43,7 @@ impl<S: Storage> Broker<S> {
             Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(content))?,
             Table::ConsumerFilters => self.filters.load(self.now.wall, content)?,
             Table::RequestModes => self.request_modes.load(content)?,
-            Table::KvConfig => {}
+            Table::KvConfig | Table::Settings => {}
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl<S: Storage> Broker<S> {
     }
 
     /// Lets an answer wait for the first of these tables that has something to save, and for the others after it.
-    fn wait_for_saves(&mut self, tables: &'static [Table], mut parked: ParkedReply) {
+    pub(super) fn wait_for_saves(&mut self, tables: &'static [Table], mut parked: ParkedReply) {
         let mut then = tables;
         while let Some((table, rest)) = then.split_first() {
             then = rest;
@@ -182,6 +182,7 @@ impl<S: Storage> Broker<S> {
                 },
                 Table::ConsumerFilters => self.filters.to_file(),
                 Table::RequestModes => self.request_modes.to_file(),
+                Table::Settings => self.config.settings.to_file().into(),
                 Table::KvConfig => continue,
             };
             self.outputs.push_back(Output::Persist { ticket, table, content: Bytes::from(content) });
@@ -200,10 +201,11 @@ pub(super) struct TableSaves {
     timer: Saves,
     consumer_filters: Saves,
     request_modes: Saves,
+    pub(super) settings: Saves,
 }
 
 impl TableSaves {
-    const TABLES: [Table; 7] = [
+    const TABLES: [Table; 8] = [
         Table::Topics,
         Table::SubscriptionGroups,
         Table::ConsumerOffsets,
@@ -211,6 +213,7 @@ impl TableSaves {
         Table::TimerCheckpoint,
         Table::ConsumerFilters,
         Table::RequestModes,
+        Table::Settings,
     ];
 
     fn of(&mut self, table: Table) -> Option<&mut Saves> {
@@ -222,6 +225,7 @@ impl TableSaves {
             Table::TimerCheckpoint => Some(&mut self.timer),
             Table::ConsumerFilters => Some(&mut self.consumer_filters),
             Table::RequestModes => Some(&mut self.request_modes),
+            Table::Settings => Some(&mut self.settings),
             Table::KvConfig => None,
         }
     }
@@ -260,5 +264,6 @@ impl TableSaves {
             && self.timer.is_idle()
             && self.consumer_filters.is_idle()
             && self.request_modes.is_idle()
+            && self.settings.is_idle()
     }
 }

@@ -179,6 +179,13 @@ impl TimerSchedule {
         self.scan = Some(Scan { at: low, from: TimerKey::FIRST, to: None, unknown_before: self.progress.read });
     }
 
+    /// Settings have changed. Messages that wait keep the times that they were stored with; how many may wait in memory stays as it is.
+    pub fn handle_configured(&mut self, now: Now, config: TimerConfig) {
+        self.config =
+            TimerConfig { enabled: self.config.enabled, in_memory: self.config.in_memory, recalls: self.config.recalls, ..config };
+        self.look_at = Some(now.mono);
+    }
+
     /// The rules for times.
     #[must_use]
     pub const fn rules(&self) -> &TimerRules {

@@ -257,6 +257,20 @@ impl TopicTable {
         names::is_system_topic(topic) || self.reserved.contains(topic)
     }
 
+    /// From now on topics are made by sending to them, with so many queues at most, or no longer (`autoCreateTopicEnable`). As with Java what is
+    /// saved of the topics does not change: the next start decides anew.
+    pub fn set_auto_create(&mut self, queue_nums: Option<i32>) {
+        match (self.entries.get_mut(names::AUTO_CREATE_TOPIC), queue_nums) {
+            (Some(entry), Some(_)) => entry.config.perm |= perm::INHERIT,
+            (Some(entry), None) => entry.config.perm &= !perm::INHERIT,
+            (None, Some(queue_nums)) => {
+                let config = system::auto_create_topic(queue_nums);
+                self.entries.insert(names::AUTO_CREATE_TOPIC.into(), TopicEntry::new(config, true));
+            }
+            (None, None) => {}
+        }
+    }
+
     /// Makes a topic for a message that was sent to it, from the topic that the request names as its template (`TBW102`): its
     /// permissions without the right to hand them on, and no more queues than it has. The caller has checked the name.
     ///

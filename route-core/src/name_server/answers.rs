@@ -49,6 +49,11 @@ impl NameServer {
         let reply = match code {
             RequestCode::PutKvConfig => return Ok(self.put_kv_config(&read(command)?)),
             RequestCode::GetKvConfig => self.get_kv_config(&read(command)?),
+            RequestCode::UpdateNamesrvConfig if !command.body.is_empty() => {
+                return Ok(Answer::WhenConfigured(Bytes::copy_from_slice(command.body)));
+            }
+            RequestCode::UpdateNamesrvConfig => Reply::ok(),
+            RequestCode::GetNamesrvConfig => self.config.settings.reply(),
             RequestCode::DeleteKvConfig => return Ok(self.delete_kv_config(&read(command)?)),
             RequestCode::GetKvlistByNamespace => self.kv_list(&read(command)?),
             RequestCode::RegisterBroker => self.register_broker(now, peer, &read(command)?, command),
@@ -311,7 +316,7 @@ fn system_error(remark: impl Into<Cow<'static, str>>) -> Reply {
     Reply::error(ResponseCode::SystemError, remark)
 }
 
-fn too_many_saves() -> Reply {
+pub(super) fn too_many_saves() -> Reply {
     Reply::error(ResponseCode::SystemBusy, "too many changes wait to be saved")
 }
 

@@ -1,6 +1,6 @@
 //! What an operator may set.
 
-use crate::time::Millis;
+use crate::{settings::SettingsText, time::Millis};
 
 /// Settings of a name server. Fields carry RocketMQ's keys of `namesrv.conf`; keys that only sized Java's threads are not here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,22 @@ pub struct NameServerConfig {
     pub wait_seconds_for_service: Millis,
     /// `deleteTopicWithBrokerRegistration`: a full registration takes away the broker's topics that it does not name.
     pub delete_topic_with_broker_registration: bool,
+    /// All settings as text.
+    pub settings: SettingsText,
     /// Brokers (addresses) that are known at most; registrations beyond it are refused.
     pub max_brokers: usize,
     /// Pairs of topic and broker that are known at most; registrations beyond it are refused.
     pub max_topic_entries: usize,
     /// Bytes of keys and values that the KV configuration holds at most.
     pub max_kv_bytes: usize,
+}
+
+impl NameServerConfig {
+    /// Takes over from `changed` what may change while a name server runs: all but the limits of its tables.
+    pub fn take_changeable(&mut self, changed: Self) {
+        let Self { max_brokers, max_topic_entries, max_kv_bytes, .. } = *self;
+        *self = Self { max_brokers, max_topic_entries, max_kv_bytes, ..changed };
+    }
 }
 
 impl Default for NameServerConfig {
@@ -47,6 +57,7 @@ impl Default for NameServerConfig {
             need_wait_for_service: false,
             wait_seconds_for_service: Millis::from_secs(45),
             delete_topic_with_broker_registration: false,
+            settings: SettingsText::default(),
             max_brokers: 4096,
             max_topic_entries: 1 << 20,
             max_kv_bytes: 16 << 20,

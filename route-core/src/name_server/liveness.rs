@@ -45,6 +45,12 @@ impl<K: Ord + Clone> Liveness<K> {
         }
     }
 
+    /// From now on scans follow each other after `interval`.
+    pub fn set_interval(&mut self, now: Millis, interval: Millis) {
+        self.interval = interval.max(Millis(1));
+        self.next_scan = self.next_scan.map(|next| next.min(now + self.interval));
+    }
+
     /// A member was heard on `peer` and may now be silent for `timeout`. What was known of it is replaced.
     pub fn handle_heard(&mut self, now: Millis, key: K, peer: PeerId, timeout: Millis) {
         self.pass_time(now);

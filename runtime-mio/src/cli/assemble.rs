@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Role, ServerArgs};
 use crate::{
-    config::{Config, ConfigError, Origin, Place},
+    config::{Config, ConfigError, LiveConfig, Origin, Place},
     data_folder,
     plan::NAME_SERVER_PORT,
     server::Plan,
@@ -24,7 +24,7 @@ pub(super) fn assemble(role: &Role, config: &mut Config) -> Result<Plan, ConfigE
     if role.place() == Place::Standalone {
         set_up_standalone(config)?;
     }
-    let read = role.args().config.as_ref().map_or(Ok(()), |file| config.read(file));
+    let read = read_files(role, config);
     let environment = config.read_environment();
     let flags = set_flags(config, role.args());
     let mut own = Vec::new();
@@ -34,6 +34,7 @@ pub(super) fn assemble(role: &Role, config: &mut Config) -> Result<Plan, ConfigE
         Role::Broker(args) => args.name_servers.as_ref().map_or(Ok(()), |list| config.set("namesrvAddr", list, Origin::Flag("--namesrv"))),
     };
     let judged = config.judge();
+
     // What could not be set has its default here, so that only further mistakes come out.
     let plan = match role {
         Role::Standalone(args) => plan_both(config, args.namesrv_port, &own),
@@ -42,6 +43,30 @@ pub(super) fn assemble(role: &Role, config: &mut Config) -> Result<Plan, ConfigE
     };
     let planned = plan.as_ref().map(drop).map_err(ConfigError::clone);
     ConfigError::all([read, environment, flags, name_servers, judged, planned])?;
+    plan.map(|plan| with_files(role, plan))
+}
+
+/// Reads the file that the arguments name; without one, those to which the last process wrote what requests had changed.
+fn read_files(role: &Role, config: &mut Config) -> Result<(), ConfigError> {
+    if let Some(file) = &role.args().config {
+        return config.read(file);
+    }
+    // Flags say where they lie, and win over what stands there.
+    let mut placed = config.clone();
+    set_flags(&mut placed, role.args())?;
+    let place = role.place();
+    let of_broker = place.has_broker().then(|| LiveConfig::new(&placed, Place::Broker));
+    let of_name_server = place.has_name_server().then(|| LiveConfig::new(&placed, Place::NameServer));
+    let left = of_broker.iter().chain(&of_name_server).map(LiveConfig::file).filter(|file| file.exists());
+    ConfigError::all(left.map(|file| config.read(file)).collect::<Vec<_>>())
+}
+
+/// What requests change goes to the file that the process was started with.
+fn with_files(role: &Role, mut plan: Plan) -> Plan {
+    if let Some(file) = &role.args().config {
+        plan.broker.iter_mut().for_each(|broker| broker.live.set_file(file));
+        plan.name_server.iter_mut().for_each(|name_server| name_server.live.set_file(file));
+    }
     plan
 }
 

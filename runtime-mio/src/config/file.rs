@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
 }
 
 /// Reads the bytes of the file at `path`.
-fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Vec<Entry>, ConfigError> {
+pub(super) fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Vec<Entry>, ConfigError> {
     let unreadable = |why: &str| ConfigError::Unreadable { file: path.to_owned(), why: why.to_owned() };
     if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
         return Err(unreadable("it is text in UTF-16; save it as UTF-8"));

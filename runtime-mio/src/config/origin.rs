@@ -15,6 +15,8 @@ pub enum Origin {
     Environment(&'static str),
     /// A flag of the command line.
     Flag(&'static str),
+    /// A request while the process runs.
+    Request,
 }
 
 impl Origin {
@@ -33,6 +35,7 @@ impl fmt::Display for Origin {
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(name) => f.write_str(name),
+            Self::Request => f.write_str("request"),
         }
     }
 }

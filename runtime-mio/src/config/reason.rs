@@ -1,7 +1,7 @@
 //! Why a key has no effect, or for what it would be needed.
 
 pub(super) const EACH_WORD: &str = "each word of a producer is noted at once, so that a crash forgets none";
-pub(super) const HOME: &str = "a single binary has no home folder, no plug-ins in Java and no file that requests could rewrite";
+pub(super) const HOME: &str = "a single binary has no home folder; requests change the file that -c names, or one beside the data";
 pub(super) const BIT_MAPS: &str = "expressions are judged on the messages themselves: no bit map stands in a queue";
 pub(super) const MAPPING: &str = "files are allocated, mapped and warmed by the store's own rules";
 pub(super) const INDEX: &str = "the index is built behind the log, never holds it up and says itself how far it is";

@@ -15,7 +15,7 @@ use route_core::{
 };
 use store::{DeleteWhen, ExpiryPolicy, FlushDiskType, StoreConfig};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, LiveConfig, Place};
 use crate::limits::NetLimits;
 
 /// Room that a frame needs beside the longest message: headers and properties.
@@ -35,6 +35,8 @@ pub struct BrokerSettings {
     pub listen: SocketAddr,
     /// Where it listens too, for clients with `vipChannelEnabled`; `None` if there is no such port.
     pub vip_listen: Option<SocketAddr>,
+    /// What requests show and change of all that.
+    pub live: LiveConfig,
 }
 
 impl BrokerSettings {
@@ -43,75 +45,101 @@ impl BrokerSettings {
     /// # Errors
     /// A value that cannot be worked with.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        let millis = |name| Millis(config.number(name));
         let port: u16 = config.number("listenPort");
         let bind = config.address("bindAddress")?;
         let address = SocketAddr::new(config.host("brokerIP1")?, port);
         if address.ip().is_unspecified() {
             return Err(config.wrong("brokerIP1", "an address that clients can reach"));
         }
-        let max_message_size = config.number("maxMessageSize");
-        let machine = BrokerConfig {
-            name: config.text("brokerName").into(),
-            cluster: config.text("brokerClusterName").into(),
-            id: config.number("brokerId"),
-            address,
-            ha_address: host_and_port(config.text("brokerIP2"), config.number("haListenPort")).into(),
-            name_servers: RegistrationConfig::addresses(config.text("namesrvAddr")),
-            register_period: millis("registerNameServerPeriod"),
-            register_timeout: millis("registerBrokerTimeoutMills"),
-            permission: config.number("brokerPermission"),
-            auto_create_topic: config.switch("autoCreateTopicEnable"),
-            default_topic_queue_nums: config.number("defaultTopicQueueNums"),
-            cluster_topic: config.switch("clusterTopicEnable"),
-            broker_topic: config.switch("brokerTopicEnable"),
-            auto_create_group: config.switch("autoCreateSubscriptionGroup"),
-            region: config.text("regionId").into(),
-            trace_on: config.switch("traceOn"),
-            flush_mode: if config.text("flushDiskType") == "SYNC_FLUSH" { FlushMode::Sync } else { FlushMode::Async },
-            sync_flush_timeout: millis("syncFlushTimeout"),
-            max_message_size,
-            long_polling: config.switch("longPollingEnable"),
-            short_polling_time: millis("shortPollingTimeMills"),
-            lite_pull: config.switch("litePullMessageEnable"),
-            delay_levels: config.text("messageDelayLevel").into(),
-            flush_consumer_offset_interval: millis("flushConsumerOffsetInterval"),
-            flush_delay_offset_interval: millis("flushDelayOffsetInterval"),
-            timer: timer_config(config),
-            recall: config.switch("recallMessageEnable"),
-            recall_when_not_writable: config.switch("allowRecallWhenBrokerNotWriteable"),
-            store_replies: config.switch("storeReplyMessageEnable"),
-            channel_expired_timeout: millis("channelExpiredTimeout"),
-            notify_consumer_ids_changed: config.switch("notifyConsumerIdsChangedEnable"),
-            reject_transactions: config.switch("rejectTransactionMessage"),
-            transaction_timeout: millis("transactionTimeOut"),
-            transaction_check_interval: millis("transactionCheckInterval"),
-            transaction_check_max: config.number("transactionCheckMax"),
-            transaction_max_age: Millis(config.number::<u64>("fileReservedTime").saturating_mul(3_600_000)),
-            property_filter: config.switch("enablePropertyFilter"),
-            server_load_balancer: config.switch("serverLoadBalancerEnable"),
-            load_balance_poll_interval: millis("loadBalancePollNameServerInterval"),
-            filter_support_retry: config.switch("filterSupportRetry"),
-            filter_clean_span: millis("filterDataCleanTimeSpan"),
-            filter_bloom: BloomFilter::new(config.number("maxErrorRateOfBloomFilter"), config.number("expectConsumerNumUseFilter")),
-            default_query_max_num: config.number("defaultQueryMaxNum"),
-            max_msgs_num_batch: config.number("maxMsgsNumBatch"),
-            use_server_side_reset_offset: config.switch("useServerSideResetOffset"),
-            slave_read: config.switch("slaveReadEnable"),
-            read_limits: read_limits(config),
-            // Which queue a careless sender gets need not be foretold, but should differ from start to start.
-            seed: u64::from(process::id()),
-            process: process::id(),
-            ..BrokerConfig::default()
-        };
+        let machine = BrokerConfig { address, ..machine_config(config) };
+        let live = LiveConfig::new(config, Place::Broker);
+        let machine = BrokerConfig { settings: live.text(), ..machine };
         let vip_port = port.checked_sub(VIP_DISTANCE).filter(|port| *port > 0);
         Ok(Self {
             machine,
             store: store_config(config)?,
             listen: SocketAddr::new(bind, port),
             vip_listen: vip_port.map(|port| SocketAddr::new(bind, port)),
+            live,
         })
     }
+}
+
+/// All that a machine is told of a broker's configuration, but for its own address, which may have to be looked up.
+fn machine_config(config: &Config) -> BrokerConfig {
+    let millis = |name| Millis(config.number(name));
+    BrokerConfig {
+        name: config.text("brokerName").into(),
+        cluster: config.text("brokerClusterName").into(),
+        id: config.number("brokerId"),
+        ha_address: host_and_port(config.text("brokerIP2"), config.number("haListenPort")).into(),
+        name_servers: RegistrationConfig::addresses(config.text("namesrvAddr")),
+        register_period: millis("registerNameServerPeriod"),
+        register_timeout: millis("registerBrokerTimeoutMills"),
+        permission: config.number("brokerPermission"),
+        auto_create_topic: config.switch("autoCreateTopicEnable"),
+        default_topic_queue_nums: config.number("defaultTopicQueueNums"),
+        cluster_topic: config.switch("clusterTopicEnable"),
+        broker_topic: config.switch("brokerTopicEnable"),
+        auto_create_group: config.switch("autoCreateSubscriptionGroup"),
+        region: config.text("regionId").into(),
+        trace_on: config.switch("traceOn"),
+        flush_mode: if config.text("flushDiskType") == "SYNC_FLUSH" { FlushMode::Sync } else { FlushMode::Async },
+        sync_flush_timeout: millis("syncFlushTimeout"),
+        max_message_size: config.number("maxMessageSize"),
+        long_polling: config.switch("longPollingEnable"),
+        short_polling_time: millis("shortPollingTimeMills"),
+        lite_pull: config.switch("litePullMessageEnable"),
+        delay_levels: config.text("messageDelayLevel").into(),
+        flush_consumer_offset_interval: millis("flushConsumerOffsetInterval"),
+        flush_delay_offset_interval: millis("flushDelayOffsetInterval"),
+        timer: timer_config(config),
+        recall: config.switch("recallMessageEnable"),
+        recall_when_not_writable: config.switch("allowRecallWhenBrokerNotWriteable"),
+        store_replies: config.switch("storeReplyMessageEnable"),
+        channel_expired_timeout: millis("channelExpiredTimeout"),
+        notify_consumer_ids_changed: config.switch("notifyConsumerIdsChangedEnable"),
+        reject_transactions: config.switch("rejectTransactionMessage"),
+        transaction_timeout: millis("transactionTimeOut"),
+        transaction_check_interval: millis("transactionCheckInterval"),
+        transaction_check_max: config.number("transactionCheckMax"),
+        transaction_max_age: Millis(config.number::<u64>("fileReservedTime").saturating_mul(3_600_000)),
+        property_filter: config.switch("enablePropertyFilter"),
+        server_load_balancer: config.switch("serverLoadBalancerEnable"),
+        load_balance_poll_interval: millis("loadBalancePollNameServerInterval"),
+        filter_support_retry: config.switch("filterSupportRetry"),
+        filter_clean_span: millis("filterDataCleanTimeSpan"),
+        filter_bloom: BloomFilter::new(config.number("maxErrorRateOfBloomFilter"), config.number("expectConsumerNumUseFilter")),
+        default_query_max_num: config.number("defaultQueryMaxNum"),
+        max_msgs_num_batch: config.number("maxMsgsNumBatch"),
+        use_server_side_reset_offset: config.switch("useServerSideResetOffset"),
+        slave_read: config.switch("slaveReadEnable"),
+        read_limits: read_limits(config),
+        // Which queue a careless sender gets need not be foretold, but should differ from start to start.
+        seed: u64::from(process::id()),
+        process: process::id(),
+        ..BrokerConfig::default()
+    }
+}
+
+/// The configuration of a broker that runs, of which counts what may change.
+#[must_use]
+pub fn changed_machine(live: &LiveConfig) -> BrokerConfig {
+    BrokerConfig { settings: live.text(), ..machine_config(live.config()) }
+}
+
+/// The configuration of a store that is open, of which counts what may change.
+///
+/// # Errors
+/// A value that cannot be worked with.
+pub fn changed_store(live: &LiveConfig) -> Result<StoreConfig, ConfigError> {
+    store_config(live.config())
+}
+
+/// The configuration of a name server that runs, of which counts what may change.
+#[must_use]
+pub fn changed_name_server(live: &LiveConfig) -> NameServerConfig {
+    NameServerConfig { settings: live.text(), ..name_server_config(live.config()) }
 }
 
 /// A name server to be started.
@@ -123,6 +151,8 @@ pub struct NameServerSettings {
     pub listen: SocketAddr,
     /// `kvConfigPath`: the file of its KV configuration.
     pub kv_config_path: PathBuf,
+    /// What requests show and change of all that.
+    pub live: LiveConfig,
 }
 
 impl NameServerSettings {
@@ -131,21 +161,26 @@ impl NameServerSettings {
     /// # Errors
     /// A value that cannot be worked with.
     pub fn new(config: &Config, port: u16) -> Result<Self, ConfigError> {
-        let machine = NameServerConfig {
-            order_message_enable: config.switch("orderMessageEnable"),
-            return_order_topic_config_to_broker: config.switch("returnOrderTopicConfigToBroker"),
-            scan_not_active_broker_interval: Millis(config.number("scanNotActiveBrokerInterval")),
-            support_acting_master: config.switch("supportActingMaster"),
-            enable_all_topic_list: config.switch("enableAllTopicList"),
-            enable_topic_list: config.switch("enableTopicList"),
-            notify_min_broker_id_changed: config.switch("notifyMinBrokerIdChanged"),
-            need_wait_for_service: config.switch("needWaitForService"),
-            wait_seconds_for_service: Millis::from_secs(config.number("waitSecondsForService")),
-            delete_topic_with_broker_registration: config.switch("deleteTopicWithBrokerRegistration"),
-            ..NameServerConfig::default()
-        };
+        let live = LiveConfig::new(config, Place::NameServer);
+        let machine = NameServerConfig { settings: live.text(), ..name_server_config(config) };
         let listen = SocketAddr::new(config.address("bindAddress")?, port);
-        Ok(Self { machine, listen, kv_config_path: config.path("kvConfigPath") })
+        Ok(Self { machine, listen, kv_config_path: config.path("kvConfigPath"), live })
+    }
+}
+
+fn name_server_config(config: &Config) -> NameServerConfig {
+    NameServerConfig {
+        order_message_enable: config.switch("orderMessageEnable"),
+        return_order_topic_config_to_broker: config.switch("returnOrderTopicConfigToBroker"),
+        scan_not_active_broker_interval: Millis(config.number("scanNotActiveBrokerInterval")),
+        support_acting_master: config.switch("supportActingMaster"),
+        enable_all_topic_list: config.switch("enableAllTopicList"),
+        enable_topic_list: config.switch("enableTopicList"),
+        notify_min_broker_id_changed: config.switch("notifyMinBrokerIdChanged"),
+        need_wait_for_service: config.switch("needWaitForService"),
+        wait_seconds_for_service: Millis::from_secs(config.number("waitSecondsForService")),
+        delete_topic_with_broker_registration: config.switch("deleteTopicWithBrokerRegistration"),
+        ..NameServerConfig::default()
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use super::{
     key::{Key, Kind, Standard, Status},
     keys::GROUPS,
+    live,
 };
 
 /// Begins the section of COMPATIBILITY.md that is made from the table.
@@ -26,16 +27,23 @@ pub fn markdown() -> String {
         "## Configuration\n\n`broker.conf` and `namesrv.conf` keep their names, their format and RocketMQ's defaults. {all} keys are known: {used} do what they \
          say, {only} are\nrefused with any value but their default, since ignoring them would break a promise; the others are taken, and a line says so when\none \
          of them is set to something else than its default. An unknown key is ignored with a warning that names the nearest known one;\na value that \
-         its key does not take stops the start, naming file, line and key. `petrel … -p` prints what is in effect, with\n`--all` also what is not. This section is made by `petrel config-table`."
+         its key does not take stops the start, naming file, line and key. `petrel … -p` prints what is in effect, with\n`--all` also what is not. Requests 25 and 318 change those keys that say so, at once, and write them into the file that `-c` names, where all else\nstays as it is; without one into `config/broker.properties` of the store or `namesrv.properties` beside `kvConfig.json`, which the next start\nreads. This section is made by `petrel config-table`."
     );
     for group in GROUPS {
         let served: Vec<_> = group.keys.iter().filter(|key| key.status == Status::Used).collect();
         if served.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "\n### {}\n\n| key | default | value |\n|---|---|---|", group.class);
+        let _ = writeln!(out, "\n### {}\n\n| key | default | value | by request |\n|---|---|---|---|", group.class);
         for key in served {
-            let _ = writeln!(out, "| {} | {} | {} |", key.name, standard(key), kind(&key.kind));
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                key.name,
+                standard(key),
+                kind(&key.kind),
+                if live::is_changeable(key.name) { "yes" } else { "" }
+            );
         }
     }
     let refused = |status| if let Status::OnlyDefault(promise) = status { Some(promise) } else { None };

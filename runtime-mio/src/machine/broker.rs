@@ -11,7 +11,7 @@ use proto_core::{
 };
 use route_core::{
     Storage,
-    broker::{Broker, config::BrokerConfig},
+    broker::{Broker, config::BrokerConfig, refusal::Refusal},
     output::{Output, Peer, PeerId, Reply, Table, Ticket},
     storage::{LogRange, OffsetTableKind},
     time::{Millis, Now},
@@ -20,11 +20,13 @@ use serde::de::DeserializeOwned;
 use store::{LogSlice, NotedOffset, Recovered, Store, StoreEvent, TableError};
 
 use super::Machine;
+use crate::config::{LiveConfig, settings};
 
 /// A broker with its store.
 #[derive(Debug)]
 pub struct BrokerMachine {
     broker: Broker<Store>,
+    live: LiveConfig,
 }
 
 /// Why a broker cannot be started over a store that was opened.
@@ -43,7 +45,13 @@ impl BrokerMachine {
     ///
     /// # Errors
     /// [`BrokerStartError`]
-    pub fn start(now: Now, config: BrokerConfig, mut store: Store, recovered: &Recovered) -> Result<Self, BrokerStartError> {
+    pub fn start(
+        now: Now,
+        config: BrokerConfig,
+        live: LiveConfig,
+        mut store: Store,
+        recovered: &Recovered,
+    ) -> Result<Self, BrokerStartError> {
         tracing::info!(
             clean = recovered.clean,
             records_read_again = recovered.scanned_records,
@@ -78,7 +86,7 @@ impl BrokerMachine {
             }
         }
         broker.handle_start(now);
-        Ok(Self { broker })
+        Ok(Self { broker, live })
     }
 }
 
@@ -149,8 +157,25 @@ impl Machine for BrokerMachine {
         self.broker.storage().slice(range)
     }
 
-    fn persist(&mut self, _now: Now, ticket: Ticket, table: Table, content: Bytes) {
-        self.broker.storage_mut().save(ticket, table, content);
+    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes) {
+        let content = if table == Table::Settings { self.live.merged(&content) } else { Ok(content) };
+        match content {
+            Ok(content) => self.broker.storage_mut().save(ticket, table, content),
+            Err(why) => self.broker.handle_persisted(now, ticket, Err(why)),
+        }
+    }
+
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
+        let before = self.live.clone();
+        let outcome = self.live.change(properties).and_then(|()| {
+            let store = settings::changed_store(&self.live).map_err(|why| Refusal::system(why.to_string()))?;
+            self.broker.storage_mut().handle_configured(&store);
+            Ok(settings::changed_machine(&self.live))
+        });
+        if outcome.is_err() {
+            self.live = before;
+        }
+        self.broker.handle_configured(now, asked, outcome);
     }
 
     fn has_ended(&self) -> bool {

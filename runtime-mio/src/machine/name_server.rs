@@ -13,11 +13,13 @@ use route_core::{
 use store::{Notifier, TablePaths, Tables};
 
 use super::Machine;
+use crate::config::{LiveConfig, settings};
 
 /// A name server with the file of its KV configuration. It has no log; `L` is the slice type of the loop that it runs in.
 pub struct NameServerMachine<L> {
     name_server: NameServer,
     tables: Tables,
+    live: LiveConfig,
     /// Saves that were started and have not come back.
     saving: usize,
     slices: PhantomData<fn() -> L>,
@@ -28,10 +30,10 @@ impl<L> NameServerMachine<L> {
     ///
     /// # Errors
     /// One line that names the file and what is wrong with it.
-    pub fn start(now: Now, config: NameServerConfig, kv_config: &Path, notifier: Notifier) -> Result<Self, String> {
+    pub fn start(now: Now, config: NameServerConfig, live: LiveConfig, kv_config: &Path, notifier: Notifier) -> Result<Self, String> {
         let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", kv_config.display());
         let folder = kv_config.parent().unwrap_or(Path::new("."));
-        let paths = TablePaths::in_dir(folder).with(Table::KvConfig, kv_config);
+        let paths = TablePaths::in_dir(folder).with(Table::KvConfig, kv_config).with(Table::Settings, live.file());
         let tables = Tables::open(paths, notifier).map_err(|error| failed(&error))?;
         let start = |content: Option<&[u8]>| NameServer::new(now, config.clone(), content).map_err(|error| error.to_string());
         let loaded = tables.load(Table::KvConfig, |content| start(Some(content))).map_err(|error| error.to_string())?;
@@ -39,7 +41,7 @@ impl<L> NameServerMachine<L> {
             Some(name_server) => name_server,
             None => start(None)?,
         };
-        Ok(Self { name_server, tables, saving: 0, slices: PhantomData })
+        Ok(Self { name_server, tables, live, saving: 0, slices: PhantomData })
     }
 }
 
@@ -91,9 +93,20 @@ impl<L: AsRef<[u8]>> Machine for NameServerMachine<L> {
         None
     }
 
-    fn persist(&mut self, _now: Now, ticket: Ticket, table: Table, content: Bytes) {
-        self.saving += 1;
-        self.tables.save(ticket, table, content);
+    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes) {
+        let content = if table == Table::Settings { self.live.merged(&content) } else { Ok(content) };
+        match content {
+            Ok(content) => {
+                self.saving += 1;
+                self.tables.save(ticket, table, content);
+            }
+            Err(why) => self.name_server.handle_persisted(now, ticket, Err(why)),
+        }
+    }
+
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
+        let outcome = self.live.change(properties).map(|()| settings::changed_name_server(&self.live));
+        self.name_server.handle_configured(now, asked, outcome);
     }
 
     fn has_ended(&self) -> bool {

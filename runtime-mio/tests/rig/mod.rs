@@ -339,6 +339,8 @@ impl Machine for Scripted {
 
     fn persist(&mut self, _now: Now, _ticket: Ticket, _table: Table, _content: Bytes) {}
 
+    fn configure(&mut self, _now: Now, _asked: Option<(PeerId, i32)>, _properties: &Bytes) {}
+
     fn has_ended(&self) -> bool {
         true
     }

@@ -131,6 +131,13 @@ impl LogExpiry {
         self.policy.delete_file_batch_max
     }
 
+    /// Files go by another policy from now on; the disk is looked at anew.
+    pub(crate) fn handle_configured(&mut self, policy: ExpiryPolicy) {
+        self.marks = policy.marks();
+        self.policy = policy;
+        self.next_look = Millis::ZERO;
+    }
+
     /// Somebody wants files whose time is over to go now, whatever the hour.
     pub(crate) fn handle_wish(&mut self) {
         self.wished = LOOKS_AFTER_WISH;

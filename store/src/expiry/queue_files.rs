@@ -77,6 +77,12 @@ impl QueueExpiry {
         self.log_start = self.log_start.max(start);
     }
 
+    /// Files go by another policy from now on.
+    pub(crate) const fn handle_configured(&mut self, policy: &ExpiryPolicy) {
+        self.pause = policy.delete_consume_queue_files_interval;
+        self.again = policy.redelete_hanged_file_interval;
+    }
+
     /// Somebody wants old files to be looked for, whatever is known of them.
     pub(crate) fn handle_wish(&mut self) {
         self.clean_to = 0;

@@ -4,6 +4,7 @@
 
 use std::any::Any;
 
+use bytes::Bytes;
 use petrel_tests::{Machine, Packet};
 use proto_core::Command;
 use route_core::{
@@ -97,6 +98,8 @@ impl<R: Role + 'static> Machine for Client<R> {
 
     /// Clients save nothing through the cluster.
     fn handle_persisted(&mut self, _now: Now, _ticket: Ticket) {}
+
+    fn configure(&mut self, _now: Now, _asked: Option<(PeerId, i32)>, _properties: &Bytes) {}
 
     fn handle_timeout(&mut self, now: Now) {
         self.net.handle_timeout(now);

@@ -283,6 +283,10 @@ impl Machine for BrokerProcess {
         }
     }
 
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
+        Machine::configure(&mut self.broker, now, asked, properties);
+    }
+
     fn take_body(&mut self, reply: Reply) -> Vec<u8> {
         let mut body = Machine::take_body(&mut self.broker, reply);
         self.tamper.records(&mut body);

@@ -18,6 +18,7 @@ mod offsets;
 mod reset_offset;
 mod runtime_info;
 mod send_back;
+mod settings;
 mod topics;
 
 /// A broker over a log in memory, and what it told its clients on its own.
@@ -25,6 +26,10 @@ struct Scene {
     broker: Broker<MemoryStorage>,
     now: Now,
     pushed: Vec<(u64, RequestCode)>,
+    /// Changes of settings that the broker has asked for.
+    wanted: Vec<Bytes>,
+    /// What comes of the next one.
+    configured: Option<Result<BrokerConfig, Refusal>>,
 }
 
 /// An answer as a test looks at it.
@@ -56,7 +61,7 @@ impl Scene {
     fn with(config: BrokerConfig) -> Self {
         let now = Now { mono: Millis(0), wall: Timestamp(1_000) };
         let broker = Broker::new(now, config, MemoryStorage::default()).unwrap();
-        Self { broker, now, pushed: Vec::new() }
+        Self { broker, now, pushed: Vec::new(), wanted: Vec::new(), configured: None }
     }
 
     /// What connection 1 is answered.
@@ -95,6 +100,11 @@ impl Scene {
                 }
                 Output::Persist { ticket, .. } => self.broker.handle_persisted(self.now, ticket, Ok(())),
                 Output::Request { to, request, .. } => self.pushed.push((to.0, request.code)),
+                Output::Configure { asked, properties } => {
+                    let outcome = self.configured.take().expect("a test that changes settings says what comes of it");
+                    self.wanted.push(properties);
+                    self.broker.handle_configured(self.now, asked, outcome);
+                }
                 Output::Dial { .. } | Output::Close { .. } | Output::Notice { .. } => {}
             }
         }

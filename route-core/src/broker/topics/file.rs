@@ -17,12 +17,12 @@ impl TopicTable {
     /// The content is no such table; nothing was taken in.
     pub fn load(&mut self, content: &[u8]) -> Result<Option<LogOffset>, json::JsonError> {
         let saved: TopicConfigSerializeWrapper = json::from_table(content)?;
-        // Without automatic creation no template is made at the start; one that an earlier run has saved must not make topics either.
+        // Whether topics are made by sending is decided anew by each start, whatever an earlier run has saved of their template.
         let auto_create = self.entries.contains_key(names::AUTO_CREATE_TOPIC);
         self.version = saved.data_version;
         for (name, mut config) in saved.topic_config_table {
-            if name == names::AUTO_CREATE_TOPIC && !auto_create {
-                config.perm = perm::READ | perm::WRITE;
+            if name == names::AUTO_CREATE_TOPIC {
+                config.perm = perm::READ | perm::WRITE | if auto_create { perm::INHERIT } else { 0 };
             }
             config.topic_name.clone_from(&name);
             let own = self.is_system(&name);

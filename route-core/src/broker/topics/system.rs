@@ -29,7 +29,7 @@ impl SystemTopics<'_> {
         let config = |name: &str, queue_nums, perm| plain_config(name, NewTopic { perm, ..NewTopic::plain(queue_nums, 0) });
         let mut configs = vec![config(names::SELF_TEST_TOPIC, 1, READ_WRITE)];
         if self.auto_create {
-            configs.push(config(names::AUTO_CREATE_TOPIC, self.default_queue_nums, READ_WRITE | perm::INHERIT));
+            configs.push(auto_create_topic(self.default_queue_nums));
         }
         configs.extend([
             config(names::BENCHMARK_TOPIC, 1024, READ_WRITE),
@@ -46,4 +46,9 @@ impl SystemTopics<'_> {
         ]);
         configs
     }
+}
+
+/// The topic after which others are made.
+pub(super) fn auto_create_topic(queue_nums: i32) -> TopicConfig {
+    plain_config(names::AUTO_CREATE_TOPIC, NewTopic { perm: READ_WRITE | perm::INHERIT, ..NewTopic::plain(queue_nums, 0) })
 }

@@ -222,7 +222,7 @@ pub(super) const BROKER: &[Key] = &[
     flag("printChannelGroups", false, NoEffect(STATISTICS)),
     number("printChannelGroupsMinNum", 5, ANY, NoEffect(STATISTICS)),
     number("splitRegistrationSize", 800, ANY, NoEffect(REGISTRATION)),
-    text("configBlackList", "configBlackList;brokerConfigPath", NoEffect(HOME)),
+    text("configBlackList", "configBlackList;brokerConfigPath", Used),
     flag("skipWhenCKRePutReachMaxTimes", false, NotYet(POP)),
     flag("appendAckAsync", false, NotYet(POP)),
     flag("appendCkAsync", false, NotYet(POP)),

@@ -167,6 +167,7 @@ fn each_used_key_reaches_the_name_server() {
         need_wait_for_service: true,
         wait_seconds_for_service: Millis(9000),
         delete_topic_with_broker_registration: true,
+        settings: settings.live.text(),
         ..NameServerConfig::default()
     };
     assert_eq!((settings.machine, settings.kv_config_path), (expected, PathBuf::from("/kv.json")));

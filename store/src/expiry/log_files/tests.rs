@@ -96,6 +96,18 @@ fn whoever_wishes_for_it_sees_expired_files_go_at_any_hour_for_twenty_looks() {
 }
 
 #[test]
+fn another_policy_counts_from_the_next_look_on_which_comes_at_once() {
+    let mut expiry = started(at_all_hours());
+    assert_eq!(gone(&mut expiry, 60_000, &seen(10, &[5, 4])), []);
+    expiry.handle_configured(ExpiryPolicy { file_reserved_time: Millis(5 * HOUR), ..at_all_hours() });
+    assert_eq!(expiry.poll_timeout(), Some(Millis(0)));
+    assert_eq!(gone(&mut expiry, 60_001, &seen(10, &[5, 4])), [(0, Why::Expired)]);
+    expiry.handle_configured(ExpiryPolicy { disk_space_warning_level_ratio: 40, ..policy() });
+    assert_eq!(gone(&mut expiry, 70_000, &seen(41, &[4])), []);
+    assert_eq!(expiry.refuses(), Some(41));
+}
+
+#[test]
 fn above_the_first_mark_they_go_at_any_hour() {
     let mut expiry = started(policy());
     assert_eq!(gone(&mut expiry, 60_000, &seen(76, &[100, 73, 71])), [(0, Why::Expired), (1, Why::Expired)]);

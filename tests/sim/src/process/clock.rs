@@ -3,6 +3,7 @@
 
 use std::any::Any;
 
+use bytes::Bytes;
 use petrel_tests::Machine;
 use proto_core::Command;
 use route_core::{Millis, Now, Output, Peer, PeerId, Reply, Timestamp, output::Ticket};
@@ -115,6 +116,11 @@ impl<M: Machine + 'static> Machine for OwnClock<M> {
     fn handle_persisted(&mut self, now: Now, ticket: Ticket) {
         let now = self.own(now);
         self.machine.handle_persisted(now, ticket);
+    }
+
+    fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
+        let now = self.own(now);
+        self.machine.configure(now, asked, properties);
     }
 
     fn handle_timeout(&mut self, now: Now) {
