@@ -36,7 +36,7 @@ use crate::{
     queue_ends,
     queues::QueueTable,
     recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
-    store::Store,
+    store::{RECORD_EXTRA, Store},
     tables::{TablePaths, Tables},
 };
 
@@ -125,6 +125,7 @@ impl Store {
             None
         };
 
+        warn_of_short_files(&config);
         let is_synced = config.flush_disk_type == FlushDiskType::SyncFlush;
         let how = Writing { ways: Ways { large_pages: !is_synced, filled: is_synced }, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
@@ -281,6 +282,18 @@ impl Drop for Store {
 pub(crate) fn geometry(config: &StoreConfig) -> Geometry {
     let clamp = |number: u32, least| i32::try_from(number).unwrap_or(i32::MAX).max(least);
     Geometry { slots: clamp(config.max_hash_slot_num, 1), entries: clamp(config.max_index_num, 2) }
+}
+
+/// A message lies in one file as a whole: where files are shorter than the longest message, they are the limit.
+fn warn_of_short_files(config: &StoreConfig) {
+    let (file, longest) = (config.mapped_file_size_commit_log, config.max_message_size);
+    if u64::from(file) < u64::from(longest) + RECORD_EXTRA as u64 {
+        tracing::warn!(
+            mappedFileSizeCommitLog = file,
+            maxMessageSize = longest,
+            "a file of the log cannot hold the longest message that maxMessageSize allows: messages that do not fit into one are refused"
+        );
+    }
 }
 
 /// Settings that no store can work with.

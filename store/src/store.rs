@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Bytes that a record may have on top of the longest body.
-const RECORD_EXTRA: usize = 64 << 10;
+pub(crate) const RECORD_EXTRA: usize = 64 << 10;
 
 /// The store on disk.
 pub struct Store {

@@ -73,6 +73,24 @@ fn a_queue_beyond_the_topics_last_is_refused() {
 }
 
 #[test]
+fn a_topic_without_queues_takes_no_message_from_whoever_leaves_the_queue_to_the_broker() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let topic = [
+        ("topic", "Closed"),
+        ("defaultTopic", "TBW102"),
+        ("readQueueNums", "0"),
+        ("writeQueueNums", "0"),
+        ("perm", "6"),
+        ("topicFilterType", "SINGLE_TAG"),
+    ];
+    client.ask(&mut pair.cluster, pair.broker, RequestCode::UpdateAndCreateTopic, &topic).expect(ResponseCode::Success);
+    let answer =
+        client.send(&mut pair.cluster, pair.broker, &Message::new("Closed", "x").in_queue(-1)).expect(ResponseCode::InvalidParameter);
+    assert!(answer.remark.is_some_and(|remark| remark.starts_with("request queueId[-1] is illegal")));
+}
+
+#[test]
 fn properties_above_the_formats_limit_are_refused_and_nothing_is_stored() {
     let long = "v".repeat(33_000);
     refused(

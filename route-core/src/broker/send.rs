@@ -146,7 +146,8 @@ impl<S: Storage> Broker<S> {
         let Some((at, entry)) = at.and_then(|at| Some((at, self.topics.at_mut(at)?))) else { return Err(Refusal::topic_missing(topic)) };
         let config = entry.config();
         let (write_queues, wanted) = (config.write_queue_nums, request.queue_id);
-        if wanted >= write_queues.max(config.read_queue_nums) {
+        // A sender that leaves the choice to the broker needs a queue that can be chosen.
+        if wanted >= write_queues.max(config.read_queue_nums) || (wanted < 0 && write_queues <= 0) {
             let remark = format!("request queueId[{wanted}] is illegal, {} Producer: {}", topics::java_text(config), asked.peer.addr);
             return Err(Refusal::invalid(remark));
         }

@@ -26,7 +26,7 @@ pub enum ConfigError {
         line: usize,
     },
     /// A value that its key does not take.
-    #[error("{origin}: {key}={value} is not {expected}")]
+    #[error("{origin}: {key}={} is not {expected}", shown(value))]
     Value {
         /// Who set it.
         origin: Origin,
@@ -38,7 +38,7 @@ pub enum ConfigError {
         expected: String,
     },
     /// A value that would promise what is not served.
-    #[error("{origin}: {key}={value} asks for {promise}, which Petrel does not serve; only {key}={standard} is taken")]
+    #[error("{origin}: {key}={} asks for {promise}, which Petrel does not serve; only {key}={standard} is taken", shown(value))]
     Promise {
         /// Who set it.
         origin: Origin,
@@ -54,6 +54,22 @@ pub enum ConfigError {
     /// Several mistakes, each in a line of its own.
     #[error("{}", lines(.0))]
     Several(Vec<ConfigError>),
+}
+
+/// Most characters of a value that stand in an error.
+const SHOWN: usize = 200;
+
+/// A value as a line can hold it: control characters escaped, a long one cut.
+fn shown(value: &str) -> String {
+    let mut text: String = value
+        .chars()
+        .take(SHOWN)
+        .flat_map(|c| c.is_control().then(|| c.escape_default()).map_or_else(|| vec![c], Iterator::collect))
+        .collect();
+    if value.chars().nth(SHOWN).is_some() {
+        text.push_str(&format!("… ({} bytes)", value.len()));
+    }
+    text
 }
 
 fn lines(errors: &[ConfigError]) -> String {

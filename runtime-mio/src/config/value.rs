@@ -7,6 +7,9 @@ use store::DeleteWhen;
 
 use super::key::Kind;
 
+/// Most bytes of a broker's or cluster's name: with `brokerTopicEnable` and `clusterTopicEnable` it is the name of a topic, too.
+const MAX_NAME_LEN: usize = 127;
+
 /// Checks a value.
 ///
 /// # Errors
@@ -14,7 +17,7 @@ use super::key::Kind;
 pub(super) fn check(kind: &Kind, value: &str) -> Result<(), String> {
     let fine = match kind {
         Kind::Text => true,
-        Kind::Name => !value.is_empty() && !value.contains(char::is_whitespace),
+        Kind::Name => (1..=MAX_NAME_LEN).contains(&value.len()) && !value.contains(|c: char| c.is_whitespace() || c.is_control()),
         Kind::Path => !value.is_empty() && !value.contains([',', '\0']),
         Kind::Switch => switch(value).is_some(),
         Kind::Whole(range) => whole(value).is_some_and(|number| range.contains(&number)),
@@ -60,7 +63,7 @@ fn is_host_name(text: &str) -> bool {
 fn expected(kind: &Kind) -> String {
     match kind {
         Kind::Text => "a text".to_owned(),
-        Kind::Name => "a name without spaces".to_owned(),
+        Kind::Name => format!("a name without spaces and control characters, of at most {MAX_NAME_LEN} bytes"),
         Kind::Path => "one path".to_owned(),
         Kind::Switch => "true or false".to_owned(),
         Kind::Whole(range) => format!("a whole number{}", bounds(*range.start(), *range.end())),
@@ -108,6 +111,16 @@ mod tests {
         }
         for wrong in ["300.1.1.1", "a b", "broker:10911", "", "a..b", "10.0.0"] {
             assert!(check(&Kind::Host, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_short_and_has_nothing_invisible_in_it() {
+        for fine in ["broker-a", "DefaultCluster", "r\u{e9}gion", &"a".repeat(127)] {
+            assert_eq!(check(&Kind::Name, fine), Ok(()), "{fine}");
+        }
+        for wrong in ["", "a b", "a\0b", "a\u{1b}[31m", &"a".repeat(128)] {
+            assert!(check(&Kind::Name, wrong).is_err(), "{wrong:?}");
         }
     }
 
