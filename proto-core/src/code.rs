@@ -1,4 +1,4 @@
-//! Codes of requests, responses and languages, each with the name that RocketMQ gives it.
+//! Codes of requests, responses and languages, each with the name that RocketMQ gives it, if it has it.
 
 /// Declares an enum over wire codes: `from_code`, `code` and `name` (RocketMQ's constant).
 macro_rules! codes {
@@ -14,7 +14,7 @@ macro_rules! codes {
             /// Every code, in numeric order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The code with this number, if RocketMQ has one.
+            /// The code with this number, if there is one.
             #[must_use]
             pub const fn from_code(code: i32) -> Option<Self> {
                 match code {
@@ -29,7 +29,7 @@ macro_rules! codes {
                 self as i32
             }
 
-            /// RocketMQ's name of the constant.
+            /// The name of the constant.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -50,7 +50,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// What a request asks for.
+    /// What a request asks for. Those that begin with `PETREL` are no requests of RocketMQ's; their numbers are far from all of its.
     RequestCode {
         SendMessage = 10 "SEND_MESSAGE",
         PullMessage = 11 "PULL_MESSAGE",
@@ -221,6 +221,8 @@ codes! {
         GetLiteGroupInfo = 200078 "GET_LITE_GROUP_INFO",
         TriggerLiteDispatch = 200079 "TRIGGER_LITE_DISPATCH",
         BatchAckMessage = 200151 "BATCH_ACK_MESSAGE",
+        PetrelListPlugins = 930001 "PETREL_LIST_PLUGINS",
+        PetrelBindPlugin = 930002 "PETREL_BIND_PLUGIN",
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
 
 pub mod address;
 pub mod attributes;
+pub mod bindings;
 pub mod config;
 pub mod consumers;
 pub mod delay;
@@ -52,7 +53,7 @@ pub mod topics;
 pub mod traffic;
 pub mod transaction;
 
-mod admin;
+pub mod admin;
 mod announce;
 mod aside;
 mod check_back;
@@ -70,6 +71,7 @@ mod tables;
 mod timed;
 
 use announce::Announced;
+use bindings::Bindings;
 use config::BrokerConfig;
 use consumers::ConsumerTable;
 use delay::DelaySchedule;
@@ -124,6 +126,9 @@ pub struct Broker<S: Storage> {
     consumers: ConsumerTable,
     producers: ProducerTable,
     filters: FilterTable,
+    bindings: Bindings,
+    /// Changes with what is bound and installed: pulls that have waited since before are admitted anew.
+    filters_epoch: u64,
     request_modes: RequestModes,
     routes: KnownRoutes,
     transactions: TransactionTable,
@@ -221,6 +226,8 @@ impl<S: Storage> Broker<S> {
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
             transactions: TransactionTable::new(limits.transactions),
             filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span, Arc::clone(&plugins)),
+            bindings: Bindings::new(limits.groups, Arc::clone(&plugins)),
+            filters_epoch: 0,
             request_modes: RequestModes::new(limits.groups),
             routes: KnownRoutes::new(config.load_balance_poll_interval),
             offsets: OffsetTable::new(now.wall, limits.offsets),

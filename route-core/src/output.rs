@@ -130,6 +130,8 @@ pub enum Table {
     ConsumerFilters,
     /// `config/messageRequestMode.json`
     RequestModes,
+    /// `config/plugins.json`, which is Petrel's own
+    Bindings,
     /// The name server's `kvConfig.json`
     KvConfig,
     /// The settings that requests have changed, a properties file: of a broker `broker.conf` or `config/broker.properties`, of a name server

@@ -5,6 +5,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::filter::{MessageFilter, QueueName};
@@ -98,6 +99,39 @@ pub trait Plugins: Debug + Send + Sync {
     /// # Errors
     /// [`PluginRefusal`]: there is no such plugin, or it is no allocator.
     fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal>;
+
+    /// All that is installed, by name, for who asks what there is.
+    fn list(&self) -> Vec<PluginInfo> {
+        Vec::new()
+    }
+}
+
+/// What an operator is told of a plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PluginInfo {
+    /// Times that it was asked: batches of messages, or shares of queues.
+    pub calls: u64,
+    /// SHA-256 of its file, in hexadecimal digits.
+    pub digest: String,
+    /// Times that it failed or ran into a limit.
+    pub failures: u64,
+    /// `filter` or `allocator`; empty if its file cannot be used.
+    pub kind: String,
+    /// The last failure, or why the file that lies there is not used.
+    pub last_error: String,
+    /// Messages that it has judged.
+    pub messages: u64,
+    /// Its name.
+    pub name: String,
+    /// What becomes of messages that it fails on, as the operator has set it.
+    pub policy: String,
+    /// Size of its file, in bytes.
+    pub size: u64,
+    /// `active`, `disabled` or `refused`.
+    pub state: String,
+    /// The version that it gives itself, if it does.
+    pub version: String,
 }
 
 /// Plugins of a broker that has none.

@@ -181,6 +181,7 @@ impl Store {
             | Table::TimerCheckpoint
             | Table::ConsumerFilters
             | Table::RequestModes
+            | Table::Bindings
             | Table::KvConfig
             | Table::Settings => None,
         }

@@ -30,6 +30,7 @@ mod group_configs;
 mod inspection;
 mod lookup;
 mod membership;
+pub mod plugins;
 mod queue_locks;
 mod queue_offsets;
 mod recall;
@@ -122,6 +123,8 @@ impl<S: Storage> Broker<S> {
             RequestCode::ConsumeMessageDirectly => self.consume_message_directly(now, asked, command),
             RequestCode::InvokeBrokerToGetConsumerStatus => self.consumer_status(now, asked, command),
             RequestCode::SendReplyMessage | RequestCode::SendReplyMessageV2 => self.reply_message(now, asked, command),
+            RequestCode::PetrelListPlugins => self.list_plugins(),
+            RequestCode::PetrelBindPlugin => self.bind_plugin(asked, command),
             RequestCode::QueryAssignment => self.query_assignment(now, asked, command),
             RequestCode::SetMessageRequestMode => self.set_message_request_mode(now, command),
             RequestCode::GetAllMessageRequestMode => self.message_request_modes(),

@@ -83,6 +83,8 @@ pub struct BrokerConfig {
     pub property_filter: bool,
     /// `serverLoadBalancerEnable`: whether queues are shared out for clients that ask; else each is told of all.
     pub server_load_balancer: bool,
+    /// `pluginAdminRemoteEnable`, Petrel's own: whether plugins may be changed from other machines.
+    pub remote_plugin_admin: bool,
     /// `loadBalancePollNameServerInterval`: how long a route from a name server counts as new.
     pub load_balance_poll_interval: Millis,
     /// `filterSupportRetry`: whether retried messages are judged by the expression for the topic that they come from.
@@ -270,6 +272,7 @@ impl Default for BrokerConfig {
             transaction_max_age: Millis::from_secs(72 * 3600),
             property_filter: false,
             server_load_balancer: true,
+            remote_plugin_admin: false,
             load_balance_poll_interval: Millis::from_secs(30),
             filter_support_retry: false,
             filter_clean_span: Millis::from_secs(24 * 3600),

@@ -41,6 +41,8 @@ struct AdmittedPull {
     own_topic: bool,
     topic_sys_flag: i32,
     group_sys_flag: i32,
+    /// What was bound and installed when it came.
+    filters_epoch: u64,
 }
 
 /// The ids of the brokers that a group is to read from.
@@ -136,6 +138,13 @@ impl<S: Storage> Broker<S> {
     /// A waiting pull gets its final answer: its messages, or that there is nothing new.
     pub(super) fn finish_held(&mut self, now: Now, held: &HeldPull) {
         if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_id, held.pull.queue) {
+            return self.answer_pull(held.asked, &held.pull, read);
+        }
+        if held.pull.filters_epoch != self.filters_epoch {
+            // Its filter may be another one by now: the client is to ask again from where it is.
+            let bounds = self.storage.bounds(held.pull.queue);
+            let (status, next_begin_offset) = (ReadStatus::NoMatchedMessage, held.pull.from);
+            let read = QueueRead { status, next_begin_offset, bounds, count: 0, suggest_slave: false };
             return self.answer_pull(held.asked, &held.pull, read);
         }
         let read = self.look(now, &held.pull);
@@ -266,8 +275,20 @@ impl<S: Storage> Broker<S> {
             self.registered_filter(request, topic, group, broadcast_enable)?
         };
         let filter = if pull_flag::has_class_filter(request.sys_flag) { PullFilter::All } else { filter };
+        let filter = self.with_bound(group, topic, filter)?;
         let max = usize::try_from(request.max_msg_nums).unwrap_or(0);
-        Ok(AdmittedPull { queue, from: request.queue_offset, max, filter, brokers, own_topic, topic_sys_flag, group_sys_flag })
+        let filters_epoch = self.filters_epoch;
+        Ok(AdmittedPull {
+            queue,
+            from: request.queue_offset,
+            max,
+            filter,
+            brokers,
+            own_topic,
+            topic_sys_flag,
+            group_sys_flag,
+            filters_epoch,
+        })
     }
 }
 

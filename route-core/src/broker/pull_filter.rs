@@ -17,7 +17,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    filter::{Candidate, MessageFilter, sql::RealTopicFilter, tags::TagFilter},
+    filter::{AllOf, Candidate, MessageFilter, sql::RealTopicFilter, tags::TagFilter},
     output::NoticeLevel,
     storage::Storage,
 };
@@ -40,6 +40,21 @@ impl PullFilter {
             Self::All => None,
             Self::Tags(filter) => Some(filter),
             Self::Shared(filter) => Some(&**filter),
+        }
+    }
+
+    /// What passes this filter and all of the others.
+    pub(super) fn and(self, bound: impl IntoIterator<Item = Arc<dyn MessageFilter>>) -> Self {
+        let own: Option<Arc<dyn MessageFilter>> = match self {
+            Self::All => None,
+            Self::Tags(filter) => Some(Arc::new(filter)),
+            Self::Shared(filter) => Some(filter),
+        };
+        let mut all: Vec<_> = own.into_iter().chain(bound).collect();
+        match all.len() {
+            0 => Self::All,
+            1 => Self::Shared(all.remove(0)),
+            _ => Self::Shared(Arc::new(AllOf::new(all))),
         }
     }
 

@@ -43,6 +43,11 @@ impl<S: Storage> Broker<S> {
             Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(content))?,
             Table::ConsumerFilters => self.filters.load(self.now.wall, content)?,
             Table::RequestModes => self.request_modes.load(content)?,
+            Table::Bindings => {
+                for refusal in self.bindings.load(content)? {
+                    self.notice_lost_binding(&refusal);
+                }
+            }
             Table::KvConfig | Table::Settings => {}
         }
         Ok(())
@@ -154,6 +159,9 @@ impl<S: Storage> Broker<S> {
         if self.request_modes.take_dirty() {
             self.saves.request_modes.handle_changed(None);
         }
+        if self.bindings.take_dirty() {
+            self.saves.bindings.handle_changed(None);
+        }
     }
 
     fn note_changed_filters(&mut self) {
@@ -182,6 +190,7 @@ impl<S: Storage> Broker<S> {
                 },
                 Table::ConsumerFilters => self.filters.to_file(),
                 Table::RequestModes => self.request_modes.to_file(),
+                Table::Bindings => self.bindings.to_file(),
                 Table::Settings => self.config.settings.to_file().into(),
                 Table::KvConfig => continue,
             };
@@ -201,11 +210,12 @@ pub(super) struct TableSaves {
     timer: Saves,
     consumer_filters: Saves,
     request_modes: Saves,
+    bindings: Saves,
     pub(super) settings: Saves,
 }
 
 impl TableSaves {
-    const TABLES: [Table; 8] = [
+    const TABLES: [Table; 9] = [
         Table::Topics,
         Table::SubscriptionGroups,
         Table::ConsumerOffsets,
@@ -213,6 +223,7 @@ impl TableSaves {
         Table::TimerCheckpoint,
         Table::ConsumerFilters,
         Table::RequestModes,
+        Table::Bindings,
         Table::Settings,
     ];
 
@@ -225,6 +236,7 @@ impl TableSaves {
             Table::TimerCheckpoint => Some(&mut self.timer),
             Table::ConsumerFilters => Some(&mut self.consumer_filters),
             Table::RequestModes => Some(&mut self.request_modes),
+            Table::Bindings => Some(&mut self.bindings),
             Table::Settings => Some(&mut self.settings),
             Table::KvConfig => None,
         }
@@ -264,6 +276,7 @@ impl TableSaves {
             && self.timer.is_idle()
             && self.consumer_filters.is_idle()
             && self.request_modes.is_idle()
+            && self.bindings.is_idle()
             && self.settings.is_idle()
     }
 }

@@ -105,6 +105,7 @@ fn machine_config(config: &Config) -> BrokerConfig {
         transaction_check_max: config.number("transactionCheckMax"),
         transaction_max_age: Millis(config.number::<u64>("fileReservedTime").saturating_mul(3_600_000)),
         property_filter: config.switch("enablePropertyFilter"),
+        remote_plugin_admin: config.switch("pluginAdminRemoteEnable"),
         server_load_balancer: config.switch("serverLoadBalancerEnable"),
         load_balance_poll_interval: millis("loadBalancePollNameServerInterval"),
         filter_support_retry: config.switch("filterSupportRetry"),

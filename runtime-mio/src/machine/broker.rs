@@ -11,7 +11,7 @@ use proto_core::{
 };
 use route_core::{
     Storage,
-    broker::{Broker, config::BrokerConfig, refusal::Refusal},
+    broker::{Broker, bindings::BindingsFile, config::BrokerConfig, refusal::Refusal},
     output::{Output, Peer, PeerId, Reply, Table, Ticket},
     storage::{LogRange, OffsetTableKind},
     time::{Millis, Now},
@@ -65,6 +65,7 @@ impl BrokerMachine {
         let delays = store.load_offsets(OffsetTableKind::Delay, readable::<DelayOffsetSerializeWrapper>)?;
         let timer = store.load_table(Table::TimerCheckpoint, |content| Ok(Bytes::copy_from_slice(content)))?;
         let filters = store.load_table(Table::ConsumerFilters, readable::<ConsumerFilterWrapper>)?;
+        let bindings = store.load_table(Table::Bindings, readable::<BindingsFile>)?;
         let modes = store.load_table(Table::RequestModes, readable::<MessageRequestModeSerializeWrapper>)?;
         let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
         for (table, content) in [
@@ -75,6 +76,7 @@ impl BrokerMachine {
             (Table::TimerCheckpoint, timer),
             (Table::ConsumerFilters, filters),
             (Table::RequestModes, modes),
+            (Table::Bindings, bindings),
         ] {
             if let Some(content) = content {
                 broker.load(table, &content).map_err(|error| BrokerStartError::Content(error.to_string()))?;

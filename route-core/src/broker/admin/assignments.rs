@@ -112,12 +112,18 @@ impl<S: Storage> Broker<S> {
             .map(|queue| QueueName { topic: &queue.topic, broker_name: &queue.broker_name, queue_id: queue.queue_id })
             .collect();
         let ids: Vec<&str> = clients.iter().map(|id| &**id).collect();
-        let strategy = request.strategy_name.as_deref().unwrap_or(Average::NAME);
+        let bound = self.bindings.allocator(&request.consumer_group);
+        let strategy = bound.or(request.strategy_name.as_deref()).unwrap_or(Average::NAME);
         if let Some(allocator) = allocate::by_name(strategy) {
             return Ok(allocator.allocate(&queues, &ids));
         }
-        let allocator = match self.plugins.allocator(strategy) {
-            Ok(allocator) => allocator,
+        let allocated = match self.plugins.allocator(strategy) {
+            Ok(allocator) => {
+                let members = self.consumers.members(&request.consumer_group);
+                ask_plugin(&*allocator, &request.consumer_group, &queues, &ids, members)
+            }
+            // What is bound is bound to all members, who all get the average then.
+            Err(refusal) if bound.is_some() => Err(refusal),
             // A client that is refused shares out by itself, which is what its own strategy is for.
             Err(PluginRefusal::NotInstalled(_) | PluginRefusal::NoPlugins(_)) => {
                 let remark = format!("neither a strategy nor a plugin is called '{strategy}' here: let the client share out queues itself");
@@ -125,7 +131,6 @@ impl<S: Storage> Broker<S> {
             }
             Err(refusal) => return Err(Refusal::system(refusal.to_string())),
         };
-        let allocated = ask_plugin(&*allocator, &request.consumer_group, &queues, &ids, self.consumers.members(&request.consumer_group));
         Ok(match allocated {
             Ok(owners) => owners.into_iter().map(Some).collect(),
             Err(failure) => {

@@ -1,0 +1,98 @@
+//! Operators look at plugins and bind them.
+
+use std::net::IpAddr;
+
+use proto_core::{Command, code::ResponseCode, names};
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Handled, body};
+use crate::{
+    broker::{
+        Asked, Broker,
+        bindings::{BindingsFile, BoundFilter, Target},
+        refusal::Refusal,
+    },
+    output::Table,
+    plugins::PluginInfo,
+    storage::Storage,
+};
+
+/// The answer to `PETREL_LIST_PLUGINS`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PluginList {
+    /// What is bound.
+    pub bindings: BindingsFile,
+    /// What is installed.
+    pub plugins: Vec<PluginInfo>,
+}
+
+/// The body of `PETREL_BIND_PLUGIN`: a filter with a group or a topic, or an allocation with a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BindPluginRequest {
+    /// Whether it is to share out the queues of the group, and not to filter.
+    pub allocator: bool,
+    /// What a filter is given.
+    pub argument: String,
+    /// The group, if it is bound to one.
+    pub group: Option<String>,
+    /// Name of the plugin, or of a built-in strategy; left out, what is bound is unbound.
+    pub plugin: Option<String>,
+    /// The topic, if it is bound to one.
+    pub topic: Option<String>,
+}
+
+impl<S: Storage> Broker<S> {
+    /// `PETREL_LIST_PLUGINS`
+    pub(super) fn list_plugins(&self) -> Handled {
+        Answer::body(&PluginList { bindings: self.bindings.file().clone(), plugins: self.plugins.list() })
+    }
+
+    /// `PETREL_BIND_PLUGIN`
+    pub(super) fn bind_plugin(&mut self, asked: Asked, command: &Command<'_>) -> Handled {
+        self.check_same_machine(asked)?;
+        let request: BindPluginRequest = body(command)?;
+        match (request.group.as_deref(), request.topic.as_deref()) {
+            (Some(group), None) => {
+                names::validate_group(group).map_err(|error| Refusal::invalid(error.to_string()))?;
+                if request.allocator {
+                    match &request.plugin {
+                        Some(strategy) => self.bindings.bind_allocator(group, strategy)?,
+                        None => drop(self.bindings.unbind_allocator(group)),
+                    }
+                } else {
+                    self.bind_filter(Target::Group(group), request.plugin, request.argument)?;
+                }
+            }
+            (None, Some(topic)) if !request.allocator => {
+                names::validate_topic(topic).map_err(|error| Refusal::invalid(error.to_string()))?;
+                self.bind_filter(Target::Topic(topic), request.plugin, request.argument)?;
+            }
+            (None, Some(_)) => return Err(Refusal::invalid("queues are shared out by group: name a group, no topic")),
+            _ => return Err(Refusal::invalid("name a group or a topic, and not both")),
+        }
+        Answer::saved(&[Table::Bindings])
+    }
+
+    fn bind_filter(&mut self, target: Target<'_>, plugin: Option<String>, argument: String) -> Result<(), Refusal> {
+        match plugin {
+            Some(plugin) => self.bindings.bind_filter(target, BoundFilter { argument, plugin })?,
+            None => drop(self.bindings.unbind_filter(target)),
+        }
+        self.filters_epoch += 1;
+        Ok(())
+    }
+
+    /// What is installed and bound decides what all consumers get: only who sits at the broker's own machine may change it, unless the
+    /// operator says otherwise.
+    fn check_same_machine(&self, asked: Asked) -> Result<(), Refusal> {
+        let from: IpAddr = asked.peer.addr.ip().to_canonical();
+        if self.config.remote_plugin_admin || from.is_loopback() || from == self.config.address.ip().to_canonical() {
+            return Ok(());
+        }
+        let remark =
+            format!("plugins are changed from the broker's own machine, not from {from}, unless pluginAdminRemoteEnable is set there");
+        Err(Refusal::new(ResponseCode::NoPermission, remark))
+    }
+}

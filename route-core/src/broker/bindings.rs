@@ -1,0 +1,212 @@
+//! What an operator has bound to groups and topics: filters on top of what subscriptions want, and allocations in the place of what clients name.
+//!
+//! Kept in `config/plugins.json`, of which a Java broker knows nothing and which it leaves alone. A binding outlives its plugin: while that is
+//! missing, pulls that it concerns are refused with its name, since nobody knows what it would have kept back.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use proto_core::json::{self, Dialect, JsonError};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::refusal::Refusal;
+use crate::{
+    allocate,
+    filter::MessageFilter,
+    plugins::{PluginRefusal, Plugins},
+};
+
+/// What a filter is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// All that a group reads, but for what comes to it again through its retry topic.
+    Group(&'a str),
+    /// All that is read of a topic.
+    Topic(&'a str),
+}
+
+/// A filter that is bound, and what it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BoundFilter {
+    /// What the plugin is given.
+    pub argument: String,
+    /// Name of the plugin.
+    pub plugin: String,
+}
+
+/// All bindings as they are saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BindingsFile {
+    /// Plugins or built-in strategies that share out queues, by group.
+    pub group_allocators: BTreeMap<String, String>,
+    /// Filters by group.
+    pub group_filters: BTreeMap<String, BoundFilter>,
+    /// Filters by topic.
+    pub topic_filters: BTreeMap<String, BoundFilter>,
+}
+
+impl BindingsFile {
+    fn len(&self) -> usize {
+        self.group_allocators.len() + self.group_filters.len() + self.topic_filters.len()
+    }
+}
+
+/// A filter that was looked up, or why there is none.
+type Found = Result<Arc<dyn MessageFilter>, PluginRefusal>;
+
+/// All bindings with what they lead to.
+#[derive(Debug)]
+pub struct Bindings {
+    file: BindingsFile,
+    groups: BTreeMap<String, Found>,
+    topics: BTreeMap<String, Found>,
+    plugins: Arc<dyn Plugins>,
+    limit: usize,
+    dirty: bool,
+}
+
+impl Bindings {
+    /// A table for at most `limit` bindings.
+    #[must_use]
+    pub fn new(limit: usize, plugins: Arc<dyn Plugins>) -> Self {
+        Self { file: BindingsFile::default(), groups: BTreeMap::new(), topics: BTreeMap::new(), plugins, limit, dirty: false }
+    }
+
+    /// Binds a filter, in the place of one that is bound there already.
+    ///
+    /// # Errors
+    /// The plugin is not there, is no filter or refuses the argument; or the table is full.
+    pub fn bind_filter(&mut self, target: Target<'_>, filter: BoundFilter) -> Result<(), Refusal> {
+        let found = self.plugins.filter(&filter.plugin, &filter.argument).map_err(|refusal| Refusal::invalid(refusal.to_string()))?;
+        let (bound, found_by, name) = match target {
+            Target::Group(group) => (&mut self.file.group_filters, &mut self.groups, group),
+            Target::Topic(topic) => (&mut self.file.topic_filters, &mut self.topics, topic),
+        };
+        let is_new = !bound.contains_key(name);
+        let before = bound.insert(name.to_owned(), filter);
+        if is_new && self.file.len() > self.limit {
+            self.forget_filter(target);
+            return Err(self.full());
+        }
+        found_by.insert(name.to_owned(), Ok(found));
+        self.dirty |= before != self.bound_to(target).cloned();
+        Ok(())
+    }
+
+    /// Unbinds the filter of a group or topic. Tells whether there was one.
+    pub fn unbind_filter(&mut self, target: Target<'_>) -> bool {
+        let was_bound = self.forget_filter(target);
+        self.dirty |= was_bound;
+        was_bound
+    }
+
+    fn forget_filter(&mut self, target: Target<'_>) -> bool {
+        match target {
+            Target::Group(group) => self.file.group_filters.remove(group).is_some() | self.groups.remove(group).is_some(),
+            Target::Topic(topic) => self.file.topic_filters.remove(topic).is_some() | self.topics.remove(topic).is_some(),
+        }
+    }
+
+    fn bound_to(&self, target: Target<'_>) -> Option<&BoundFilter> {
+        match target {
+            Target::Group(group) => self.file.group_filters.get(group),
+            Target::Topic(topic) => self.file.topic_filters.get(topic),
+        }
+    }
+
+    /// Lets a group's queues be shared out by a plugin or a built-in strategy, whatever its members name.
+    ///
+    /// # Errors
+    /// Nothing of that name shares out queues, or the table is full.
+    pub fn bind_allocator(&mut self, group: &str, strategy: &str) -> Result<(), Refusal> {
+        if allocate::by_name(strategy).is_none() {
+            self.plugins.allocator(strategy).map_err(|refusal| Refusal::invalid(refusal.to_string()))?;
+        }
+        if !self.file.group_allocators.contains_key(group) && self.file.len() >= self.limit {
+            return Err(self.full());
+        }
+        let before = self.file.group_allocators.insert(group.to_owned(), strategy.to_owned());
+        self.dirty |= before.as_deref() != Some(strategy);
+        Ok(())
+    }
+
+    /// Lets the members of a group name their strategy again. Tells whether one was bound.
+    pub fn unbind_allocator(&mut self, group: &str) -> bool {
+        let was_bound = self.file.group_allocators.remove(group).is_some();
+        self.dirty |= was_bound;
+        was_bound
+    }
+
+    /// The filters that are bound to a group and to a topic, the group's first.
+    ///
+    /// # Errors
+    /// One of them is not to be had at present.
+    pub fn filters(&self, group: &str, topic: &str) -> Result<SmallVec<[Arc<dyn MessageFilter>; 2]>, PluginRefusal> {
+        [self.groups.get(group), self.topics.get(topic)].into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether no filter is bound to anything.
+    #[must_use]
+    pub fn has_no_filters(&self) -> bool {
+        self.groups.is_empty() && self.topics.is_empty()
+    }
+
+    /// The strategy that is bound to a group.
+    #[must_use]
+    pub fn allocator(&self, group: &str) -> Option<&str> {
+        self.file.group_allocators.get(group).map(String::as_str)
+    }
+
+    /// Other plugins are installed than before: all is looked up anew. Returns what is wrong with filters that were right before.
+    pub fn handle_plugins_changed(&mut self) -> Vec<PluginRefusal> {
+        let mut lost = Vec::new();
+        for (bound, found) in [(&self.file.group_filters, &mut self.groups), (&self.file.topic_filters, &mut self.topics)] {
+            for (name, filter) in bound {
+                let now = self.plugins.filter(&filter.plugin, &filter.argument);
+                if let (Err(refusal), false) = (&now, found.get(name).is_some_and(Result::is_err)) {
+                    lost.push(refusal.clone());
+                }
+                found.insert(name.clone(), now);
+            }
+        }
+        lost
+    }
+
+    /// All bindings.
+    #[must_use]
+    pub const fn file(&self) -> &BindingsFile {
+        &self.file
+    }
+
+    /// Takes in a saved table. Returns what is wrong with its filters; they stay bound.
+    ///
+    /// # Errors
+    /// The content is no such table; nothing was taken in.
+    pub fn load(&mut self, content: &[u8]) -> Result<Vec<PluginRefusal>, JsonError> {
+        self.file = json::from_table(content)?;
+        self.groups.clear();
+        self.topics.clear();
+        Ok(self.handle_plugins_changed())
+    }
+
+    /// The table as it is saved.
+    #[must_use]
+    pub fn to_file(&self) -> Vec<u8> {
+        json::to_vec(&self.file, Dialect::Pretty)
+    }
+
+    /// Whether something has changed since the last call.
+    #[must_use]
+    pub const fn take_dirty(&mut self) -> bool {
+        std::mem::replace(&mut self.dirty, false)
+    }
+
+    fn full(&self) -> Refusal {
+        Refusal::system(format!("the broker has its limit of {} bindings of plugins", self.limit))
+    }
+}
+
+#[cfg(test)]
+mod tests;
