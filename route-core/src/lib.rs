@@ -54,6 +54,7 @@
 pub mod allocate;
 pub mod broker;
 pub mod filter;
+pub mod flow;
 pub mod interval;
 pub mod meter;
 pub mod name_server;

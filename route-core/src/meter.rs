@@ -1,63 +1,74 @@
-//! How much of something happens: in all, and per second lately.
+//! How much of something happens: in all, and lately.
 
 use crate::time::Millis;
+
+/// What a meter adds up.
+pub trait Count: Copy + Default {
+    /// This and so much more.
+    #[must_use]
+    fn plus(self, more: Self) -> Self;
+}
+
+impl Count for u64 {
+    fn plus(self, more: Self) -> Self {
+        self.saturating_add(more)
+    }
+}
 
 /// Counts events in slots of `SPAN` milliseconds, the last `SLOTS` of which are kept. To count costs a comparison and two additions,
 /// and what is kept never grows.
 #[derive(Clone, Debug)]
-pub struct Meter<const SLOTS: usize, const SPAN: u64> {
-    total: u64,
+pub struct Meter<const SLOTS: usize, const SPAN: u64, C = u64> {
+    total: C,
     /// When the first event came.
     since: Option<Millis>,
     /// Number of the slot that is being filled, from 1; 0 before the first event.
     slot: u64,
-    counts: [u32; SLOTS],
+    counts: [C; SLOTS],
 }
-
-/// The last minute, to ten seconds: small enough for each topic and each group.
-pub type MinuteMeter = Meter<7, 10_000>;
 
 /// The last ten minutes, to the second.
 pub type TenMinuteMeter = Meter<601, 1_000>;
 
-impl<const SLOTS: usize, const SPAN: u64> Meter<SLOTS, SPAN> {
-    /// The longest time that [`Self::per_second`] looks back.
+impl<const SLOTS: usize, const SPAN: u64, C: Count> Meter<SLOTS, SPAN, C> {
+    /// The longest time that [`Self::recent`] looks back.
     pub const REACH: Millis = Millis((SLOTS as u64 - 1) * SPAN);
 
     /// A meter that has counted nothing.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { total: 0, since: None, slot: 0, counts: [0; SLOTS] }
+    pub fn new() -> Self {
+        Self { total: C::default(), since: None, slot: 0, counts: [C::default(); SLOTS] }
     }
 
     /// Counts events that happen now.
-    pub fn add(&mut self, now: Millis, events: u32) {
+    pub fn add(&mut self, now: Millis, events: C) {
         let slot = Self::slot_at(now);
         if slot != self.slot {
             self.begin_slot(now, slot);
         }
         let count = &mut self.counts[Self::index(slot)];
-        *count = count.saturating_add(events);
-        self.total += u64::from(events);
+        *count = count.plus(events);
+        self.total = self.total.plus(events);
     }
 
     /// All events that were counted.
     #[must_use]
-    pub const fn total(&self) -> u64 {
+    pub const fn total(&self) -> C {
         self.total
     }
 
-    /// Events per second over the last `span`, or since the first event if that is not so long ago. `span` is cut to [`Self::REACH`].
+    /// Events of the last `span`, and how long that was: less if the first event is not so long ago, but a second at least. `span` is cut to
+    /// [`Self::REACH`].
     #[must_use]
-    pub fn per_second(&self, now: Millis, span: Millis) -> f64 {
-        let Some(since) = self.since else { return 0.0 };
+    pub fn recent(&self, now: Millis, span: Millis) -> (C, Millis) {
+        let Some(since) = self.since else { return (C::default(), Millis(1_000)) };
         let slots = span.0.min(Self::REACH.0) / SPAN;
         let newest = Self::slot_at(now);
         // What lies before the slot that is being filled is kept for a while; since then nothing has happened.
         let first = newest.saturating_sub(slots).max((self.slot + 1).saturating_sub(SLOTS as u64));
-        let events: u64 = (first..=newest.min(self.slot)).map(|slot| u64::from(self.counts[Self::index(slot)])).sum();
+        let events = (first..=newest.min(self.slot)).fold(C::default(), |sum, slot| sum.plus(self.counts[Self::index(slot)]));
         let lasted = (slots * SPAN + now.0 % SPAN).min(now.saturating_sub(since).0).max(1_000);
-        events as f64 * 1_000.0 / lasted as f64
+        (events, Millis(lasted))
     }
 
     const fn slot_at(now: Millis) -> u64 {
@@ -72,12 +83,21 @@ impl<const SLOTS: usize, const SPAN: u64> Meter<SLOTS, SPAN> {
     fn begin_slot(&mut self, now: Millis, slot: u64) {
         self.since.get_or_insert(now);
         let unused = (self.slot + 1..=slot).rev().take(SLOTS);
-        unused.for_each(|slot| self.counts[Self::index(slot)] = 0);
+        unused.for_each(|slot| self.counts[Self::index(slot)] = C::default());
         self.slot = slot;
     }
 }
 
-impl<const SLOTS: usize, const SPAN: u64> Default for Meter<SLOTS, SPAN> {
+impl<const SLOTS: usize, const SPAN: u64> Meter<SLOTS, SPAN> {
+    /// Events per second over the last `span`.
+    #[must_use]
+    pub fn per_second(&self, now: Millis, span: Millis) -> f64 {
+        let (events, lasted) = self.recent(now, span);
+        events as f64 * 1_000.0 / lasted.0 as f64
+    }
+}
+
+impl<const SLOTS: usize, const SPAN: u64, C: Count> Default for Meter<SLOTS, SPAN, C> {
     fn default() -> Self {
         Self::new()
     }
@@ -87,10 +107,13 @@ impl<const SLOTS: usize, const SPAN: u64> Default for Meter<SLOTS, SPAN> {
 mod tests {
     use super::*;
 
+    /// The last minute, to ten seconds.
+    type MinuteMeter = Meter<7, 10_000>;
+
     const MINUTE: Millis = Millis::from_secs(60);
 
     /// `events` at each full second of `seconds`.
-    fn steady(seconds: std::ops::Range<u64>, events: u32) -> MinuteMeter {
+    fn steady(seconds: std::ops::Range<u64>, events: u64) -> MinuteMeter {
         let mut meter = MinuteMeter::new();
         seconds.for_each(|second| meter.add(Millis::from_secs(second), events));
         meter

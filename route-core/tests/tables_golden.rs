@@ -56,7 +56,7 @@ fn offsets_survive_a_save() {
     let mut offsets = OffsetTable::new(NOW, 100);
     offsets.commit(NOW, "T", "G", 0, 7);
     offsets.commit(NOW, "T", "G", 12, 9);
-    offsets.note_pull(Millis(0), ("T", "G"), 1, 0, 5);
+    offsets.note_pull(Millis(0), ("T", "G"), 1, None, 5);
     let mut again = OffsetTable::new(NOW, 100);
     again.load(&offsets.to_file()).unwrap();
     let found = [0, 12, 1].map(|queue_id| again.query("T", "G", queue_id));

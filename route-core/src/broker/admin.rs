@@ -111,6 +111,7 @@ impl<S: Storage> Broker<S> {
             RequestCode::GetSystemTopicListFromBroker => self.system_topics(),
             RequestCode::GetBrokerConsumeStats => self.all_consume_stats(now, command),
             RequestCode::QueryConsumeQueue => self.consume_queue(command),
+            RequestCode::ViewBrokerStatsData => self.stats_data(now, command),
             RequestCode::GetAllProducerInfo => self.all_producers(now),
             RequestCode::DeleteExpiredCommitlog => self.delete_expired_log(),
             RequestCode::CleanExpiredConsumequeue => self.delete_expired_queues(),

@@ -12,7 +12,7 @@ use indexmap::{Equivalent, IndexMap};
 use proto_core::bodies::DataVersion;
 
 use crate::{
-    meter::MinuteMeter,
+    flow::{Flow, Passed},
     time::{Millis, Timestamp},
 };
 
@@ -82,7 +82,9 @@ struct Progress {
 struct GroupProgress {
     queues: BTreeMap<i32, Progress>,
     /// Messages that its pulls were given.
-    given: MinuteMeter,
+    given: Flow,
+    /// Messages that its consumers have sent back.
+    sent_back: Flow,
 }
 
 /// How a commit ended.
@@ -154,29 +156,48 @@ impl OffsetTable {
         Commit::Changed { key: &key.text }
     }
 
-    /// Notes how many messages a pull was given and where the next one begins. Lost when the broker dies: it only tells operators what
+    /// Notes what a pull was given and where the next one begins. Lost when the broker dies: it only tells operators what
     /// is on its way.
-    pub fn note_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: u32, next_begin: i64) {
+    pub fn note_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: Option<Passed>, next_begin: i64) {
         let Some(index) = self.open(topic, group, queue_id) else { return };
         if let Some((_, group)) = self.entries.get_index_mut(index) {
-            group.given.add(now, given);
+            given.into_iter().for_each(|given| group.given.add(now, given));
             group.queues.entry(queue_id).or_default().pulled = Some(next_begin);
         }
     }
 
     /// The same for a pull that was held: its first look has made the entry. One that was deleted meanwhile stays so.
-    pub fn note_held_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: u32, next_begin: i64) {
+    pub fn note_held_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: Option<Passed>, next_begin: i64) {
         let Some(group) = self.entries.get_mut(&Halves { topic, group }) else { return };
         if let Some(progress) = group.queues.get_mut(&queue_id) {
             progress.pulled = Some(next_begin);
-            group.given.add(now, given);
+            given.into_iter().for_each(|given| group.given.add(now, given));
         }
+    }
+
+    /// A consumer of a group has sent a message of a topic back. Of a group that has never read there nothing is noted.
+    pub fn note_sent_back(&mut self, now: Millis, topic: &str, group: &str, bytes: u64) {
+        if let Some(group) = self.entries.get_mut(&Halves { topic, group }) {
+            group.sent_back.add(now, Passed::once(1, bytes));
+        }
+    }
+
+    /// What a group was given of a topic.
+    #[must_use]
+    pub fn given(&self, topic: &str, group: &str) -> Option<&Flow> {
+        self.entries.get(&Halves { topic, group }).map(|group| &group.given)
+    }
+
+    /// What a group has sent back of a topic.
+    #[must_use]
+    pub fn sent_back(&self, topic: &str, group: &str) -> Option<&Flow> {
+        self.entries.get(&Halves { topic, group }).map(|group| &group.sent_back)
     }
 
     /// Messages per second that a group was given of a topic in the last minute.
     #[must_use]
     pub fn given_rate(&self, now: Millis, topic: &str, group: &str) -> f64 {
-        self.entries.get(&Halves { topic, group }).map_or(0.0, |group| group.given.per_second(now, MinuteMeter::REACH))
+        self.given(topic, group).map_or(0.0, |given| given.messages_per_second(now))
     }
 
     /// Where a group goes on: a pending reset before what it has committed; `None` if it has never been here.
@@ -366,18 +387,18 @@ mod tests {
     #[test]
     fn a_held_pull_that_ends_after_its_topic_was_deleted_brings_nothing_back() {
         let mut offsets = table();
-        offsets.note_pull(Millis(0), ("T", "G"), 0, 0, 32);
-        offsets.note_held_pull(Millis(0), ("T", "G"), 0, 0, 33);
+        offsets.note_pull(Millis(0), ("T", "G"), 0, None, 32);
+        offsets.note_held_pull(Millis(0), ("T", "G"), 0, None, 33);
         assert_eq!(offsets.query_pull("T", "G", 0), Some(33));
         offsets.remove_topic("T");
-        offsets.note_held_pull(Millis(0), ("T", "G"), 0, 0, 34);
+        offsets.note_held_pull(Millis(0), ("T", "G"), 0, None, 34);
         assert!(offsets.entries.is_empty());
     }
 
     #[test]
     fn a_pull_leaves_no_commit_behind() {
         let mut offsets = table();
-        offsets.note_pull(Millis(0), ("T", "G"), 0, 0, 32);
+        offsets.note_pull(Millis(0), ("T", "G"), 0, None, 32);
         assert_eq!(offsets.query("T", "G", 0), None);
         assert_eq!(offsets.query_pull("T", "G", 0), Some(32));
         assert_eq!(offsets.topics_of("G").count(), 0);

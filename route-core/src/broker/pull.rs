@@ -14,6 +14,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
+    flow::Passed,
     output::{NoticeLevel, PeerId, PullReply, Reply, ReplyBody, ReplyHeader},
     storage::{QueueId, Storage},
     time::{Millis, Now},
@@ -114,7 +115,8 @@ impl<S: Storage> Broker<S> {
         }
         let mut read = self.look(now, &pull);
         self.keep_unread(&mut read, &topic, &group, queue_id);
-        self.offsets.note_pull(now.mono, (&topic, &group), queue_id, given(&read), read.next_begin_offset);
+        let given = self.given(&read);
+        self.offsets.note_pull(now.mono, (&topic, &group), queue_id, given, read.next_begin_offset);
         if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, pull.from) != ResponseCode::PullNotFound {
             return self.answer_pull(asked, &pull, read);
         }
@@ -148,7 +150,8 @@ impl<S: Storage> Broker<S> {
             return self.answer_pull(held.asked, &held.pull, read);
         }
         let read = self.look(now, &held.pull);
-        self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_id, given(&read), read.next_begin_offset);
+        let given = self.given(&read);
+        self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_id, given, read.next_begin_offset);
         self.answer_pull(held.asked, &held.pull, read);
     }
 
@@ -185,8 +188,15 @@ impl<S: Storage> Broker<S> {
         let wanted = Wanted { queue: pull.queue, from: pull.from, max: pull.max, filter: pull.filter.as_filter() };
         self.found.clear();
         let read = read_queue(&self.storage, wanted, &self.config.read_limits, &mut self.verdicts, &mut self.found);
-        self.traffic.note_look(now.mono, given(&read), pull.own_topic);
+        let given = self.given(&read);
+        self.traffic.note_look(now.mono, given, pull.own_topic);
         read
+    }
+
+    /// What a look hands out, if anything.
+    fn given(&self, read: &QueueRead) -> Option<Passed> {
+        let messages = u32::try_from(read.count).unwrap_or(u32::MAX);
+        (messages > 0).then(|| Passed::once(messages, self.found.iter().map(|range| u64::from(range.len)).sum()))
     }
 
     fn answer_pull(&mut self, asked: Asked, pull: &AdmittedPull, read: QueueRead) {
@@ -290,11 +300,6 @@ impl<S: Storage> Broker<S> {
             filters_epoch,
         })
     }
-}
-
-/// How many messages a look hands out.
-fn given(read: &QueueRead) -> u32 {
-    u32::try_from(read.count).unwrap_or(u32::MAX)
 }
 
 /// The answer's code for the way a look ended.

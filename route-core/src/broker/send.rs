@@ -34,6 +34,7 @@ use super::{
     topics::{self, NewTopic, TopicIndex},
 };
 use crate::{
+    flow::Passed,
     output::{Reply, ReplyBody, ReplyHeader, SendReply, SendStored, UniqueKey},
     storage::{AppendError, LogOffset, NewMessage, QueueId, Storage, TagsCode},
     time::Now,
@@ -314,9 +315,10 @@ impl<S: Storage> Broker<S> {
 
     /// Counts messages that now lie in the log from `first` up to `end`.
     pub(super) fn note_put(&mut self, now: Now, topic: Option<TopicIndex>, messages: u32, first: LogOffset, end: LogOffset) {
-        self.traffic.note_put(now.mono, messages, end.0.abs_diff(first.0));
+        let put = Passed::once(messages, end.0.abs_diff(first.0));
+        self.traffic.note_put(now.mono, put);
         if let Some(entry) = topic.and_then(|topic| self.topics.at_mut(topic)) {
-            entry.note_put(now.mono, messages);
+            entry.note_put(now.mono, put);
             if !entry.is_own() {
                 self.traffic.note_received(messages);
             }

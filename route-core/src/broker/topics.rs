@@ -15,7 +15,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    meter::MinuteMeter,
+    flow::{Flow, Passed},
     storage::{QueueId, Storage},
     time::{Millis, Timestamp},
 };
@@ -35,7 +35,7 @@ pub struct TopicEntry {
     /// What [`Storage::open_queue`] gave for each queue that was used.
     queues: Vec<Option<QueueId>>,
     /// Messages that were put into it.
-    put: MinuteMeter,
+    put: Flow,
     own: bool,
 }
 
@@ -45,7 +45,7 @@ pub struct TopicIndex(usize);
 
 impl TopicEntry {
     fn new(config: TopicConfig, own: bool) -> Self {
-        Self { config, queues: Vec::new(), put: MinuteMeter::new(), own }
+        Self { config, queues: Vec::new(), put: Flow::default(), own }
     }
 
     /// Whether it belongs to the broker itself.
@@ -55,14 +55,14 @@ impl TopicEntry {
     }
 
     /// Messages were put into it.
-    pub fn note_put(&mut self, now: Millis, messages: u32) {
-        self.put.add(now, messages);
+    pub fn note_put(&mut self, now: Millis, put: Passed) {
+        self.put.add(now, put);
     }
 
-    /// Messages per second that were put into it in the last minute.
+    /// What was put into it.
     #[must_use]
-    pub fn put_rate(&self, now: Millis) -> f64 {
-        self.put.per_second(now, MinuteMeter::REACH)
+    pub const fn put(&self) -> &Flow {
+        &self.put
     }
 
     /// The topic's configuration.

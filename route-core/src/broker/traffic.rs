@@ -1,6 +1,7 @@
 //! How much a broker takes in and hands out, as operators are shown it (`BROKER_RUNTIME_INFO`).
 
 use crate::{
+    flow::{Flow, Passed},
     meter::TenMinuteMeter,
     time::{Millis, Now, Timestamp},
 };
@@ -41,6 +42,10 @@ pub struct Traffic {
     pub missed: TenMinuteMeter,
     /// Messages handed out.
     pub transferred: TenMinuteMeter,
+    /// All that was put into the log.
+    pub put_flow: Flow,
+    /// All that was handed out.
+    pub given_flow: Flow,
     /// Messages put into topics that are not the broker's own.
     pub received: Daily,
     /// Messages handed out of such topics.
@@ -60,6 +65,8 @@ impl Traffic {
             found: TenMinuteMeter::new(),
             missed: TenMinuteMeter::new(),
             transferred: TenMinuteMeter::new(),
+            put_flow: Flow::default(),
+            given_flow: Flow::default(),
             received: Daily::default(),
             delivered: Daily::default(),
             day: day(now.wall),
@@ -67,9 +74,10 @@ impl Traffic {
     }
 
     /// Messages lie in the log.
-    pub fn note_put(&mut self, now: Millis, messages: u32, bytes: u64) {
-        self.put.add(now, messages);
-        self.put_bytes += bytes;
+    pub fn note_put(&mut self, now: Millis, put: Passed) {
+        self.put.add(now, put.messages.into());
+        self.put_bytes += put.bytes;
+        self.put_flow.add(now, put);
     }
 
     /// Messages were put into a topic that clients write.
@@ -78,14 +86,13 @@ impl Traffic {
     }
 
     /// A pull has looked into a queue. `own`: of a topic that belongs to the broker itself.
-    pub fn note_look(&mut self, now: Millis, messages: u32, own: bool) {
-        if messages == 0 {
-            return self.missed.add(now, 1);
-        }
+    pub fn note_look(&mut self, now: Millis, given: Option<Passed>, own: bool) {
+        let Some(given) = given else { return self.missed.add(now, 1) };
         self.found.add(now, 1);
-        self.transferred.add(now, messages);
+        self.transferred.add(now, given.messages.into());
+        self.given_flow.add(now, given);
         if !own {
-            self.delivered.now += u64::from(messages);
+            self.delivered.now += u64::from(given.messages);
         }
     }
 
@@ -137,9 +144,9 @@ mod tests {
     #[test]
     fn a_look_counts_as_one_and_its_messages_each() {
         let mut traffic = Traffic::new(at(0));
-        traffic.note_look(Millis(5), 32, false);
-        traffic.note_look(Millis(5), 0, false);
-        traffic.note_look(Millis(5), 3, true);
+        traffic.note_look(Millis(5), Some(Passed::once(32, 100)), false);
+        traffic.note_look(Millis(5), None, false);
+        traffic.note_look(Millis(5), Some(Passed::once(3, 100)), true);
         assert_eq!((traffic.found.total(), traffic.missed.total(), traffic.transferred.total()), (2, 1, 35));
         assert_eq!(traffic.delivered.now, 32);
     }

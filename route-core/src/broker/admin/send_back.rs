@@ -127,6 +127,8 @@ impl<S: Storage> Broker<S> {
         };
         let appended = self.storage.append_again(now.wall, place.queue, &message).map_err(|error| Refusal::system(status_name(&error)))?;
         self.note_put(now, None, 1, appended.offset, appended.end);
+        let from = special.retry_topic.map_or(Cow::Borrowed(record.topic()), String::from_utf8_lossy);
+        self.offsets.note_sent_back(now.mono, &from, &returned.group, appended.end.0.abs_diff(appended.offset.0));
         Ok(appended)
     }
 }

@@ -6,12 +6,13 @@ use proto_core::{
     Command,
     bodies::{ConsumeStats, MessageQueue, OffsetWrapper, TopicOffset, TopicStatsTable},
     code::ResponseCode,
-    headers::{GetConsumeStatsRequest, GetTopicStatsInfoRequest},
+    headers::{GetConsumeStatsRequest, GetTopicStatsInfoRequest, ViewBrokerStatsDataRequest},
 };
 
 use super::{Answer, Handled, header};
 use crate::{
-    broker::{Broker, refusal::Refusal},
+    broker::{Broker, refusal::Refusal, topics::TopicEntry},
+    flow::Figure,
     storage::Storage,
     time::Now,
 };
@@ -25,7 +26,7 @@ impl<S: Storage> Broker<S> {
             return Err(Refusal::new(ResponseCode::TopicNotExist, format!("topic[{topic}] not exist")));
         };
         let config = entry.config();
-        let mut stats = TopicStatsTable { topic_put_tps: entry.put_rate(now.mono), ..TopicStatsTable::default() };
+        let mut stats = TopicStatsTable { topic_put_tps: entry.put().messages_per_second(now.mono), ..TopicStatsTable::default() };
         for queue_id in 0..config.read_queue_nums.max(config.write_queue_nums) {
             stats.offset_table.insert(self.message_queue(&topic, queue_id), self.topic_offset(&topic, queue_id));
         }
@@ -61,6 +62,31 @@ impl<S: Storage> Broker<S> {
             }
         }
         Answer::body(&stats)
+    }
+
+    /// 315: how much of something there was in the last minute, hour and day. Nothing is counted by queue.
+    pub(super) fn stats_data(&self, now: Now, command: &Command<'_>) -> Handled {
+        let request: ViewBrokerStatsDataRequest<'_> = header(command)?;
+        let (name, key) = (request.stats_name.to_cow(), request.stats_key.to_cow());
+        let put = || self.topics.get(&key).map(TopicEntry::put);
+        let of_group = || key.split_once('@');
+        let given = || of_group().and_then(|(topic, group)| self.offsets.given(topic, group));
+        let sent_back = || of_group().and_then(|(topic, group)| self.offsets.sent_back(topic, group));
+        let of_broker = |flow| (*key == *self.config.cluster).then_some(flow);
+        let (flow, figure) = match &*name {
+            "TOPIC_PUT_NUMS" => (put(), Figure::Messages),
+            "TOPIC_PUT_SIZE" => (put(), Figure::Bytes),
+            "GROUP_GET_NUMS" => (given(), Figure::Messages),
+            "GROUP_GET_SIZE" => (given(), Figure::Bytes),
+            "SNDBCK_PUT_NUMS" => (sent_back(), Figure::Messages),
+            "BROKER_PUT_NUMS" => (of_broker(&self.traffic.put_flow), Figure::Messages),
+            "BROKER_GET_NUMS" => (of_broker(&self.traffic.given_flow), Figure::Messages),
+            _ => (None, Figure::Messages),
+        };
+        match flow.and_then(|flow| flow.stats(now.mono, figure)) {
+            Some(stats) => Answer::body(&stats),
+            None => Err(Refusal::system(format!("The stats <{name}> <{key}> not exist"))),
+        }
     }
 
     pub(super) fn message_queue(&self, topic: &str, queue_id: i32) -> MessageQueue {
