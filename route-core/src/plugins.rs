@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use crate::filter::{MessageFilter, QueueName};
 
+pub mod name;
+pub mod shelf;
+
 /// Why a plugin does not serve. The text goes to the client that asked, or into the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PluginRefusal {
