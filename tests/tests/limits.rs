@@ -64,6 +64,21 @@ fn pulls_beyond_those_that_may_wait_are_answered_at_once_and_a_line_says_so_now_
 }
 
 #[test]
+fn a_heartbeat_of_more_groups_than_one_may_name_is_refused_with_a_line_that_names_its_sender() {
+    let mut pair = Pair::with(|config| config.limits.heartbeat_groups = 1);
+    let client = pair.client();
+    let consumer = |group: &str| {
+        format!(r#"{{"groupName":"{group}","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","subscriptionDataSet":[]}}"#)
+    };
+    let body = format!(r#"{{"clientID":"c","consumerDataSet":[{}],"producerDataSet":[{{"groupName":"p"}}]}}"#, consumer("g"));
+    let answer = client.call(&mut pair.cluster, pair.broker, RequestCode::HeartBeat.code(), &Fields(&[]), body.as_bytes());
+    let remark = answer.expect(ResponseCode::SystemError).remark;
+    assert_eq!(remark.as_deref(), Some("a heartbeat of 2 groups is beyond the limit of 1: share them among several clients"));
+    let lines = pair.cluster.notices(pair.broker);
+    assert!(lines.iter().any(|line| line.contains("names 2 groups")), "{lines:?}");
+}
+
+#[test]
 fn a_queue_beyond_the_topics_last_is_refused() {
     refused(
         &Message::new("Orders", "x").in_queue(99),

@@ -132,6 +132,8 @@ pub struct TableLimits {
     pub topics: usize,
     /// Subscription groups.
     pub groups: usize,
+    /// Groups that one heartbeat may name, of consumers and of producers together: it is answered in one go, while others wait.
+    pub heartbeat_groups: usize,
     /// Members of all groups, consumers and producers each.
     pub members: usize,
     /// Pairs of topic and group with offsets. Each is two tables in `consumerOffset.json`, which must stay readable
@@ -154,6 +156,7 @@ impl Default for TableLimits {
         Self {
             topics: 200_000,
             groups: 200_000,
+            heartbeat_groups: 2_000,
             members: 1_000_000,
             offsets: 400_000,
             locks: 1_000_000,

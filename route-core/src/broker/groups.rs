@@ -10,6 +10,7 @@ use proto_core::{
 use super::{
     attributes::{self, GROUP_ATTRIBUTES},
     refusal::Refusal,
+    topics::QUEUES_LIMIT,
 };
 use crate::time::Timestamp;
 
@@ -99,10 +100,14 @@ impl GroupTable {
     /// Creates or changes a group for an operator; the keys of its attributes carry signs. Tells whether anything changed.
     ///
     /// # Errors
-    /// The name or the attributes are not allowed, or the table is full.
+    /// The name, the number of retry queues or the attributes are not allowed, or the table is full.
     pub fn create_or_update(&mut self, now: Timestamp, mut config: SubscriptionGroupConfig) -> Result<bool, Refusal> {
         let group = config.group_name.as_str();
         names::validate_group(group).map_err(|error| Refusal::invalid(error.to_string()))?;
+        if config.retry_queue_nums > QUEUES_LIMIT {
+            let text = format!("retryQueueNums of {} is beyond the limit of {QUEUES_LIMIT} queues of a topic", config.retry_queue_nums);
+            return Err(Refusal::invalid(text));
+        }
         let current = self.groups.get(group);
         config.attributes = attributes::alter(GROUP_ATTRIBUTES, current.map(|current| &current.attributes), &config.attributes)
             .map_err(|error| Refusal::system(error.to_string()))?;
@@ -188,6 +193,15 @@ mod tests {
         assert!(groups.get("CID_RMQ_SYS_TRANS").is_some());
         assert_eq!(groups.len(), 8);
         assert!(!groups.take_dirty());
+    }
+
+    #[test]
+    fn a_group_has_no_more_retry_queues_than_a_topic_can_have() {
+        let with = |retry_queue_nums| SubscriptionGroupConfig { retry_queue_nums, ..SubscriptionGroupConfig::new("G") };
+        let refusal = table().create_or_update(NOW, with(QUEUES_LIMIT + 1)).unwrap_err();
+        assert_eq!(refusal.code, ResponseCode::InvalidParameter);
+        assert_eq!(table().create_or_update(NOW, with(QUEUES_LIMIT)), Ok(true));
+        assert_eq!(table().create_or_update(NOW, with(0)), Ok(true), "a group without retries");
     }
 
     #[test]

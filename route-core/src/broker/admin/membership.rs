@@ -16,15 +16,27 @@ use proto_core::{
 use super::{Answer, Handled, body, header};
 use crate::{
     broker::{Asked, Broker, consumers::Registration, members::Client, pull_filter::not_supported, refusal::Refusal, topics::NewTopic},
-    output::{Reply, ReplyBody, ReplyHeader},
+    output::{NoticeLevel, Reply, ReplyBody, ReplyHeader},
     storage::Storage,
     time::Now,
 };
 
 impl<S: Storage> Broker<S> {
-    /// 34: all groups of a client. Groups that do not exist and may not be made are left out, as in Java.
+    /// 34: all groups of a client. Groups that do not exist and may not be made are left out, as in Java; too many at once are refused.
     pub(super) fn heartbeat(&mut self, now: Now, asked: Asked, command: &Command<'_>) -> Handled {
         let HeartbeatData { client_id, consumer_data_set, heartbeat_fingerprint, producer_data_set, without_sub } = body(command)?;
+        let (named, limit) = (consumer_data_set.len() + producer_data_set.len(), self.config.limits.heartbeat_groups);
+        if named > limit {
+            if self.heartbeats_refused.allows(now.mono) {
+                self.notice(
+                    NoticeLevel::Warn,
+                    format!("a heartbeat of {} names {named} groups: it is refused, {limit} may be named", asked.peer.addr),
+                );
+            }
+            return Err(Refusal::system(format!(
+                "a heartbeat of {named} groups is beyond the limit of {limit}: share them among several clients"
+            )));
+        }
         let client = Client { id: &client_id, language: command.language, version: command.version };
         let mut resend = heartbeat_fingerprint == 0;
         for consumer in consumer_data_set {
