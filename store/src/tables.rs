@@ -178,7 +178,7 @@ impl Tables {
         self.thread.is_none() && step(&self.shared)
     }
 
-    /// Reads a table with `parse`: from its file, or from `.bak` if the file is missing, empty or does not parse. `None` if there
+    /// Reads a table with `parse`: from its file, or from `.bak` if the file is missing, empty (`{}` is) or does not parse. `None` if there
     /// is neither. A damaged file is kept as `.damaged`.
     ///
     /// # Errors
@@ -196,8 +196,9 @@ impl Tables {
         let (disk, path) = (&self.shared.disk, self.shared.paths.path(table));
         let read = |path: &Path| disk.read(path).map_err(|source| TableError::Io { path: path.to_owned(), source });
         let content = read(path)?;
+        let was_there = content.is_some();
         let mut damage = None;
-        if let Some(content) = content.filter(|content| !content.is_empty()) {
+        if let Some(content) = content.filter(|content| !is_blank(content)) {
             match parse(&content) {
                 Ok(value) => return Ok(Some((Identity::of(&content), value))),
                 Err(what) => damage = Some(what),
@@ -205,7 +206,7 @@ impl Tables {
         }
         let bak = with_suffix(path, ".bak");
         let saved = match read(&bak)? {
-            Some(content) if !content.is_empty() => match parse(&content) {
+            Some(content) if !is_blank(&content) => match parse(&content) {
                 Ok(value) => Some((Identity::of(&content), value)),
                 Err(what) => {
                     damage.get_or_insert(what);
@@ -222,12 +223,17 @@ impl Tables {
                     // The next save must not put the damaged content in the place of the good one.
                     disk.rename(path, &kept).map_err(|source| TableError::Io { path: kept, source })?;
                 } else {
-                    tracing::warn!(path = %bak.display(), "a table is missing; its .bak serves instead");
+                    tracing::warn!(path = %bak.display(), "a table is missing or empty; its .bak serves instead");
                 }
                 Ok(Some(saved))
             }
             (None, Some(what)) => Err(TableError::Damaged { path: path.to_owned(), what }),
-            (None, None) => Ok(None),
+            (None, None) => {
+                if was_there {
+                    tracing::warn!(path = %path.display(), "a table's file is empty and there is no .bak: what it held is lost, and the table begins anew");
+                }
+                Ok(None)
+            }
         }
     }
 
@@ -287,6 +293,11 @@ impl Tables {
             while step(&self.shared) {}
         }
     }
+}
+
+/// Whether a file says nothing. Neither Petrel nor Java writes an object without fields, but who clears a file by hand does.
+fn is_blank(content: &[u8]) -> bool {
+    matches!(content.trim_ascii(), b"" | b"{}")
 }
 
 impl Drop for Tables {
@@ -419,6 +430,17 @@ mod tests {
         assert_eq!(tables.load(Table::Topics, text).unwrap().as_deref(), Some("{old}"));
         assert!(!dir.path().join("topics.json").exists());
         assert_eq!(std::fs::read(dir.path().join("topics.json.damaged")).unwrap(), b"garbage");
+    }
+
+    #[test]
+    fn a_table_that_was_cleared_gives_way_to_its_bak() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tables, _bell) = open(dir.path());
+        std::fs::write(dir.path().join("topics.json.bak"), "{old}").unwrap();
+        for cleared in ["", "\n", "{}", " {}\n"] {
+            std::fs::write(dir.path().join("topics.json"), cleared).unwrap();
+            assert_eq!(tables.load(Table::Topics, text).unwrap().as_deref(), Some("{old}"), "{cleared:?}");
+        }
     }
 
     #[test]

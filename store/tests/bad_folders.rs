@@ -9,6 +9,7 @@ use kit::{config, lines::lines_of, open};
 use proto_core::record::RecordView;
 use route_core::{
     Storage, Timestamp,
+    output::Table,
     storage::{Boundary, LogOffset},
 };
 use store::{
@@ -191,4 +192,19 @@ fn a_clock_that_was_set_back_loses_no_message_and_a_search_by_time_still_ends() 
         opened = open(config(dir.path()));
         assert_eq!(opened.bodies("TopicA", 0).len(), times.len());
     }
+}
+
+#[test]
+fn a_table_that_was_emptied_is_told_by_the_name_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(config(dir.path()));
+    let path = dir.path().join("config").join("subscriptionGroup.json");
+    fs::write(&path, "{}").unwrap();
+    let whole = |content: &[u8]| Ok(content.to_vec());
+    let (table, lines) = lines_of(|| opened.store.load_table(Table::SubscriptionGroups, whole).unwrap());
+    assert_eq!(table, None);
+    assert!(
+        lines.iter().any(|line| line.starts_with("WARN") && line.contains("subscriptionGroup.json") && line.contains("is empty")),
+        "{lines:?}"
+    );
 }

@@ -40,7 +40,7 @@ impl<S: Storage> Broker<S> {
             Table::SubscriptionGroups => self.groups.load(content)?,
             Table::ConsumerOffsets => self.offsets.load(content)?,
             Table::DelayOffsets => self.delay.load(content)?,
-            Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(content))?,
+            Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(self.now.wall, content))?,
             Table::ConsumerFilters => self.filters.load(self.now.wall, content)?,
             Table::RequestModes => self.request_modes.load(content)?,
             Table::Bindings => {

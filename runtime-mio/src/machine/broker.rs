@@ -11,7 +11,7 @@ use proto_core::{
 };
 use route_core::{
     Storage,
-    broker::{Broker, bindings::BindingsFile, config::BrokerConfig, refusal::Refusal},
+    broker::{Broker, bindings::BindingsFile, config::BrokerConfig, refusal::Refusal, timer::TimerSchedule},
     output::{Output, Peer, PeerId, Reply, Table, Ticket},
     storage::{LogRange, OffsetTableKind},
     time::{Millis, Now},
@@ -63,10 +63,17 @@ impl BrokerMachine {
         let groups = store.load_table(Table::SubscriptionGroups, readable::<SubscriptionGroupWrapper>)?;
         let consumers = store.load_offsets(OffsetTableKind::Consumer, readable::<ConsumerOffsetSerializeWrapper>)?;
         let delays = store.load_offsets(OffsetTableKind::Delay, readable::<DelayOffsetSerializeWrapper>)?;
-        let timer = store.load_table(Table::TimerCheckpoint, |content| Ok(Bytes::copy_from_slice(content)))?;
+        let timer = store.load_table(Table::TimerCheckpoint, |content| {
+            TimerSchedule::check_file(content).map(|()| Bytes::copy_from_slice(content)).map_err(|error| error.to_string())
+        })?;
         let filters = store.load_table(Table::ConsumerFilters, readable::<ConsumerFilterWrapper>)?;
         let bindings = store.load_table(Table::Bindings, readable::<BindingsFile>)?;
         let modes = store.load_table(Table::RequestModes, readable::<MessageRequestModeSerializeWrapper>)?;
+        if topics.is_none() && recovered.log_end > recovered.log_start {
+            tracing::warn!(
+                "there is no table of topics although the log has messages: topics are made again, with what the log tells of them"
+            );
+        }
         let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
         for (table, content) in [
             (Table::Topics, topics),

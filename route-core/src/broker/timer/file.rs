@@ -31,6 +31,19 @@ const SPAN_LEN: usize = 24;
 const MAGIC: &[u8; 4] = b"PTRT";
 const VERSION: u32 = 1;
 
+/// The end of the year 2199: no broker of today writes a later time.
+const LATEST: i64 = 7_258_118_399_999;
+/// Java's fields with the largest value that each can have. They have no checksum.
+const JAVA_FIELDS: [(&str, i64); 7] = [
+    ("time of the last slot", LATEST),
+    ("end of the timer log", i64::MAX),
+    ("queue offset", i64::MAX),
+    ("queue offset of the master", i64::MAX),
+    ("state version", i64::MAX),
+    ("time of the data version", LATEST),
+    ("counter of the data version", i64::MAX),
+];
+
 /// A file that cannot be gone by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TimerFileError {
@@ -40,6 +53,14 @@ pub enum TimerFileError {
     /// Written by a later version.
     #[error("a later version ({0}) has written it")]
     Newer(u32),
+    /// One of Java's fields holds what no broker writes.
+    #[error("its {field} of {value} cannot be: this is no timer checkpoint")]
+    Impossible {
+        /// What it stands for.
+        field: &'static str,
+        /// What it holds.
+        value: i64,
+    },
 }
 
 /// What a file says.
@@ -51,12 +72,21 @@ struct Checkpoint {
 }
 
 impl TimerSchedule {
-    /// Takes in a saved file, from this broker or from Java's.
+    /// Whether a file is one of this broker or of Java's.
+    ///
+    /// # Errors
+    /// [`TimerFileError`]
+    pub fn check_file(content: &[u8]) -> Result<(), TimerFileError> {
+        Checkpoint::decode(Timestamp(LATEST), content).map(drop)
+    }
+
+    /// Takes in a saved file, from this broker or from Java's. What Java's says of times after `now` is not believed: rather a message
+    /// twice than none.
     ///
     /// # Errors
     /// [`TimerFileError`]; nothing was taken in.
-    pub fn load(&mut self, content: &[u8]) -> Result<(), TimerFileError> {
-        let Checkpoint { progress, low } = Checkpoint::decode(content)?;
+    pub fn load(&mut self, now: Timestamp, content: &[u8]) -> Result<(), TimerFileError> {
+        let Checkpoint { progress, low } = Checkpoint::decode(now, content)?;
         self.progress = progress;
         self.begin_at(low);
         Ok(())
@@ -75,15 +105,21 @@ impl TimerSchedule {
 }
 
 impl Checkpoint {
-    fn decode(bytes: &[u8]) -> Result<Self, TimerFileError> {
-        let too_short = TimerFileError::TooShort(bytes.len());
-        let java = |at| i64_at(bytes, at).filter(|_| bytes.len() >= JAVA_LEN).ok_or(too_short);
+    fn decode(now: Timestamp, bytes: &[u8]) -> Result<Self, TimerFileError> {
         if let Some(ours) = decode_ours(bytes)? {
             return Ok(ours);
         }
-        let (done_before, read) = (java(0)?, java(16)?.min(java(24)?));
-        let before = TimerKey::begin_of(Timestamp(done_before));
-        Ok(Self { progress: Progress::new(read.max(0), before), low: 0 })
+        let (fields, _) = bytes.get(..JAVA_LEN).ok_or(TimerFileError::TooShort(bytes.len()))?.as_chunks();
+        for (field, (name, most)) in fields.iter().zip(JAVA_FIELDS) {
+            let value = i64::from_be_bytes(*field);
+            if !(0..=most).contains(&value) {
+                return Err(TimerFileError::Impossible { field: name, value });
+            }
+        }
+        let [done_before, _, here, master, ..] = fields else { return Err(TimerFileError::TooShort(bytes.len())) };
+        let read = i64::from_be_bytes(*here).min(i64::from_be_bytes(*master));
+        let before = TimerKey::begin_of(Timestamp(i64::from_be_bytes(*done_before)).min(now));
+        Ok(Self { progress: Progress::new(read, before), low: 0 })
     }
 
     fn encode(&self, now: Timestamp, floor: impl Fn(i64) -> i64) -> Vec<u8> {
@@ -149,6 +185,8 @@ fn checksum(bytes: &[u8], spans: usize) -> u32 {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_700_000_040_000);
+
     fn key(at: i64, offset: i64) -> TimerKey {
         TimerKey { at: Timestamp(at), offset }
     }
@@ -164,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        assert_eq!(Checkpoint::decode(&encoded()), Ok(sample()));
+        assert_eq!(Checkpoint::decode(NOW, &encoded()), Ok(sample()));
     }
 
     #[test]
@@ -181,7 +219,7 @@ mod tests {
         bytes[..8].copy_from_slice(&1_700_000_030_000_i64.to_be_bytes());
         bytes[16..24].copy_from_slice(&12_i64.to_be_bytes());
         bytes[24..32].copy_from_slice(&11_i64.to_be_bytes());
-        let read = Checkpoint::decode(&bytes).unwrap();
+        let read = Checkpoint::decode(NOW, &bytes).unwrap();
         assert_eq!(read, Checkpoint { progress: Progress::new(11, TimerKey::begin_of(Timestamp(1_700_000_030_000))), low: 0 });
         assert!(read.progress.is_done(key(1_700_000_029_000, 10)) && !read.progress.is_done(key(1_700_000_030_000, 3)));
     }
@@ -190,18 +228,31 @@ mod tests {
     fn a_later_version_and_half_a_file_are_refused() {
         let mut bytes = encoded();
         bytes[AT + 7] = 9;
-        assert_eq!(Checkpoint::decode(&bytes), Err(TimerFileError::Newer(9)));
-        assert_eq!(Checkpoint::decode(&bytes[..55]), Err(TimerFileError::TooShort(55)));
+        assert_eq!(Checkpoint::decode(NOW, &bytes), Err(TimerFileError::Newer(9)));
+        assert_eq!(Checkpoint::decode(NOW, &bytes[..55]), Err(TimerFileError::TooShort(55)));
+    }
+
+    #[test]
+    fn what_java_says_of_times_to_come_is_not_believed() {
+        let mut bytes = vec![0; LEN];
+        bytes[..8].copy_from_slice(&(NOW.0 + 86_400_000).to_be_bytes());
+        assert_eq!(Checkpoint::decode(NOW, &bytes).map(|read| read.progress.first_open()), Ok(TimerKey::begin_of(NOW)));
+    }
+
+    #[test]
+    fn a_text_is_no_checkpoint() {
+        let error = Checkpoint::decode(NOW, &b"# a note that somebody put where the timer's checkpoint was, by mistake"[..]).unwrap_err();
+        assert!(matches!(error, TimerFileError::Impossible { field: "time of the last slot", .. }), "{error}");
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
-            let _ = Checkpoint::decode(&bytes);
+            let _ = Checkpoint::decode(NOW, &bytes);
             if bytes.len() >= AT + 8 {
                 bytes[AT..AT + 4].copy_from_slice(MAGIC);
                 bytes[AT + 4..AT + 8].copy_from_slice(&VERSION.to_be_bytes());
-                let _ = Checkpoint::decode(&bytes);
+                let _ = Checkpoint::decode(NOW, &bytes);
             }
         }
     }

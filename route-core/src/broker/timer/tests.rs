@@ -112,7 +112,7 @@ impl Scene {
     fn restart(&mut self, now: Now, saved: Option<&[u8]>) {
         self.schedule = TimerSchedule::new(now, self.config, &mut self.storage);
         if let Some(saved) = saved {
-            self.schedule.load(saved).unwrap();
+            self.schedule.load(now.wall, saved).unwrap();
         }
     }
 }
