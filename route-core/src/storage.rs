@@ -29,6 +29,17 @@ pub struct LogRange {
     pub len: u32,
 }
 
+/// Whether a message can be handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readability {
+    /// It can.
+    Whole,
+    /// It is damaged. Storage tells its operator; readers pass over it.
+    Damaged,
+    /// Nothing lies where its unit says, and storage is finding out where it is: readers wait in front of it.
+    InDoubt,
+}
+
 /// A queue of one topic, named by a number that storage hands out. It is never given to another queue while the process lives;
 /// after its topic is removed the queue reads as empty and refuses appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -338,11 +349,10 @@ pub trait Storage {
     /// The whole record that begins at `offset`, if one does and is still there and undamaged.
     fn record(&self, offset: LogOffset) -> Option<&[u8]>;
 
-    /// Whether the record of a unit can be handed out: a whole one lies where the unit says. Storage tells its operator of those that are
-    /// damaged; readers pass over them.
-    fn is_readable(&self, unit: &QueueUnit) -> bool {
-        let _ = unit;
-        true
+    /// Whether the record of the unit at an offset of a queue can be handed out: a whole one lies where the unit says.
+    fn readability(&self, queue: QueueId, offset: i64, unit: &QueueUnit) -> Readability {
+        let _ = (queue, offset, unit);
+        Readability::Whole
     }
 
     /// Bytes of the log for sending, without a copy.

@@ -102,6 +102,7 @@ impl Store {
                 }
                 self.cleaning.queues.handle_deleted(now, result.is_ok());
             }
+            Done::Searched(search, read) => self.handle_searched(*search, read),
         }
     }
 
@@ -111,6 +112,7 @@ impl Store {
         if let Some(sweep) = self.cleaning.maps.poll_sweep(self.maps.get(), self.queues.slots()) {
             self.unmap_idle(sweep);
         }
+        self.look_after_doubts();
         let now = self.cleaning.now;
         while let Some(output) = self.cleaning.log.poll_output() {
             match output {

@@ -8,16 +8,15 @@ use std::{
     sync::Arc,
 };
 
-use proto_core::record::{self, BLANK_LEN, peek};
-use route_core::storage::AppendError;
+use proto_core::record::{self, BLANK_LEN, MAGIC_BLANK, MIN_LEN, peek};
+use route_core::storage::{AppendError, QueueUnit};
 
 use crate::{
     ahead::{Ahead, FIRST_STEP, Ways},
-    consume_queue::PRE_BLANK,
     disk::{Disk, file_path},
     event::Background,
     mapping::{LogSlice, MappedWriter, Mapping},
-    old_records::{OldRecords, Place, len_of_head},
+    old_records::{OldRecords, Place, len_of_head, look},
 };
 
 /// The log. Offsets are bytes since the beginning of time, also when old files are gone.
@@ -249,24 +248,44 @@ impl CommitLog {
     pub(crate) fn record(&self, offset: i64) -> Option<&[u8]> {
         let bytes = self.bytes_from(offset)?;
         if self.old.has(offset) {
-            return bytes.get(..self.old.len(self.place(offset, bytes), None)?);
+            return bytes.get(..self.old.len(self.place(offset, bytes))?);
         }
         bytes.get(..len_of_head(bytes, offset)?)
     }
 
-    /// Whether a whole record of `len` bytes begins at `offset`, as a unit says. What is damaged is told in the log.
-    #[inline]
-    pub(crate) fn is_whole(&self, offset: i64, len: u32) -> bool {
-        !self.old.has(offset) || self.is_old_whole(offset, len)
+    /// Whether a unit leads to a whole record of the length that it says.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) fn check(&self, unit: &QueueUnit) -> Result<(), String> {
+        let offset = unit.offset.0;
+        let bytes = self.bytes_from(offset).ok_or_else(|| "the log does not hold that place".to_owned())?;
+        look(self.place(offset, bytes), Some(unit.size)).map(drop)
     }
 
-    fn is_old_whole(&self, offset: i64, len: u32) -> bool {
-        // Units that stand in for others are told of where they are made.
-        if len == PRE_BLANK.size {
-            return false;
-        }
-        let Some(bytes) = self.bytes_from(offset) else { return false };
-        self.old.len(self.place(offset, bytes), Some(len)).is_some()
+    /// Whether there is reason to believe that a record lies where a unit says, though it is damaged.
+    pub(crate) fn bears_out(&self, unit: &QueueUnit) -> bool {
+        let (offset, len) = (unit.offset.0, unit.size as usize);
+        let Some(bytes) = self.bytes_from(offset).filter(|_| len >= MIN_LEN) else { return false };
+        let end = offset + len as i64;
+        // What lies right behind it: a record or the file's end, which a unit that is wrong would not hit.
+        let ends_well = || match bytes.get(len..) {
+            Some([]) => true,
+            Some(rest) => len_of_head(rest, end).is_some() || peek::magic(rest) == Some(MAGIC_BLANK),
+            None => false,
+        };
+        len_of_head(bytes, offset) == Some(len) || ends_well()
+    }
+
+    /// Tells once of the damaged record that a unit leads to.
+    pub(crate) fn tell_damaged(&self, unit: &QueueUnit, why: &str) {
+        let offset = unit.offset.0;
+        self.old.tell(self.place(offset, self.bytes_from(offset).unwrap_or_default()), why);
+    }
+
+    /// Where its files begin.
+    pub(crate) fn bases(&self) -> impl Iterator<Item = i64> {
+        self.files.iter().map(|file| file.base)
     }
 
     fn place<'a>(&'a self, offset: i64, bytes: &'a [u8]) -> Place<'a> {

@@ -14,20 +14,22 @@ use std::{
 use route_core::storage::{LogOffset, QueueUnit, Units};
 
 use crate::{
-    disk::{Access, Disk, File, PAGE, file_path, parse_file_name},
+    checked_units::CheckedUnits,
+    disk::{Access, Disk, file_path, parse_file_name},
     error::{OpenError, at},
     flusher::OpenedQueueFile,
     mapping::{MappedWriter, Mapping},
     queue_ends::QueueSpan,
 };
 
+mod units_end;
+
+use units_end::UnitsEnd;
+
 /// Space is allocated in steps that grow from this …
 const FIRST_STEP: usize = 16 << 10;
 /// … to this: there may be very many queues with few messages.
 const LAST_STEP: usize = 1 << 20;
-
-/// What follows the units is looked through in such pieces.
-const LOOK: u64 = 64 << 10;
 
 /// What stands in front of a queue that does not begin at the start of a file: as Java writes it.
 pub(crate) const PRE_BLANK: QueueUnit = QueueUnit { offset: LogOffset(0), size: i32::MAX.cast_unsigned(), tags_code: 0 };
@@ -55,6 +57,10 @@ pub(crate) struct ConsumeQueue {
     opened: Vec<OpenedQueueFile>,
     /// It was read or written since [`ConsumeQueue::rest`].
     used: Cell<bool>,
+    /// Units before this were there when the queue was opened: nobody knows what the disk has made of them.
+    old_until: i64,
+    /// `None` until one of those is read.
+    checked: OnceCell<Box<CheckedUnits>>,
 }
 
 /// Where the log begins: one place that all queues look at.
@@ -113,6 +119,8 @@ impl ConsumeQueue {
             reserved: 0,
             opened: Vec::new(),
             used: Cell::new(false),
+            old_until: 0,
+            checked: OnceCell::new(),
         }
     }
 
@@ -175,9 +183,10 @@ impl ConsumeQueue {
     fn find_end(&self, bases: &[i64], limit: i64) -> Result<Option<UnitsEnd>, OpenError> {
         for (index, base) in bases.iter().enumerate().rev() {
             let path = file_path(&self.dir, *base);
-            let end = UnitsEnd::find(&self.disk, path.clone(), self.file_size, limit).map_err(at(path))?;
+            let mut end = UnitsEnd::find(&self.disk, path.clone(), self.file_size, limit).map_err(at(path))?;
             if end.units > 0 || index == 0 {
-                return Ok(Some(UnitsEnd { files: index + 1, ..end }));
+                end.files = index + 1;
+                return Ok(Some(end));
             }
         }
         Ok(None)
@@ -190,8 +199,19 @@ impl ConsumeQueue {
             self.first = first / unit;
             self.min = Cell::new(Min::unknown(self.first));
             self.max = last / unit + units_in_last as i64;
-            (self.next, self.reserved) = (self.max, self.max);
+            (self.next, self.reserved, self.old_until) = (self.max, self.max, self.max);
         }
+    }
+
+    /// Whether a unit was there when the queue was opened and was not [found right](ConsumeQueue::note_right) since.
+    #[inline]
+    pub(crate) fn is_unchecked(&self, offset: i64) -> bool {
+        offset < self.old_until && !self.checked.get().is_some_and(|checked| checked.has(offset))
+    }
+
+    /// A unit leads to a whole message.
+    pub(crate) fn note_right(&self, offset: i64) {
+        self.checked.get_or_init(Box::default).note(offset);
     }
 
     /// Offsets of the first bytes of its files.
@@ -237,8 +257,8 @@ impl ConsumeQueue {
         while let Some(file) = self.files.pop_back() {
             self.disk.remove_file(&file_path(&self.dir, file.base))?;
         }
-        (self.first, self.max, self.next, self.reserved) = (0, 0, 0, 0);
-        self.min = Cell::new(Min::unknown(0));
+        (self.first, self.max, self.next, self.reserved, self.old_until) = (0, 0, 0, 0, 0);
+        (self.min, self.checked) = (Cell::new(Min::unknown(0)), OnceCell::new());
         Ok(())
     }
 
@@ -250,9 +270,10 @@ impl ConsumeQueue {
 
     /// Unmaps its files, unless units are still to be put into space that was reserved for them.
     fn unmap(&mut self) -> usize {
-        if self.next != self.max || !self.opened.is_empty() {
-            return 0;
-        }
+        if self.next != self.max || !self.opened.is_empty() { 0 } else { self.let_go() }
+    }
+
+    fn let_go(&mut self) -> usize {
         self.writers.clear();
         self.reserved = self.max;
         // Files that were made for what then was not appended are found again when they are written to.
@@ -272,6 +293,35 @@ impl ConsumeQueue {
             unsynced.extend(written.map(|file| file_path(&self.dir, file.base)));
         }
         self.unmap();
+    }
+
+    /// The file of a unit, and the unit's first byte there.
+    pub(crate) fn place_of(&self, offset: i64) -> (PathBuf, u64) {
+        let at = offset * QueueUnit::LEN as i64;
+        let in_file = at.rem_euclid(self.file_size as i64);
+        (file_path(&self.dir, at - in_file), in_file.unsigned_abs())
+    }
+
+    /// Puts right units in the place of wrong ones. Answers the files that this changed; they are not on disk yet.
+    ///
+    /// # Errors
+    /// Those of the operating system. Some units may have been put in place; if there is no space for what is to be appended next, the queue
+    /// will lack units.
+    pub(crate) fn mend(&mut self, units: &[(i64, QueueUnit)]) -> io::Result<Vec<PathBuf>> {
+        // What is mapped is never written twice.
+        self.let_go();
+        let mut changed = Vec::new();
+        let written = units.iter().filter(|(offset, _)| (self.first..self.max).contains(offset)).try_for_each(|(offset, unit)| {
+            let (path, byte) = self.place_of(*offset);
+            let file = self.disk.open_file(&path, Access::Write)?;
+            changed.push(path);
+            file.write_at(&unit.encode(), byte)
+        });
+        changed.dedup();
+        self.min = Cell::new(Min::unknown(self.first));
+        // Units may wait for the log to be on disk: they count on their space.
+        self.reserve(self.next)?;
+        written.map(|()| changed)
     }
 
     /// What its files hold.
@@ -513,81 +563,5 @@ impl ConsumeQueue {
             }
         }
         low
-    }
-}
-
-/// Whether bytes are a unit of a message in front of `limit`.
-fn is_unit(bytes: &[u8; QueueUnit::LEN], limit: i64) -> bool {
-    let unit = QueueUnit::decode(bytes);
-    unit.offset.0 >= 0 && unit.offset.0 < limit && unit.size > 0 && unit.size <= i32::MAX.cast_unsigned()
-}
-
-/// Where the units of a file end.
-#[derive(Debug)]
-struct UnitsEnd {
-    /// How many files of the queue have units.
-    files: usize,
-    path: PathBuf,
-    file: File,
-    /// How many units the file begins with.
-    units: usize,
-    /// The file's first page: most queues are short.
-    page: Vec<u8>,
-}
-
-impl UnitsEnd {
-    /// Units are written in order, so a search suffices: it gallops, then halves.
-    fn find(disk: &Disk, path: PathBuf, file_size: usize, limit: i64) -> io::Result<Self> {
-        let file = disk.open_file(&path, Access::Write)?;
-        file.expect_scattered_reads();
-        let mut page = vec![0; file_size.min(PAGE as usize)];
-        file.read_at(&mut page, 0)?;
-        let total = file_size / QueueUnit::LEN;
-        let in_page = page.len() / QueueUnit::LEN;
-        let probe = |at: usize| -> io::Result<bool> {
-            let from = at * QueueUnit::LEN;
-            let mut bytes = [0; QueueUnit::LEN];
-            match page.get(from..from + QueueUnit::LEN) {
-                Some(unit) => bytes.copy_from_slice(unit),
-                None => file.read_at(&mut bytes, from as u64)?,
-            }
-            Ok(is_unit(&bytes, limit))
-        };
-        let (mut low, mut high) = (0, in_page.min(total));
-        while high <= total && high > low && probe(high - 1)? {
-            low = high;
-            high = (high * 4).min(total);
-        }
-        // The first `low` are units; the one in front of `high` is none, or there are no more.
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if probe(middle)? {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(Self { files: 0, path, file, units: low, page })
-    }
-
-    /// Makes all behind the units zero. Answers whether anything was there.
-    fn erase(&self, file_size: usize) -> io::Result<bool> {
-        let from = self.units * QueueUnit::LEN;
-        let mut dirty = self.page.get(from..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)).then_some(self.page.len() as u64);
-        let mut at = from.max(self.page.len()) as u64;
-        let mut buffer = Vec::new();
-        while let Some(data) = self.file.next_data(at)?.map(|data| data.start).filter(|data| *data < file_size as u64) {
-            let end = (data / LOOK * LOOK + LOOK).min(file_size as u64);
-            buffer.resize(usize::try_from(end - data).unwrap_or(0), 0);
-            self.file.read_at(&mut buffer, data)?;
-            if buffer.iter().any(|byte| *byte != 0) {
-                dirty = Some(end);
-            }
-            at = end;
-        }
-        if let Some(to) = dirty {
-            self.file.erase(from as u64..to)?;
-        }
-        Ok(dirty.is_some())
     }
 }

@@ -2,7 +2,33 @@
 
 use std::collections::VecDeque;
 
-use route_core::storage::{QueueId, QueueUnit};
+use proto_core::{
+    delay::DelayLevels,
+    hash::tags_code,
+    names::SCHEDULE_TOPIC,
+    properties::{self, names},
+    record::RecordView,
+};
+use route_core::storage::{LogOffset, QueueId, QueueUnit};
+
+/// The unit of a record that lies in the log.
+pub(crate) fn unit_of(view: &RecordView<'_>, delay_levels: &DelayLevels) -> QueueUnit {
+    // A record fits a file, whose length is a u32.
+    QueueUnit { offset: LogOffset(view.physical_offset()), size: view.total_size() as u32, tags_code: unit_tags_code(view, delay_levels) }
+}
+
+/// What a unit carries for a stored message.
+fn unit_tags_code(view: &RecordView<'_>, delay_levels: &DelayLevels) -> i64 {
+    if view.topic() == SCHEDULE_TOPIC
+        && let Some(level) = properties::find_number(view.properties(), names::DELAY)
+    {
+        let level = delay_levels.clamp(i32::try_from(level).unwrap_or(i32::MAX));
+        if let Some(delay) = delay_levels.millis(level) {
+            return view.store_timestamp().saturating_add(delay);
+        }
+    }
+    tags_code(view.property(names::TAGS))
+}
 
 /// A record whose unit is not in its queue yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What waits for the disk and is no flush: looks at the disk, and the deletion of old files. Each kind has a thread of its own, so that
+//! What waits for the disk and is no flush: looks at the disk, the deletion of old files, searches in the log. Each kind has a thread of its own, so that
 //! the disk is looked at also while a deletion takes its time.
 
 use std::{
@@ -13,6 +13,7 @@ use route_core::storage::QueueUnit;
 
 use crate::{
     disk::{Access, Disk, file_path, parse_file_name},
+    doubts::Search,
     event::{Background, Notifier},
     expiry::{FOUND_AT_ONCE, OldFile, OldQueueFile, Seen},
     mapping::Mapping,
@@ -45,6 +46,8 @@ pub(crate) enum Errand {
     ScanQueues { dir: PathBuf, file_size: u32, log_start: i64 },
     /// To delete a file of a queue, which was moved out of its folder.
     DeleteQueueFile { from: PathBuf, moved_to: PathBuf, mapping: Option<Arc<Mapping>> },
+    /// To read some of the log for what units in doubt should lead to.
+    Search(Box<Search>),
 }
 
 /// What came of it.
@@ -58,6 +61,8 @@ pub(crate) enum Done {
     QueuesFound(io::Result<Vec<OldQueueFile>>),
     /// A file of a queue is gone for good, or why not.
     QueueFileDeleted(io::Result<()>),
+    /// Some of the log was read, or why it could not be.
+    Searched(Box<Search>, Result<(), String>),
 }
 
 /// One who runs errands, in turn.
@@ -164,6 +169,10 @@ impl Runner {
             Errand::DeleteQueueFile { from, moved_to, mapping } => {
                 drop(mapping);
                 Done::QueueFileDeleted(delete_moved(&self.disk, &from, &moved_to))
+            }
+            Errand::Search(mut search) => {
+                let read = search.step(&self.disk);
+                Done::Searched(search, read)
             }
         };
         // Never waits: as many fit as errands do, and the loop takes all whenever it is woken.

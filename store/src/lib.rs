@@ -45,6 +45,7 @@
 #![deny(unsafe_code)]
 
 mod ahead;
+mod checked_units;
 mod checkpoint;
 mod cleaning;
 mod commit_log;
@@ -52,6 +53,7 @@ mod config;
 mod consume_queue;
 mod disk;
 mod dispatch;
+mod doubts;
 mod errands;
 mod error;
 mod event;
@@ -64,6 +66,7 @@ mod index;
 mod log_walk;
 mod map_budget;
 mod mapping;
+mod mending;
 mod offset_journal;
 mod old_records;
 mod open;

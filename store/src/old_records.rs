@@ -46,21 +46,21 @@ impl OldRecords {
         offset < self.until
     }
 
-    /// The length of the record at a place if it is whole, and as long as `expected` if somebody expects a length. Tells once of one that
-    /// should be there and is not.
-    pub(crate) fn len(&self, place: Place<'_>, expected: Option<u32>) -> Option<usize> {
-        let why = match look(place, expected) {
+    /// The length of the record at a place if it is whole. Tells once of one that should be there and is not.
+    pub(crate) fn len(&self, place: Place<'_>) -> Option<usize> {
+        let why = match look(place, None) {
             Ok(len) => return Some(len),
             Err(why) => why,
         };
-        // Somebody may ask for any offset; only what a queue points at, or says itself to lie there, should be a record.
-        if expected.is_some() || len_of_head(place.bytes, place.offset).is_some() {
+        // Somebody may ask for any offset; only what says itself to lie there should be a record.
+        if len_of_head(place.bytes, place.offset).is_some() {
             self.tell(place, &why);
         }
         None
     }
 
-    fn tell(&self, Place { dir, file_size, offset, .. }: Place<'_>, why: &str) {
+    /// Tells once of a damaged record.
+    pub(crate) fn tell(&self, Place { dir, file_size, offset, .. }: Place<'_>, why: &str) {
         let mut told = self.told.borrow_mut();
         if told.len() < TOLD && told.insert(offset) {
             let in_file = offset.rem_euclid(file_size as i64);
@@ -73,7 +73,11 @@ impl OldRecords {
     }
 }
 
-fn look(Place { file_size, offset, bytes, .. }: Place<'_>, expected: Option<u32>) -> Result<usize, String> {
+/// The length of the record at a place, if it is whole, and as long as `expected` if a unit says how long it is.
+///
+/// # Errors
+/// Why it is not.
+pub(crate) fn look(Place { file_size, offset, bytes, .. }: Place<'_>, expected: Option<u32>) -> Result<usize, String> {
     let in_file = usize::try_from(offset.rem_euclid(file_size as i64)).unwrap_or(0);
     match (check(bytes, file_size - in_file, offset)?, expected) {
         (Found::Blank, _) => Err("the file ends there".to_owned()),

@@ -193,6 +193,12 @@ impl QueueTable {
         queue
     }
 
+    /// The topic of a queue, and its number there, unless it was removed.
+    pub(crate) fn name_of(&self, queue: QueueId) -> Option<(Arc<str>, i32)> {
+        let slot = self.slots.get(queue.0 as usize).filter(|slot| !matches!(slot.queue.get(), Some(Loaded::Removed)))?;
+        Some((Arc::clone(&slot.topic), slot.queue_id))
+    }
+
     /// The number of a queue that is known.
     pub(crate) fn find(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
         let numbers = self.topics.get(topic)?;

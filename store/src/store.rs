@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use proto_core::{
+    delay::DelayLevels,
     names::{RETRY_OR_DLQ_TOPIC_MAX_LEN, TOPIC_MAX_LEN, is_dlq, is_retry},
     properties,
     sys_flag::message::{TRANSACTION_PREPARED, TRANSACTION_ROLLBACK, transaction},
@@ -12,7 +13,7 @@ use route_core::{
     output::{Table, Ticket},
     storage::{
         AppendError, Appended, Arrival, Boundary, DiskSpace, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
-        QueueUnit, Storage, TagsCode, Units,
+        QueueUnit, Readability, Storage, TagsCode, Units,
         keys::{Found, KeyQuery, Search},
     },
     time::Timestamp,
@@ -23,6 +24,7 @@ use crate::{
     commit_log::CommitLog,
     config::FlushDiskType,
     dispatch::{PendingUnits, Waiting},
+    doubts::Doubts,
     event::StoreEvent,
     flusher::{FlushShared, Flusher},
     folder::DataFolder,
@@ -63,6 +65,8 @@ pub struct Store {
     pub(crate) consumer_offsets: OffsetJournal,
     pub(crate) delay_offsets: OffsetJournal,
     pub(crate) cleaning: Cleaning,
+    pub(crate) doubts: Doubts,
+    pub(crate) delay_levels: DelayLevels,
     pub(crate) maps: MapCount,
     pub(crate) queue_ends_path: PathBuf,
     /// Numbers what is put aside to be removed.
@@ -379,8 +383,9 @@ impl Storage for Store {
         self.log.record(offset.0)
     }
 
-    fn is_readable(&self, unit: &QueueUnit) -> bool {
-        self.log.is_whole(unit.offset.0, unit.size)
+    #[inline]
+    fn readability(&self, queue: QueueId, offset: i64, unit: &QueueUnit) -> Readability {
+        self.readability_of(queue, offset, unit)
     }
 
     fn slice(&self, range: LogRange) -> Option<LogSlice> {

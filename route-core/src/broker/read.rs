@@ -6,7 +6,7 @@
 
 use crate::{
     filter::{Candidate, MessageFilter, Verdicts},
-    storage::{LogRange, QueueBounds, QueueId, QueueUnit, Storage, Units},
+    storage::{LogRange, QueueBounds, QueueId, QueueUnit, Readability, Storage, Units},
 };
 
 /// How a look ended; the names are RocketMQ's and travel as the remark of a pull's answer.
@@ -154,19 +154,29 @@ pub fn read_queue<S: Storage>(
     while !full && units.len() > 0 {
         let batch = units.take_first(BATCH.min(max.max(1)));
         if let Some(filter) = filter {
-            judge(storage, filter, batch, verdicts);
+            judge(storage, filter, (queue, next), batch, verdicts);
         }
         for (index, unit) in batch.enumerate() {
-            if unit.offset < log_start {
-                removed = true;
-            } else if filter.is_none() || verdicts.delivers(index) {
+            // One that leads nowhere is looked at whatever its tags code says.
+            let is_possible = unit.offset >= log_start && unit.offset < log_end && unit.size > 0;
+            let is_wanted = is_possible && (filter.is_none() || verdicts.delivers(index));
+            if is_wanted {
                 full = !taken.has_room_for(&unit, log_end.0 - unit.offset.0 <= limits.memory_window);
                 if full {
                     break;
                 }
-                if storage.is_readable(&unit) {
-                    taken.take(&unit);
-                    push_joined(ranges, &unit);
+            }
+            if is_wanted || !is_possible || filter.is_some_and(MessageFilter::needs_record) {
+                match storage.readability(queue, next, &unit) {
+                    Readability::Whole if is_wanted => {
+                        taken.take(&unit);
+                        push_joined(ranges, &unit);
+                    }
+                    Readability::InDoubt => {
+                        full = true;
+                        break;
+                    }
+                    Readability::Whole | Readability::Damaged => removed |= unit.offset < log_start,
                 }
             }
             last_looked_at = unit.offset;
@@ -205,12 +215,13 @@ impl Taken<'_> {
     }
 }
 
-fn judge<S: Storage>(storage: &S, filter: &dyn MessageFilter, units: Units<'_>, verdicts: &mut Verdicts) {
+fn judge<S: Storage>(storage: &S, filter: &dyn MessageFilter, (queue, from): (QueueId, i64), units: Units<'_>, verdicts: &mut Verdicts) {
     verdicts.reset(units.len());
     let needs_record = filter.needs_record();
     let mut batch = smallvec::SmallVec::<[Candidate<'_>; BATCH]>::new();
-    let record = |unit: &QueueUnit| if needs_record && storage.is_readable(unit) { storage.record(unit.offset) } else { None };
-    batch.extend(units.map(|unit| Candidate { tags_code: unit.tags_code, record: record(&unit) }));
+    let is_whole = |offset, unit: &QueueUnit| storage.readability(queue, offset, unit) == Readability::Whole;
+    let record = |offset, unit: &QueueUnit| if needs_record && is_whole(offset, unit) { storage.record(unit.offset) } else { None };
+    batch.extend((from..).zip(units).map(|(offset, unit)| Candidate { tags_code: unit.tags_code, record: record(offset, &unit) }));
     filter.matches(&batch, verdicts);
 }
 

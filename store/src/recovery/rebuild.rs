@@ -7,16 +7,13 @@ use std::{
 
 use proto_core::{
     delay::DelayLevels,
-    hash::tags_code,
-    names::SCHEDULE_TOPIC,
-    properties::{self, names},
     record::{MIN_LEN, RecordView},
 };
-use route_core::storage::{LogOffset, QueueUnit};
 
 use super::{LogFiles, scan::LogScan};
 use crate::{
     disk::file_path,
+    dispatch::unit_of,
     error::{OpenError, at},
     log_walk::{FoundFile, LogWalk, Step},
     progress::Position,
@@ -117,8 +114,7 @@ impl Rebuild<'_> {
             if known_only && self.queues.find(view.topic(), view.queue_id()).is_none() {
                 continue;
             }
-            let unit =
-                QueueUnit { offset: LogOffset(record.offset), size: view.total_size() as u32, tags_code: self.unit_tags_code(&view) };
+            let unit = unit_of(&view, self.delay_levels);
             let place = (view.topic(), view.queue_id(), view.queue_offset());
             let put = self.queues.rebuild(place, &unit, whole, lost);
             if !put.map_err(at(&dir))? {
@@ -150,18 +146,5 @@ impl Rebuild<'_> {
         let path = file_path(&self.files.dir, from - in_file);
         tracing::error!(path = %path.display(), byte = in_file, offset = from, why, bytes = to - from, "the log is damaged; it goes on behind");
         Ok(Some(to))
-    }
-
-    /// What a unit carries for a stored message.
-    fn unit_tags_code(&self, view: &RecordView<'_>) -> i64 {
-        if view.topic() == SCHEDULE_TOPIC
-            && let Some(level) = properties::find_number(view.properties(), names::DELAY)
-        {
-            let level = self.delay_levels.clamp(i32::try_from(level).unwrap_or(i32::MAX));
-            if let Some(delay) = self.delay_levels.millis(level) {
-                return view.store_timestamp().saturating_add(delay);
-            }
-        }
-        tags_code(view.property(names::TAGS))
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use proto_core::record::RecordView;
 use route_core::{
-    Storage, Timestamp,
+    Now, Storage, Timestamp,
     storage::{
         Appended, NewMessage, QueueId, TagsCode,
         keys::{Found, KeyKind, KeyQuery, Search},
@@ -99,6 +99,13 @@ impl Opened {
                 StoreEvent::Persisted(..) | StoreEvent::Found(..) => {}
             }
         }
+    }
+
+    /// One turn of the loop, then it waits for what the store's threads have to say.
+    pub(crate) fn turn(&mut self) {
+        self.store.clean();
+        self.bell.wait();
+        self.store.handle_wake(Now::default());
     }
 
     /// Looks messages up by a key.

@@ -1,0 +1,140 @@
+//! Units of queues that lead to no message, as a disk may make of them: they are put right from the log, and no reader misses a message.
+
+mod kit;
+
+use std::{fs, os::unix::fs::FileExt, path::Path};
+
+use kit::{Opened, config, lines::lines_of, open, sync_config};
+use route_core::{
+    Storage,
+    broker::read::{QueueRead, ReadLimits, ReadStatus, Wanted, read_queue},
+    filter::{Verdicts, tags::TagFilter},
+    storage::{Appended, QueueUnit},
+};
+use store::examine::{Examination, ExamineConfig, Finding, Severity};
+
+const COUNT: usize = 100;
+/// The unit that is wrong, in a file of 30.
+const HIT: i64 = 37;
+
+/// A store with messages in two queues, closed in order.
+fn filled(root: &Path) -> Vec<Appended> {
+    let mut opened = open(config(root));
+    let placed = (0..2 * COUNT).map(|at| opened.send("TopicA", (at % 2) as i32, &format!("message {at} {}", "x".repeat(300)))).collect();
+    opened.store.close().unwrap();
+    placed
+}
+
+/// Puts bytes in the place of a unit of queue 1.
+fn overwrite(root: &Path, offset: i64, bytes: &[u8; 20]) {
+    let path = root.join(format!("consumequeue/TopicA/1/{:020}", offset / 30 * 600));
+    fs::File::options().write(true).open(path).unwrap().write_all_at(bytes, (offset % 30 * 20).unsigned_abs()).unwrap();
+}
+
+/// The unit that should be there.
+fn unit(placed: &[Appended], offset: i64) -> QueueUnit {
+    let at = placed[usize::try_from(offset).unwrap() * 2 + 1];
+    QueueUnit { offset: at.offset, size: (at.end.0 - at.offset.0) as u32, tags_code: 2_598_919 }
+}
+
+fn look(opened: &Opened, from: i64) -> QueueRead {
+    let queue = opened.store.find_queue("TopicA", 1).unwrap();
+    let filter = TagFilter::parse("TagA").unwrap().unwrap();
+    let wanted = Wanted { queue, from, max: 32, filter: Some(&filter) };
+    read_queue(&opened.store, wanted, &ReadLimits::default(), &mut Verdicts::default(), &mut Vec::new())
+}
+
+/// What a consumer gets that pulls until there is no more: how many messages, and how often it got none.
+fn pulled(opened: &mut Opened) -> (usize, usize) {
+    let (mut from, mut got, mut waits) = (0, 0, 0);
+    loop {
+        let read = look(opened, from);
+        if read.status == ReadStatus::OffsetOverflowOne {
+            return (got, waits);
+        }
+        if read.next_begin_offset == from {
+            waits += 1;
+            assert_eq!(read.status, ReadStatus::NoMatchedMessage, "it asks again at once");
+            opened.turn();
+        }
+        (from, got) = (read.next_begin_offset, got + read.count);
+    }
+}
+
+fn findings(root: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap().verify(&mut findings).unwrap();
+    findings.retain(|finding| finding.severity > Severity::Note);
+    findings
+}
+
+#[test]
+fn a_wrong_unit_is_put_right_from_the_log_and_no_reader_misses_its_message() {
+    let right = |placed: &[Appended]| unit(placed, HIT);
+    let somewhere =
+        |placed: &[Appended]| QueueUnit { offset: route_core::storage::LogOffset(right(placed).offset.0 + 64), ..right(placed) };
+    let beyond = |placed: &[Appended]| QueueUnit { offset: route_core::storage::LogOffset(1 << 40), ..right(placed) };
+    let longer = |placed: &[Appended]| QueueUnit { size: right(placed).size + 256, ..right(placed) };
+    let nothing = |_: &[Appended]| QueueUnit::decode(&[0; 20]);
+    for wrong in [&somewhere as &dyn Fn(&[Appended]) -> QueueUnit, &beyond, &longer, &nothing] {
+        let dir = tempfile::tempdir().unwrap();
+        let placed = filled(dir.path());
+        let wrong = wrong(&placed);
+        overwrite(dir.path(), HIT, &wrong.encode());
+        let mut opened = open(config(dir.path()));
+        let (pulled, lines) = lines_of(|| pulled(&mut opened));
+        assert_eq!(pulled.0, COUNT, "{wrong:?}");
+        let told = lines.iter().filter(|line| line.contains("put right from the log") && line.contains(&format!("offset={HIT} "))).count();
+        assert_eq!((lines.len(), told), (1, 1), "{lines:?}");
+        opened.store.close().unwrap();
+        assert_eq!(findings(dir.path()), []);
+    }
+}
+
+#[test]
+fn a_page_of_wrong_units_is_put_right_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    (20..80).for_each(|offset| overwrite(dir.path(), offset, &[0; 20]));
+    let mut opened = open(config(dir.path()));
+    let (got, waits) = pulled(&mut opened);
+    assert!(got == COUNT && waits < 10, "{got} messages after {waits} times without any");
+    opened.store.close().unwrap();
+    assert_eq!(findings(dir.path()), []);
+}
+
+#[test]
+fn a_unit_whose_message_is_nowhere_in_the_log_is_passed_over_and_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path());
+    let at = unit(&placed, HIT).offset.0;
+    overwrite(dir.path(), HIT, &[0; 20]);
+    let log = dir.path().join(format!("commitlog/{:020}", at - at % (16 << 10)));
+    fs::File::options().write(true).open(log).unwrap().write_all_at(&[0xff; 50], (at % (16 << 10)).unsigned_abs() + 100).unwrap();
+    let mut opened = open(config(dir.path()));
+    for _ in 0..2 {
+        let (pulled, lines) = lines_of(|| pulled(&mut opened));
+        assert_eq!(pulled.0, COUNT - 1);
+        assert!(lines.len() < 2 && lines.iter().all(|line| line.contains("nowhere in the log")), "{lines:?}");
+    }
+}
+
+#[test]
+fn units_that_wait_for_the_disk_find_their_place_in_a_queue_that_was_put_right_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    overwrite(dir.path(), 95, &[0; 20]);
+    let mut opened = open(sync_config(dir.path()));
+    assert_eq!(look(&opened, 95).count, 0);
+    for at in 0..50 {
+        opened.send("TopicA", 1, &format!("late {at}"));
+    }
+    while look(&opened, 95).count == 0 {
+        opened.turn();
+    }
+    opened.flush();
+    assert_eq!(pulled(&mut opened).0, COUNT + 50);
+    opened.store.close().unwrap();
+    assert_eq!(findings(dir.path()), []);
+    assert_eq!(open(config(dir.path())).bodies("TopicA", 1).len(), COUNT + 50);
+}
