@@ -217,10 +217,13 @@ impl<S: Storage> Broker<S> {
             default_queue_nums: config.default_topic_queue_nums,
             cluster_topic: config.cluster_topic,
             broker_topic: config.broker_topic,
+            trace_topic: config.trace_topic.as_deref(),
         };
         let limits = config.limits;
+        let mut topics = TopicTable::new(now.wall, &system, limits.topics);
+        topics.set_mixed_type(config.mixed_message_type);
         Ok(Self {
-            topics: TopicTable::new(now.wall, &system, limits.topics),
+            topics,
             topics_saved: None,
             groups: GroupTable::new(now.wall, config.auto_create_group, limits.groups),
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),

@@ -25,6 +25,7 @@ const SYSTEM: SystemTopics<'static> = SystemTopics {
     default_queue_nums: 8,
     cluster_topic: true,
     broker_topic: true,
+    trace_topic: None,
 };
 
 fn text(bytes: Vec<u8>) -> String {

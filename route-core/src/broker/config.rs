@@ -51,6 +51,10 @@ pub struct BrokerConfig {
     pub region: Arc<str>,
     /// `traceOn`
     pub trace_on: bool,
+    /// `traceTopicEnable` and `msgTraceTopicName`: the topic for traces of clients that is there from the start, if one is.
+    pub trace_topic: Option<Arc<str>>,
+    /// `enableMixedMessageType`: whether topics may be said to hold messages of all types.
+    pub mixed_message_type: bool,
     /// `flushDiskType`
     pub flush_mode: FlushMode,
     /// `syncFlushTimeout`
@@ -186,6 +190,7 @@ impl BrokerConfig {
             auto_create_topic: changed.auto_create_topic,
             auto_create_group: changed.auto_create_group,
             trace_on: changed.trace_on,
+            mixed_message_type: changed.mixed_message_type,
             sync_flush_timeout: changed.sync_flush_timeout,
             long_polling: changed.long_polling,
             short_polling_time: changed.short_polling_time,
@@ -253,6 +258,8 @@ impl Default for BrokerConfig {
             auto_create_group: true,
             region: "DefaultRegion".into(),
             trace_on: true,
+            trace_topic: None,
+            mixed_message_type: false,
             flush_mode: FlushMode::Async,
             sync_flush_timeout: Millis::from_secs(5),
             max_message_size: 4 * 1024 * 1024,

@@ -2,9 +2,11 @@
 //!
 //! The order of the checks and their texts are those of Java's `PullMessageProcessor`; clients match on both.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::SocketAddr};
 
-use proto_core::{code::ResponseCode, headers::PullMessageRequest, names::FAQ_SUFFIX as FAQ, perm, sys_flag::pull as pull_flag};
+use proto_core::{
+    bodies::TopicConfig, code::ResponseCode, headers::PullMessageRequest, names::FAQ_SUFFIX as FAQ, perm, sys_flag::pull as pull_flag,
+};
 
 use super::{
     Asked, Broker,
@@ -86,6 +88,10 @@ pub(super) struct PullRefusal {
 }
 
 impl PullRefusal {
+    pub(super) fn subscription_forbidden(group: &str, topic: &str) -> Self {
+        Self::forbidden(forbidden::SUBSCRIPTION, format!("the consumer group[{group}] is forbidden for topic[{topic}]"))
+    }
+
     pub(super) fn forbidden(by: i32, remark: impl Into<Cow<'static, str>>) -> Self {
         Self { refusal: Refusal::new(ResponseCode::NoPermission, remark), forbidden_type: Some(by) }
     }
@@ -137,8 +143,12 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// A waiting pull gets its final answer: its messages, or that there is nothing new.
+    /// A waiting pull gets its final answer: its messages, or that there is nothing new; or why it may not read any more, as an operator may
+    /// have decided meanwhile.
     pub(super) fn finish_held(&mut self, now: Now, held: &HeldPull) {
+        if let Err(refusal) = self.may_still_read(now, held) {
+            return self.refuse_pull(held.asked, refusal);
+        }
         if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_id, held.pull.queue) {
             return self.answer_pull(held.asked, &held.pull, read);
         }
@@ -153,6 +163,27 @@ impl<S: Storage> Broker<S> {
         let given = self.given(&read);
         self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_id, given, read.next_begin_offset);
         self.answer_pull(held.asked, &held.pull, read);
+    }
+
+    /// What may have changed since a pull began to wait, in the order of the checks of a new one.
+    fn may_still_read(&mut self, now: Now, held: &HeldPull) -> Result<(), PullRefusal> {
+        let (topic, group) = (&*held.topic, &*held.group);
+        self.broker_may_be_read()?;
+        let Some(config) = self.groups.find_or_create(now.wall, group) else { return Err(unknown_group(group)) };
+        if !config.consume_enable {
+            return Err(forbidden_group(group));
+        }
+        let Some(entry) = self.topics.get(topic) else { return Err(Refusal::topic_missing(topic).into()) };
+        readable_queue(entry.config(), held.queue_id, held.asked.peer.addr)?;
+        if self.groups.may_read(group, topic) { Ok(()) } else { Err(PullRefusal::subscription_forbidden(group, topic)) }
+    }
+
+    fn broker_may_be_read(&self) -> Result<(), PullRefusal> {
+        if perm::is_readable(self.config.permission) {
+            return Ok(());
+        }
+        let remark = format!("the broker[{}] pulling message is forbidden", self.config.address.ip());
+        Err(PullRefusal::forbidden(forbidden::BROKER, remark))
     }
 
     /// A group was set to another place of a queue: one of its pulls that waits there is sent on its way.
@@ -241,20 +272,14 @@ impl<S: Storage> Broker<S> {
         group: &str,
         lite: bool,
     ) -> Result<AdmittedPull, PullRefusal> {
-        if !perm::is_readable(self.config.permission) {
-            let remark = format!("the broker[{}] pulling message is forbidden", self.config.address.ip());
-            return Err(PullRefusal::forbidden(forbidden::BROKER, remark));
-        }
+        self.broker_may_be_read()?;
         if lite && !self.config.lite_pull {
             let remark = format!("the broker[{}] for lite pull consumer has been disabled", self.config.address.ip());
             return Err(PullRefusal::forbidden(forbidden::BROKER, remark));
         }
-        let Some(group_config) = self.groups.find_or_create(now.wall, group) else {
-            let remark = format!("subscription group [{group}] does not exist, {FAQ}");
-            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark).into());
-        };
+        let Some(group_config) = self.groups.find_or_create(now.wall, group) else { return Err(unknown_group(group)) };
         if !group_config.consume_enable {
-            return Err(PullRefusal::forbidden(forbidden::GROUP, format!("subscription group no permission, {group}")));
+            return Err(forbidden_group(group));
         }
         let (group_sys_flag, broadcast_enable) = (group_config.group_sys_flag, group_config.consume_broadcast_enable);
         let brokers = self
@@ -264,17 +289,7 @@ impl<S: Storage> Broker<S> {
         let Some(entry) = self.topics.get_mut(topic) else {
             return Err(Refusal::topic_missing(topic).into());
         };
-        if !perm::is_readable(entry.config().perm) {
-            return Err(PullRefusal::forbidden(forbidden::TOPIC, format!("the topic[{topic}] pulling message is forbidden")));
-        }
-        let readable_queues = entry.config().read_queue_nums;
-        if !(0..readable_queues).contains(&request.queue_id) {
-            let remark = format!(
-                "queueId[{}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{readable_queues}] consumer:[{}]",
-                request.queue_id, asked.peer.addr
-            );
-            return Err(Refusal::new(ResponseCode::InvalidParameter, remark).into());
-        }
+        readable_queue(entry.config(), request.queue_id, asked.peer.addr)?;
         let (topic_sys_flag, own_topic) = (entry.config().topic_sys_flag, entry.is_own());
         let Some(queue) = entry.queue(&mut self.storage, request.queue_id) else {
             return Err(Refusal::new(ResponseCode::InvalidParameter, format!("queueId[{}] is illegal", request.queue_id)).into());
@@ -300,6 +315,28 @@ impl<S: Storage> Broker<S> {
             filters_epoch,
         })
     }
+}
+
+fn unknown_group(group: &str) -> PullRefusal {
+    Refusal::new(ResponseCode::SubscriptionGroupNotExist, format!("subscription group [{group}] does not exist, {FAQ}")).into()
+}
+
+fn forbidden_group(group: &str) -> PullRefusal {
+    PullRefusal::forbidden(forbidden::GROUP, format!("subscription group no permission, {group}"))
+}
+
+/// Whether a topic may be read, and has such a queue for it.
+fn readable_queue(config: &TopicConfig, queue_id: i32, consumer: SocketAddr) -> Result<(), PullRefusal> {
+    let TopicConfig { topic_name: topic, read_queue_nums, .. } = config;
+    if !perm::is_readable(config.perm) {
+        return Err(PullRefusal::forbidden(forbidden::TOPIC, format!("the topic[{topic}] pulling message is forbidden")));
+    }
+    if !(0..*read_queue_nums).contains(&queue_id) {
+        let remark =
+            format!("queueId[{queue_id}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{read_queue_nums}] consumer:[{consumer}]");
+        return Err(Refusal::new(ResponseCode::InvalidParameter, remark).into());
+    }
+    Ok(())
 }
 
 /// The answer's code for the way a look ended.

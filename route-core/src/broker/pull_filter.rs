@@ -122,8 +122,7 @@ impl<S: Storage> Broker<S> {
             return Err(PullRefusal::forbidden(forbidden::BROADCASTING, remark));
         }
         if !self.groups.may_read(group, topic) {
-            let remark = format!("the consumer group[{group}] is forbidden for topic[{topic}]");
-            return Err(PullRefusal::forbidden(forbidden::SUBSCRIPTION, remark));
+            return Err(PullRefusal::subscription_forbidden(group, topic));
         }
         let Some(subscription) = consumers.subscription(topic) else {
             return Err(Refusal::new(ResponseCode::SubscriptionNotExist, format!("the consumer's subscription not exist{FAQ}")).into());

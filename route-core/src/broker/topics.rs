@@ -150,6 +150,8 @@ pub struct TopicTable {
     /// Topics that the name servers have not heard of as they are now.
     changed: IndexSet<Arc<str>, FixedState>,
     limit: usize,
+    /// Topics may be said to hold messages of all types.
+    mixed_type: bool,
 }
 
 impl TopicTable {
@@ -163,6 +165,7 @@ impl TopicTable {
             dirty: false,
             changed: IndexSet::default(),
             limit,
+            mixed_type: false,
         };
         for config in system.configs() {
             let name: Arc<str> = config.topic_name.as_str().into();
@@ -257,6 +260,11 @@ impl TopicTable {
         names::is_system_topic(topic) || self.reserved.contains(topic)
     }
 
+    /// From now on topics may be said to hold messages of all types, or not (`enableMixedMessageType`).
+    pub const fn set_mixed_type(&mut self, allowed: bool) {
+        self.mixed_type = allowed;
+    }
+
     /// From now on topics are made by sending to them, with so many queues at most, or no longer (`autoCreateTopicEnable`). As with Java what is
     /// saved of the topics does not change: the next start decides anew.
     pub fn set_auto_create(&mut self, queue_nums: Option<i32>) {
@@ -341,7 +349,7 @@ impl TopicTable {
                 return Err(Refusal::invalid(format!("a topic of {queue_nums} queues is beyond the limit of {QUEUES_LIMIT}")));
             }
         }
-        if config.attributes.get("+message.type").is_some_and(|value| value == "MIXED") {
+        if !self.mixed_type && config.attributes.get("+message.type").is_some_and(|value| value == "MIXED") {
             return Err(Refusal::invalid("MIXED message type is not supported."));
         }
         let current = self.entries.get(topic).map(TopicEntry::config);

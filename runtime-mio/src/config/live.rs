@@ -34,6 +34,7 @@ pub const CHANGEABLE_OF_BROKER: &[&str] = &[
     "diskMaxUsedSpaceRatio",
     "diskSpaceCleanForciblyRatio",
     "diskSpaceWarningLevelRatio",
+    "enableMixedMessageType",
     "enablePropertyFilter",
     "fileReservedTime",
     "filterDataCleanTimeSpan",

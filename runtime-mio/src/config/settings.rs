@@ -84,6 +84,8 @@ fn machine_config(config: &Config) -> BrokerConfig {
         auto_create_group: config.switch("autoCreateSubscriptionGroup"),
         region: config.text("regionId").into(),
         trace_on: config.switch("traceOn"),
+        trace_topic: Some(config.text("msgTraceTopicName").into()).filter(|_| config.switch("traceTopicEnable")),
+        mixed_message_type: config.switch("enableMixedMessageType"),
         flush_mode: if config.text("flushDiskType") == "SYNC_FLUSH" { FlushMode::Sync } else { FlushMode::Async },
         sync_flush_timeout: millis("syncFlushTimeout"),
         max_message_size: config.number("maxMessageSize"),

@@ -65,6 +65,7 @@ impl<S: Storage> Broker<S> {
         let config = &self.config;
         self.groups.set_auto_create(config.auto_create_group);
         self.topics.set_auto_create(config.auto_create_topic.then_some(config.default_topic_queue_nums));
+        self.topics.set_mixed_type(config.mixed_message_type);
         self.consumers.set_expiry(config.channel_expired_timeout);
         self.producers.set_expiry(config.channel_expired_timeout);
         self.filters.set_keep_dead(config.filter_clean_span);

@@ -21,6 +21,8 @@ pub struct SystemTopics<'a> {
     pub cluster_topic: bool,
     /// `brokerTopicEnable`: the same for the broker's name.
     pub broker_topic: bool,
+    /// `msgTraceTopicName`, if there is to be such a topic.
+    pub trace_topic: Option<&'a str>,
 }
 
 impl SystemTopics<'_> {
@@ -44,6 +46,7 @@ impl SystemTopics<'_> {
             config(names::TRANS_OP_HALF_TOPIC, 1, READ_WRITE),
             config(names::TIMER_TOPIC, 1, READ_WRITE),
         ]);
+        configs.extend(self.trace_topic.map(|name| config(name, 1, READ_WRITE)));
         configs
     }
 }

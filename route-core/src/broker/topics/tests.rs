@@ -6,6 +6,7 @@ const NOW: Timestamp = Timestamp(1_000);
 const SYSTEM: SystemTopics<'static> = SystemTopics {
     cluster: "DefaultCluster",
     broker: "broker-a",
+    trace_topic: None,
     auto_create: true,
     default_queue_nums: 8,
     cluster_topic: true,
