@@ -223,6 +223,9 @@ codes! {
         BatchAckMessage = 200151 "BATCH_ACK_MESSAGE",
         PetrelListPlugins = 930001 "PETREL_LIST_PLUGINS",
         PetrelBindPlugin = 930002 "PETREL_BIND_PLUGIN",
+        PetrelInstallPlugin = 930003 "PETREL_INSTALL_PLUGIN",
+        PetrelSwitchPlugin = 930004 "PETREL_SWITCH_PLUGIN",
+        PetrelRemovePlugin = 930005 "PETREL_REMOVE_PLUGIN",
     }
 }
 

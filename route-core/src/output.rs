@@ -100,6 +100,15 @@ pub enum Output {
         /// The keys with their new values, a properties file.
         properties: Bytes,
     },
+    /// Change what plugins are installed; `handle_plugin_changed` brings back what has come of it.
+    ChangePlugin {
+        /// Whom the answer goes to, and under which number; `None` if nobody waits for one.
+        asked: Option<(PeerId, i32)>,
+        /// Name of the plugin.
+        name: Arc<str>,
+        /// What is to become of it.
+        change: PluginChange,
+    },
     /// Something an operator wants to read in the log.
     Notice {
         /// How bad it is.
@@ -137,6 +146,19 @@ pub enum Table {
     /// The settings that requests have changed, a properties file: of a broker `broker.conf` or `config/broker.properties`, of a name server
     /// likewise. What else stands in the file stays.
     Settings,
+}
+
+/// What is to become of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginChange {
+    /// It is to be this, if this can be used.
+    Install(Bytes),
+    /// It may be used again.
+    Enable,
+    /// It may not be used, and stays.
+    Disable,
+    /// It is to be gone.
+    Remove,
 }
 
 /// How bad a notice is.

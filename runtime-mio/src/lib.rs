@@ -16,6 +16,7 @@ pub mod logging;
 pub mod machine;
 pub mod peer_table;
 pub mod plan;
+pub mod plugins;
 pub mod server;
 pub mod write_queue;
 

@@ -5,10 +5,12 @@
 pub mod broker;
 pub mod name_server;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto_core::Command;
 use route_core::{
-    output::{Output, Peer, PeerId, Reply, Table, Ticket},
+    output::{Output, Peer, PeerId, PluginChange, Reply, Table, Ticket},
     storage::LogRange,
     time::{Millis, Now},
 };
@@ -56,6 +58,9 @@ pub trait Machine {
 
     /// Changes settings as a request wants it; the machine hears of the outcome before this returns.
     fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes);
+
+    /// Changes what plugins are installed; the machine hears of the outcome after a wake at the latest. Only brokers have any.
+    fn change_plugin(&mut self, _now: Now, _asked: Option<(PeerId, i32)>, _name: Arc<str>, _change: PluginChange) {}
 
     /// After [`Self::handle_shutdown`]: whether all is saved and everybody has been told.
     fn has_ended(&self) -> bool;

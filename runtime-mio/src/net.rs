@@ -239,6 +239,7 @@ impl<L: AsRef<[u8]>> Net<L> {
             }
             Output::Persist { ticket, table, content } => machine.persist(now, ticket, table, content),
             Output::Configure { asked, properties } => machine.configure(now, asked, &properties),
+            Output::ChangePlugin { asked, name, change } => machine.change_plugin(now, asked, name, change),
             Output::Notice { level, text } => notice(level, &text),
         }
     }
@@ -488,7 +489,7 @@ impl<L: AsRef<[u8]>> Net<L> {
 }
 
 /// Puts a machine's line into the log.
-fn notice(level: NoticeLevel, text: &str) {
+pub(crate) fn notice(level: NoticeLevel, text: &str) {
     match level {
         NoticeLevel::Error => error!("{text}"),
         NoticeLevel::Warn => warn!("{text}"),

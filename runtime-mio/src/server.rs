@@ -123,7 +123,7 @@ impl BoundServer {
         if let Some(BrokerSettings { machine, mut store, live, .. }) = self.broker {
             store.settings_path = Some(live.file().to_owned());
             let (store, recovered) = Store::open(store, notifier)?;
-            let started = BrokerMachine::start(self.event_loop.now(), machine, live, store, &recovered)?;
+            let started = BrokerMachine::start(self.event_loop.now(), machine, live, store, &recovered, None)?;
             self.event_loop.add(Box::new(started));
         }
         Ok(Server { event_loop: self.event_loop, serving: self.serving })

@@ -35,6 +35,7 @@ const KNOWN: &[&str] = &[
     "lost+found",
     "removed",
     "before-rebuild",
+    "plugins",
     "namesrv",
     "kvConfig.json",
 ];

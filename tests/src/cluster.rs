@@ -480,6 +480,11 @@ impl Cluster {
                     machine.configure(now, asked, &properties);
                 }
             }
+            Output::ChangePlugin { asked, name, .. } => {
+                if let Some(machine) = &mut self.node(id).machine {
+                    machine.refuse_plugin(now, asked, &name);
+                }
+            }
             Output::Notice { text, .. } => {
                 let notices = &mut self.node(id).notices;
                 if notices.len() == NOTICES {

@@ -9,6 +9,7 @@ use route_core::{
     broker::{Broker, refusal::Refusal},
     name_server::NameServer,
     output::{ReplyBody, Ticket},
+    plugins::PluginRefusal,
 };
 use runtime_mio::config::{Config, LiveConfig, Place, Surroundings, settings};
 
@@ -31,6 +32,9 @@ pub trait Machine {
 
     /// Somebody wants settings to be changed.
     fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes);
+
+    /// Somebody wants plugins to be changed, which tests do by hand; only brokers are asked.
+    fn refuse_plugin(&mut self, _now: Now, _asked: Option<(PeerId, i32)>, _name: &str) {}
 
     /// Time has passed.
     fn handle_timeout(&mut self, now: Now);
@@ -126,6 +130,11 @@ impl<S: Storage + 'static> Machine for Broker<S> {
     fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes) {
         let outcome = changed(Place::Broker, properties).map(|live| settings::changed_machine(&live));
         self.handle_configured(now, asked, outcome);
+    }
+
+    fn refuse_plugin(&mut self, now: Now, asked: Option<(PeerId, i32)>, name: &str) {
+        let refusal = PluginRefusal::NoPlugins(name.to_owned());
+        self.handle_plugin_changed(now, asked, Err(Refusal::system(refusal.to_string())));
     }
 
     fn handle_timeout(&mut self, now: Now) {

@@ -89,7 +89,8 @@ impl Rig {
                 Output::Reply { reply, .. } => acked |= reply.code == ResponseCode::Success,
                 Output::Persist { ticket, table, content } => self.broker.storage_mut().save(ticket, table, content),
                 Output::Notice { text, .. } => assert!(!text.contains("left out"), "{text}"),
-                Output::Request { .. } | Output::Dial { .. } | Output::Close { .. } | Output::Configure { .. } => {}
+                Output::Request { .. } | Output::Dial { .. } | Output::Close { .. } => {}
+                Output::Configure { .. } | Output::ChangePlugin { .. } => {}
             }
         }
         let store = self.broker.storage_mut();

@@ -56,8 +56,8 @@ enum Answer {
     AfterSearch(QueryTicket),
     /// It is made of what clients or a name server answer that have been asked.
     FromClient,
-    /// It is what comes of a change of settings.
-    WhenConfigured,
+    /// It is what comes of a change of settings or plugins.
+    WhenChanged,
     /// Nothing is answered, even to who waits.
     Nothing,
 }
@@ -126,6 +126,9 @@ impl<S: Storage> Broker<S> {
             RequestCode::SendReplyMessage | RequestCode::SendReplyMessageV2 => self.reply_message(now, asked, command),
             RequestCode::PetrelListPlugins => self.list_plugins(),
             RequestCode::PetrelBindPlugin => self.bind_plugin(asked, command),
+            RequestCode::PetrelInstallPlugin => self.install_plugin(asked, command),
+            RequestCode::PetrelSwitchPlugin => self.switch_plugin(asked, command),
+            RequestCode::PetrelRemovePlugin => self.remove_plugin(asked, command),
             RequestCode::QueryAssignment => self.query_assignment(now, asked, command),
             RequestCode::SetMessageRequestMode => self.set_message_request_mode(now, command),
             RequestCode::GetAllMessageRequestMode => self.message_request_modes(),
@@ -137,7 +140,7 @@ impl<S: Storage> Broker<S> {
             Ok(Answer::AfterAppend(end, reply)) if self.config.flush_mode == FlushMode::Sync => self.park(now, asked, end, reply),
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Ok(Answer::AfterSearch(ticket)) => drop(self.searches.insert(ticket, asked)),
-            Ok(Answer::FromClient | Answer::WhenConfigured | Answer::Nothing) => {}
+            Ok(Answer::FromClient | Answer::WhenChanged | Answer::Nothing) => {}
             Err(refusal) => self.reply(asked, refusal.into()),
         }
     }

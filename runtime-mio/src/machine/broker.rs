@@ -1,5 +1,7 @@
 //! The broker over the store on disk, as the loop drives it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto_core::{
     Command,
@@ -12,7 +14,8 @@ use proto_core::{
 use route_core::{
     Storage,
     broker::{Broker, bindings::BindingsFile, config::BrokerConfig, refusal::Refusal, timer::TimerSchedule},
-    output::{Output, Peer, PeerId, Reply, Table, Ticket},
+    output::{Output, Peer, PeerId, PluginChange, Reply, Table, Ticket},
+    plugins::{NoPlugins, PluginRefusal, Plugins},
     storage::{LogRange, OffsetTableKind},
     time::{Millis, Now},
 };
@@ -20,12 +23,18 @@ use serde::de::DeserializeOwned;
 use store::{LogSlice, NotedOffset, Recovered, Store, StoreEvent, TableError};
 
 use super::Machine;
-use crate::config::{LiveConfig, settings};
+use crate::{
+    config::{LiveConfig, settings},
+    net::notice,
+    plugins::{PluginEvent, PluginRoom},
+};
 
 /// A broker with its store.
 #[derive(Debug)]
 pub struct BrokerMachine {
     broker: Broker<Store>,
+    /// `None` if this broker runs no plugins.
+    plugins: Option<PluginRoom>,
     live: LiveConfig,
 }
 
@@ -51,6 +60,7 @@ impl BrokerMachine {
         live: LiveConfig,
         mut store: Store,
         recovered: &Recovered,
+        plugins: Option<PluginRoom>,
     ) -> Result<Self, BrokerStartError> {
         tracing::info!(
             clean = recovered.clean,
@@ -74,7 +84,9 @@ impl BrokerMachine {
                 "there is no table of topics although the log has messages: topics are made again, with what the log tells of them"
             );
         }
-        let mut broker = Broker::new(now, config, store).map_err(|error| BrokerStartError::Content(error.to_string()))?;
+        let installed = plugins.as_ref().map_or_else(|| Arc::new(NoPlugins) as Arc<dyn Plugins>, PluginRoom::plugins);
+        let mut broker =
+            Broker::with_plugins(now, config, store, installed).map_err(|error| BrokerStartError::Content(error.to_string()))?;
         for (table, content) in [
             (Table::Topics, topics),
             (Table::SubscriptionGroups, groups),
@@ -95,7 +107,22 @@ impl BrokerMachine {
             }
         }
         broker.handle_start(now);
-        Ok(Self { broker, live })
+        let mut started = Self { broker, plugins, live };
+        started.take_plugin_events(now);
+        Ok(started)
+    }
+}
+
+impl BrokerMachine {
+    /// Tells the broker what has become of its plugins.
+    fn take_plugin_events(&mut self, now: Now) {
+        while let Some(event) = self.plugins.as_mut().and_then(PluginRoom::poll_event) {
+            match event {
+                PluginEvent::Changed => self.broker.handle_plugins_changed(now),
+                PluginEvent::Answer(asked, outcome) => self.broker.handle_plugin_changed(now, asked, outcome.map_err(Refusal::system)),
+                PluginEvent::Notice(level, text) => notice(level, &text),
+            }
+        }
     }
 }
 
@@ -134,6 +161,7 @@ impl Machine for BrokerMachine {
                 StoreEvent::Persisted(ticket, result) => self.broker.handle_persisted(now, ticket, result),
             }
         }
+        self.take_plugin_events(now);
     }
 
     fn handle_shutdown(&mut self, now: Now) {
@@ -187,6 +215,16 @@ impl Machine for BrokerMachine {
         self.broker.handle_configured(now, asked, outcome);
     }
 
+    fn change_plugin(&mut self, now: Now, asked: Option<(PeerId, i32)>, name: Arc<str>, change: PluginChange) {
+        match &mut self.plugins {
+            Some(room) => room.change(asked, name, change),
+            None => {
+                self.broker.handle_plugin_changed(now, asked, Err(Refusal::system(PluginRefusal::NoPlugins(name.to_string()).to_string())))
+            }
+        }
+        self.take_plugin_events(now);
+    }
+
     fn has_ended(&self) -> bool {
         self.broker.has_ended()
     }
@@ -198,6 +236,9 @@ impl Machine for BrokerMachine {
     }
 
     fn close(self: Box<Self>) -> Result<(), String> {
+        if let Some(room) = self.plugins {
+            room.close();
+        }
         self.broker.into_storage().close()
     }
 }

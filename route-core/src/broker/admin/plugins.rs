@@ -1,20 +1,27 @@
-//! Operators look at plugins and bind them.
+//! Operators look at plugins, change and bind them.
 
 use std::net::IpAddr;
 
-use proto_core::{Command, code::ResponseCode, names};
+use bytes::Bytes;
+use proto_core::{
+    Command,
+    code::ResponseCode,
+    headers::{PluginRequest, SwitchPluginRequest},
+    names,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Handled, body};
+use super::{Answer, Handled, body, header};
 use crate::{
     broker::{
         Asked, Broker,
         bindings::{BindingsFile, BoundFilter, Target},
         refusal::Refusal,
     },
-    output::Table,
-    plugins::PluginInfo,
+    output::{Output, PeerId, PluginChange, Reply, Table},
+    plugins::{PluginInfo, name, shelf::PluginShelf},
     storage::Storage,
+    time::Now,
 };
 
 /// The answer to `PETREL_LIST_PLUGINS`.
@@ -73,6 +80,48 @@ impl<S: Storage> Broker<S> {
             _ => return Err(Refusal::invalid("name a group or a topic, and not both")),
         }
         Answer::saved(&[Table::Bindings])
+    }
+
+    /// `PETREL_INSTALL_PLUGIN`: a new plugin, or a new version of one. The body is its file.
+    pub(super) fn install_plugin(&mut self, asked: Asked, command: &Command<'_>) -> Handled {
+        let len = u64::try_from(command.body.len()).unwrap_or(u64::MAX);
+        if len == 0 || len > PluginShelf::MAX_LEN {
+            let remark = format!("a plugin has 1 to {} bytes, not {len}", PluginShelf::MAX_LEN);
+            return Err(Refusal::invalid(remark));
+        }
+        self.change_plugin(asked, command, PluginChange::Install(Bytes::copy_from_slice(command.body)))
+    }
+
+    /// `PETREL_SWITCH_PLUGIN`
+    pub(super) fn switch_plugin(&mut self, asked: Asked, command: &Command<'_>) -> Handled {
+        let request: SwitchPluginRequest<'_> = header(command)?;
+        self.change_plugin(asked, command, if request.enable { PluginChange::Enable } else { PluginChange::Disable })
+    }
+
+    /// `PETREL_REMOVE_PLUGIN`
+    pub(super) fn remove_plugin(&mut self, asked: Asked, command: &Command<'_>) -> Handled {
+        self.change_plugin(asked, command, PluginChange::Remove)
+    }
+
+    fn change_plugin(&mut self, asked: Asked, command: &Command<'_>, change: PluginChange) -> Handled {
+        self.check_same_machine(asked)?;
+        let request: PluginRequest<'_> = header(command)?;
+        let name = request.name.to_cow();
+        name::validate(&name).map_err(|error| Refusal::invalid(error.to_string()))?;
+        let asked = (!asked.oneway).then_some((asked.peer.id, asked.opaque));
+        self.outputs.push_back(Output::ChangePlugin { asked, name: (*name).into(), change });
+        Ok(Answer::WhenChanged)
+    }
+
+    /// What has come of an [`Output::ChangePlugin`]: the plugin as it is now, `None` if it is gone; or why nothing was changed.
+    pub fn handle_plugin_changed(&mut self, now: Now, asked: Option<(PeerId, i32)>, outcome: Result<Option<PluginInfo>, Refusal>) {
+        self.begin(now);
+        let Some((to, opaque)) = asked else { return };
+        let reply = match outcome {
+            Ok(plugin) => plugin.map_or_else(Reply::ok, |plugin| Reply::with_body(super::encode(&plugin))),
+            Err(refusal) => refusal.into(),
+        };
+        self.outputs.push_back(Output::Reply { to, opaque, reply });
     }
 
     fn bind_filter(&mut self, target: Target<'_>, plugin: Option<String>, argument: String) -> Result<(), Refusal> {

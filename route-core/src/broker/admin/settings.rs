@@ -29,7 +29,7 @@ impl<S: Storage> Broker<S> {
         }
         let asked = (!asked.oneway).then_some((asked.peer.id, asked.opaque));
         self.outputs.push_back(Output::Configure { asked, properties: Bytes::copy_from_slice(command.body) });
-        Answer::WhenConfigured
+        Answer::WhenChanged
     }
 
     /// What has come of an [`Output::Configure`]: the whole configuration as it is to be, of which counts what [may change while the broker

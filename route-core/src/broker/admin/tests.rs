@@ -105,6 +105,7 @@ impl Scene {
                     self.wanted.push(properties);
                     self.broker.handle_configured(self.now, asked, outcome);
                 }
+                Output::ChangePlugin { .. } => panic!("no test here changes plugins"),
                 Output::Dial { .. } | Output::Close { .. } | Output::Notice { .. } => {}
             }
         }

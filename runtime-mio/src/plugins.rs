@@ -1,0 +1,275 @@
+//! The plugins of a broker: their folder, and the thread that lists it, loads from it and writes to it.
+//!
+//! What is in use is decided by [`PluginShelf`]; who runs plugins stands behind [`PluginHost`]. Compiling takes tens of milliseconds, and files are on a
+//! disk: the loop does neither.
+
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use route_core::{
+    output::{NoticeLevel, PeerId, PluginChange},
+    plugins::{
+        PluginInfo, Plugins,
+        shelf::{Lying, PluginShelf, ShelfOutput, Stamp},
+    },
+};
+use store::Notifier;
+
+mod folder;
+
+pub use folder::PluginFolder;
+
+/// Time between two looks into the folder.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Things to do, and things done, that wait between loop and thread.
+const WAITING: usize = 2 * PluginShelf::LIMIT;
+
+/// Who runs plugins. Called by the thread of plugins alone, but for what [`Plugins`] has.
+pub trait PluginHost: Plugins {
+    /// Whether a file could be loaded; changes nothing.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it.
+    fn check(&self, name: &str, file: &[u8]) -> Result<(), String>;
+
+    /// Loads a file; if it is good it takes the place of the version before, for all who use that, from their next batch on.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it; the version before stays.
+    fn load(&self, name: &str, file: &[u8]) -> Result<(), String>;
+
+    /// Nobody gets the plugin any more. `disabled` tells that it is still there, switched off.
+    fn unload(&self, name: &str, disabled: bool);
+}
+
+/// Whom an answer goes to.
+type Asker = Option<(PeerId, i32)>;
+
+enum Errand {
+    Load { name: Box<str>, stamp: Stamp },
+    Change { asked: Asker, name: Arc<str>, change: PluginChange },
+}
+
+enum Done {
+    Listed(Vec<Lying>),
+    Loaded { name: Box<str>, stamp: Stamp, outcome: Result<(), String> },
+    Changed { asked: Asker, name: Arc<str>, outcome: Result<Option<Lying>, String> },
+}
+
+/// What a broker has to hear.
+#[derive(Debug)]
+pub enum PluginEvent {
+    /// Other plugins are in use than before.
+    Changed,
+    /// What somebody asked for is done: the plugin as it is now, or why nothing was changed.
+    Answer(Asker, Result<Option<PluginInfo>, String>),
+    /// Something for the operator.
+    Notice(NoticeLevel, String),
+}
+
+/// The plugins of one broker.
+pub struct PluginRoom {
+    shelf: PluginShelf,
+    host: Arc<dyn PluginHost>,
+    errands: Option<SyncSender<Errand>>,
+    done: Receiver<Done>,
+    thread: Option<JoinHandle<()>>,
+    /// Answers that have come before what the shelf makes of them.
+    answers: Vec<PluginEvent>,
+}
+
+impl fmt::Debug for PluginRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginRoom").field("shelf", &self.shelf).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl PluginRoom {
+    /// Loads what lies in the folder, and keeps an eye on it from then on; `notifier` wakes the loop.
+    ///
+    /// # Errors
+    /// There can be no thread.
+    pub fn open(path: PathBuf, host: Arc<dyn PluginHost>, notifier: Notifier) -> io::Result<Self> {
+        let mut worker = Worker { folder: PluginFolder::new(path), host: Arc::clone(&host), listed: Vec::new(), told: Vec::new() };
+        let (errands, to_do) = sync_channel(WAITING);
+        let (tell, done) = sync_channel(WAITING);
+        let mut shelf = PluginShelf::new();
+        worker.told = worker.folder.list();
+        worker.listed.clone_from(&worker.told);
+        shelf.handle_listed(worker.told.clone());
+        let mut answers = Vec::new();
+        // Before the broker serves there is nobody whom it would keep waiting.
+        while let Some(output) = shelf.poll_output() {
+            match output {
+                ShelfOutput::Load { name, stamp } => {
+                    let outcome = worker.load(&name);
+                    shelf.handle_loaded(&name, stamp, outcome.as_ref().copied().map_err(String::as_str));
+                }
+                ShelfOutput::Unload { name, disabled } => host.unload(&name, disabled),
+                ShelfOutput::Changed => {}
+                ShelfOutput::Notice(level, text) => answers.push(PluginEvent::Notice(level, text)),
+            }
+        }
+        let thread = thread::Builder::new().name("petrel-plugins".to_owned()).spawn(move || worker.run(&to_do, &tell, &notifier))?;
+        Ok(Self { shelf, host, errands: Some(errands), done, thread: Some(thread), answers })
+    }
+
+    /// What the broker finds plugins in.
+    #[must_use]
+    pub fn plugins(&self) -> Arc<dyn Plugins> {
+        Arc::clone(&self.host) as Arc<dyn Plugins>
+    }
+
+    /// Starts a change; the outcome comes as an event.
+    pub fn change(&mut self, asked: Asker, name: Arc<str>, change: PluginChange) {
+        if let Err(errand) = self.hand_over(Errand::Change { asked, name, change })
+            && let Errand::Change { asked, .. } = errand
+        {
+            self.answers.push(PluginEvent::Answer(asked, Err("too many plugins are being changed: try again in a moment".to_owned())));
+        }
+    }
+
+    /// What has happened; drained after each wake and each change.
+    pub fn poll_event(&mut self) -> Option<PluginEvent> {
+        loop {
+            if !self.answers.is_empty() {
+                return Some(self.answers.remove(0));
+            }
+            match self.shelf.poll_output() {
+                Some(ShelfOutput::Load { name, stamp }) => {
+                    // The shelf has fewer plugins than there is room; a thread that is gone loads nothing.
+                    drop(self.hand_over(Errand::Load { name, stamp }));
+                }
+                Some(ShelfOutput::Unload { name, disabled }) => self.host.unload(&name, disabled),
+                Some(ShelfOutput::Changed) => return Some(PluginEvent::Changed),
+                Some(ShelfOutput::Notice(level, text)) => return Some(PluginEvent::Notice(level, text)),
+                None => match self.done.try_recv() {
+                    Ok(done) => self.handle_done(done),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
+                },
+            }
+        }
+    }
+
+    fn handle_done(&mut self, done: Done) {
+        match done {
+            Done::Listed(listed) => self.shelf.handle_listed(listed),
+            Done::Loaded { name, stamp, outcome } => {
+                self.shelf.handle_loaded(&name, stamp, outcome.as_ref().copied().map_err(String::as_str));
+            }
+            Done::Changed { asked, name, outcome } => {
+                let outcome = outcome.map(|lying| {
+                    let is_there = lying.is_some();
+                    self.shelf.handle_changed(&name, lying);
+                    let known = self.host.list().into_iter().find(|plugin| *plugin.name == *name);
+                    is_there.then(|| known.unwrap_or_else(|| PluginInfo { name: name.to_string(), ..PluginInfo::default() }))
+                });
+                self.answers.push(PluginEvent::Answer(asked, outcome));
+            }
+        }
+    }
+
+    fn hand_over(&self, errand: Errand) -> Result<(), Errand> {
+        match &self.errands {
+            Some(errands) => errands.try_send(errand).map_err(|refused| match refused {
+                std::sync::mpsc::TrySendError::Full(errand) | std::sync::mpsc::TrySendError::Disconnected(errand) => errand,
+            }),
+            None => Err(errand),
+        }
+    }
+
+    /// Ends the thread, after what it is at.
+    pub fn close(mut self) {
+        self.errands = None;
+        // Nobody reads what the thread may still want to tell.
+        let (_, nothing) = sync_channel(0);
+        self.done = nothing;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// What the thread works with.
+struct Worker {
+    folder: PluginFolder,
+    host: Arc<dyn PluginHost>,
+    /// What lay there at the last look, and what of it was told.
+    listed: Vec<Lying>,
+    told: Vec<Lying>,
+}
+
+impl Worker {
+    /// Works until nobody wants anything any more.
+    fn run(mut self, errands: &Receiver<Errand>, tell: &SyncSender<Done>, notifier: &Notifier) {
+        loop {
+            let done = match errands.recv_timeout(LOOK) {
+                Ok(Errand::Load { name, stamp }) => {
+                    let outcome = self.load(&name);
+                    Some(Done::Loaded { name, stamp, outcome })
+                }
+                Ok(Errand::Change { asked, name, change }) => {
+                    let outcome = self.change(&name, change);
+                    Some(Done::Changed { asked, name, outcome })
+                }
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if let Some(done) = done {
+                if tell.send(done).is_err() {
+                    return;
+                }
+                notifier();
+            }
+        }
+    }
+
+    /// What has changed in the folder and stays as it is for the length of a look: files that are still being written are not news.
+    fn look(&mut self) -> Option<Done> {
+        let listed = self.folder.list();
+        let settled = listed == self.listed;
+        self.listed = listed;
+        if !settled || self.listed == self.told {
+            return None;
+        }
+        self.told.clone_from(&self.listed);
+        Some(Done::Listed(self.told.clone()))
+    }
+
+    fn load(&self, name: &str) -> Result<(), String> {
+        let file = self.folder.read(name).map_err(|error| format!("its file cannot be read: {error}"))?;
+        self.host.load(name, &file)
+    }
+
+    /// Changes what lies in the folder, and uses it at once.
+    fn change(&mut self, name: &str, change: PluginChange) -> Result<Option<Lying>, String> {
+        let failed = |error: io::Error| format!("{}: {error}", self.folder.path().display());
+        match change {
+            PluginChange::Install(file) => {
+                self.host.check(name, &file)?;
+                self.folder.write(name, &file).map_err(failed)?;
+                self.host.load(name, &file)?;
+            }
+            PluginChange::Enable => {
+                let file: Bytes = self.folder.enable(name).map_err(failed)?.into();
+                self.host.load(name, &file)?;
+            }
+            PluginChange::Disable => self.folder.disable(name).map_err(failed)?,
+            PluginChange::Remove => self.folder.remove(name).map_err(failed)?,
+        }
+        Ok(self.folder.list().into_iter().find(|lying| *lying.name == *name))
+    }
+}
+
+#[cfg(test)]
+mod tests;

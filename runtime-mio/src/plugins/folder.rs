@@ -1,0 +1,167 @@
+//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not. Everything else in it is nobody's business here.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use route_core::plugins::{
+    name,
+    shelf::{Lying, PluginShelf, Stamp},
+};
+
+/// What files of plugins end with.
+const USED: &str = ".wasm";
+const DISABLED: &str = ".wasm.disabled";
+
+/// Files that a listing looks at; who has more of them has made a mistake.
+const MAX_FILES: usize = 4 * PluginShelf::LIMIT;
+
+/// A folder of plugins, which need not be there.
+#[derive(Clone, Debug)]
+pub struct PluginFolder {
+    path: PathBuf,
+}
+
+impl PluginFolder {
+    /// The name of the folder in a store's.
+    pub const NAME: &'static str = "plugins";
+
+    /// The folder at a path.
+    #[must_use]
+    pub const fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The plugins in it, by name. What cannot be looked at is not there.
+    #[must_use]
+    pub fn list(&self) -> Vec<Lying> {
+        let mut found = BTreeMap::new();
+        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
+        for entry in entries.flatten().take(MAX_FILES) {
+            let file = entry.file_name();
+            let Some(file) = file.to_str() else { continue };
+            let (name, disabled) = match (file.strip_suffix(USED), file.strip_suffix(DISABLED)) {
+                (Some(name), _) => (name, false),
+                (_, Some(name)) => (name, true),
+                _ => continue,
+            };
+            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+            if !metadata.is_file() || name.starts_with('.') {
+                continue;
+            }
+            let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+            let stamp = Stamp { len: metadata.len(), modified, inode: metadata.ino() };
+            let lying = Lying { name: name.into(), stamp, disabled };
+            // Of both files the one that is in use counts.
+            if !disabled || !found.contains_key(name) {
+                found.insert(name.to_owned(), lying);
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// The file of a plugin that is in use.
+    ///
+    /// # Errors
+    /// It is not there, cannot be read, or is too long.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_limited(&self.file(name, USED)?)
+    }
+
+    /// Puts a plugin there, in the place of one of that name. The file is there whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written; what was there stays.
+    pub fn write(&self, name: &str, file: &[u8]) -> io::Result<()> {
+        let (path, partial) = (self.file(name, USED)?, self.file(name, ".partial")?);
+        fs::create_dir_all(&self.path)?;
+        let mut written = File::create(&partial)?;
+        written.write_all(file)?;
+        written.sync_all()?;
+        fs::rename(&partial, path)?;
+        remove_if_there(&self.file(name, DISABLED)?)?;
+        self.sync()
+    }
+
+    /// Switches a plugin on, and reads it.
+    ///
+    /// # Errors
+    /// There is none, or the system refuses.
+    pub fn enable(&self, name: &str) -> io::Result<Vec<u8>> {
+        let (used, disabled) = (self.file(name, USED)?, self.file(name, DISABLED)?);
+        if !used.exists() {
+            fs::rename(disabled, &used).map_err(|error| named(error, name))?;
+            self.sync()?;
+        }
+        read_limited(&used)
+    }
+
+    /// Switches a plugin off.
+    ///
+    /// # Errors
+    /// There is none, or the system refuses.
+    pub fn disable(&self, name: &str) -> io::Result<()> {
+        let (used, disabled) = (self.file(name, USED)?, self.file(name, DISABLED)?);
+        if !used.exists() && disabled.exists() {
+            return Ok(());
+        }
+        fs::rename(used, disabled).map_err(|error| named(error, name))?;
+        self.sync()
+    }
+
+    /// Takes a plugin away, used or not.
+    ///
+    /// # Errors
+    /// There is none, or the system refuses.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        let removed = remove_if_there(&self.file(name, USED)?)? | remove_if_there(&self.file(name, DISABLED)?)?;
+        if !removed {
+            return Err(named(io::ErrorKind::NotFound.into(), name));
+        }
+        self.sync()
+    }
+
+    fn file(&self, name: &str, end: &str) -> io::Result<PathBuf> {
+        name::validate(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(self.path.join(format!("{name}{end}")))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+fn named(error: io::Error, name: &str) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::NotFound, format!("no plugin is called '{name}' there")),
+        _ => error,
+    }
+}
+
+/// Tells whether it was there.
+fn remove_if_there(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(PluginShelf::MAX_LEN + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > PluginShelf::MAX_LEN {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} bytes", PluginShelf::MAX_LEN)));
+    }
+    Ok(content)
+}
