@@ -152,7 +152,12 @@ pub enum Table {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PluginChange {
     /// It is to be this, if this can be used.
-    Install(Bytes),
+    Install {
+        /// Its file.
+        file: Bytes,
+        /// What becomes of messages that it fails on, in the host's words; empty leaves that as it is.
+        policy: Box<str>,
+    },
     /// It may be used again.
     Enable,
     /// It may not be used, and stays.

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    commands::{CommandError, bench, consume, produce, store},
+    commands::{CommandError, bench, consume, plugin, produce, store},
     config::table,
 };
 pub use serve::ServeError;
@@ -100,6 +100,7 @@ Examples:
   petrel bench consume --duration 10")]
     Bench(bench::Args),
     Store(store::Args),
+    Plugin(plugin::Args),
     /// Print the section of COMPATIBILITY.md about configuration
     #[command(hide = true)]
     ConfigTable,
@@ -211,6 +212,7 @@ impl Cli {
             Command::Produce(args) => produce::run(args)?,
             Command::Consume(args) => consume::run(args)?,
             Command::Bench(args) => bench::run(args)?,
+            Command::Plugin(args) => plugin::run(args)?,
             Command::Store(args) => return Ok(store::run(&args)?),
             Command::ConfigTable => io::stdout().write_all(table::markdown().as_bytes())?,
         }

@@ -1,10 +1,11 @@
 //! The commands of the shell that serve nobody: clients (`petrel produce`, `petrel consume`, `petrel bench`) and what looks at a data
-//! folder (`petrel store`).
+//! folder (`petrel store`) or changes what plugins a broker has (`petrel plugin`).
 //!
 //! Each is a struct of arguments and a function that runs to its end; what goes wrong comes back as one line.
 
 pub mod bench;
 pub mod consume;
+pub mod plugin;
 pub mod produce;
 mod stop;
 pub mod store;

@@ -34,19 +34,19 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Things to do, and things done, that wait between loop and thread.
 const WAITING: usize = 2 * PluginShelf::LIMIT;
 
-/// Who runs plugins. Called by the thread of plugins alone, but for what [`Plugins`] has.
+/// Who runs plugins. A policy says what becomes of messages that a plugin fails on; empty is the host's own. Called by the thread of plugins alone, but for what [`Plugins`] has.
 pub trait PluginHost: Plugins {
-    /// Whether a file could be loaded; changes nothing.
+    /// Whether a file could be loaded with this policy; changes nothing.
     ///
     /// # Errors
     /// One line that says what is wrong with it.
-    fn check(&self, name: &str, file: &[u8]) -> Result<(), String>;
+    fn check(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String>;
 
     /// Loads a file; if it is good it takes the place of the version before, for all who use that, from their next batch on.
     ///
     /// # Errors
     /// One line that says what is wrong with it; the version before stays.
-    fn load(&self, name: &str, file: &[u8]) -> Result<(), String>;
+    fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String>;
 
     /// Nobody gets the plugin any more. `disabled` tells that it is still there, switched off.
     fn unload(&self, name: &str, disabled: bool);
@@ -248,21 +248,22 @@ impl Worker {
 
     fn load(&self, name: &str) -> Result<(), String> {
         let file = self.folder.read(name).map_err(|error| format!("its file cannot be read: {error}"))?;
-        self.host.load(name, &file)
+        self.host.load(name, &file, &self.folder.policy(name))
     }
 
     /// Changes what lies in the folder, and uses it at once.
     fn change(&mut self, name: &str, change: PluginChange) -> Result<Option<Lying>, String> {
         let failed = |error: io::Error| format!("{}: {error}", self.folder.path().display());
         match change {
-            PluginChange::Install(file) => {
-                self.host.check(name, &file)?;
-                self.folder.write(name, &file).map_err(failed)?;
-                self.host.load(name, &file)?;
+            PluginChange::Install { file, policy } => {
+                let before = self.folder.policy(name);
+                self.host.check(name, &file, if policy.is_empty() { &before } else { &policy })?;
+                self.folder.write(name, &file, &policy).map_err(failed)?;
+                self.host.load(name, &file, &self.folder.policy(name))?;
             }
             PluginChange::Enable => {
                 let file: Bytes = self.folder.enable(name).map_err(failed)?.into();
-                self.host.load(name, &file)?;
+                self.host.load(name, &file, &self.folder.policy(name))?;
             }
             PluginChange::Disable => self.folder.disable(name).map_err(failed)?,
             PluginChange::Remove => self.folder.remove(name).map_err(failed)?,

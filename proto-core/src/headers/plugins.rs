@@ -4,7 +4,15 @@ use super::ext_header;
 use crate::text::Text;
 
 ext_header! {
-    /// 930003 `PETREL_INSTALL_PLUGIN`, 930005 `PETREL_REMOVE_PLUGIN`: which one.
+    /// 930003 `PETREL_INSTALL_PLUGIN`: which one; the body is its file.
+    strict InstallPluginRequest<'a> {
+        /// Its name.
+        name: Text<'a> = "name",
+        /// What becomes of messages that it fails on; left out, what was set before or the host's choice.
+        policy: Option<Text<'a>> = "policy",
+    }
+
+    /// 930005 `PETREL_REMOVE_PLUGIN`: which one.
     strict PluginRequest<'a> {
         /// Its name.
         name: Text<'a> = "name",

@@ -1,4 +1,4 @@
-//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not. Everything else in it is nobody's business here.
+//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not, `NAME.policy` says what becomes of messages that it fails on. Everything else in it is nobody's business here.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +16,11 @@ use route_core::plugins::{
 /// What files of plugins end with.
 const USED: &str = ".wasm";
 const DISABLED: &str = ".wasm.disabled";
+/// What files end with that say what becomes of messages that a plugin fails on.
+const POLICY: &str = ".policy";
+
+/// Bytes of a policy that are read.
+const MAX_POLICY: u64 = 256;
 
 /// Files that a listing looks at; who has more of them has made a mistake.
 const MAX_FILES: usize = 4 * PluginShelf::LIMIT;
@@ -78,19 +83,34 @@ impl PluginFolder {
         read_limited(&self.file(name, USED)?)
     }
 
-    /// Puts a plugin there, in the place of one of that name. The file is there whole or not at all.
+    /// Puts a plugin there, in the place of one of that name. The file is there whole or not at all. An empty policy leaves that as it is.
     ///
     /// # Errors
     /// It cannot be written; what was there stays.
-    pub fn write(&self, name: &str, file: &[u8]) -> io::Result<()> {
+    pub fn write(&self, name: &str, file: &[u8], policy: &str) -> io::Result<()> {
         let (path, partial) = (self.file(name, USED)?, self.file(name, ".partial")?);
         fs::create_dir_all(&self.path)?;
+        if !policy.is_empty() {
+            fs::write(self.file(name, POLICY)?, policy)?;
+        }
         let mut written = File::create(&partial)?;
         written.write_all(file)?;
         written.sync_all()?;
         fs::rename(&partial, path)?;
         remove_if_there(&self.file(name, DISABLED)?)?;
         self.sync()
+    }
+
+    /// What becomes of messages that a plugin fails on, as it is written beside it; empty if nothing is.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> String {
+        let mut policy = String::new();
+        let read = self.file(name, POLICY).and_then(File::open).and_then(|file| file.take(MAX_POLICY).read_to_string(&mut policy));
+        // What cannot be read is not what the host knows, and so is refused with its name.
+        if read.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+            policy = "unreadable".to_owned();
+        }
+        policy.trim().to_owned()
     }
 
     /// Switches a plugin on, and reads it.
@@ -124,6 +144,7 @@ impl PluginFolder {
     /// # Errors
     /// There is none, or the system refuses.
     pub fn remove(&self, name: &str) -> io::Result<()> {
+        remove_if_there(&self.file(name, POLICY)?)?;
         let removed = remove_if_there(&self.file(name, USED)?)? | remove_if_there(&self.file(name, DISABLED)?)?;
         if !removed {
             return Err(named(io::ErrorKind::NotFound.into(), name));

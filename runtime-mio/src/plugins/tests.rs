@@ -37,19 +37,23 @@ impl Plugins for TestHost {
 }
 
 impl PluginHost for TestHost {
-    fn check(&self, _name: &str, file: &[u8]) -> Result<(), String> {
-        if file.starts_with(b"good") { Ok(()) } else { Err("it is not good".to_owned()) }
+    fn check(&self, _name: &str, file: &[u8], policy: &str) -> Result<(), String> {
+        if file.starts_with(b"good") && policy != "odd" { Ok(()) } else { Err("it is not good".to_owned()) }
     }
 
-    fn load(&self, name: &str, file: &[u8]) -> Result<(), String> {
-        self.check(name, file)?;
-        self.loaded.lock().unwrap().insert(name.to_owned(), String::from_utf8_lossy(file).into_owned());
+    fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String> {
+        self.check(name, file, policy)?;
+        self.loaded.lock().unwrap().insert(name.to_owned(), format!("{}{policy}", String::from_utf8_lossy(file)));
         Ok(())
     }
 
     fn unload(&self, name: &str, _disabled: bool) {
         self.loaded.lock().unwrap().remove(name);
     }
+}
+
+fn install(file: &'static str, policy: &str) -> PluginChange {
+    PluginChange::Install { file: file.into(), policy: policy.into() }
 }
 
 struct Scene {
@@ -124,14 +128,24 @@ fn what_lies_in_the_folder_is_loaded_before_the_room_is_open_and_the_broken_is_t
 #[test]
 fn an_upload_is_checked_written_and_in_use_when_it_is_answered() {
     let mut scene = Scene::with(&[]);
-    let (answer, changed) = scene.change("p", PluginChange::Install("good 1".into()));
+    let (answer, changed) = scene.change("p", install("good 1", ""));
     assert_eq!((answer.unwrap().unwrap().digest.as_str(), changed), ("good 1", true));
     assert_eq!((scene.loaded(), scene.files()), (vec!["p=good 1".to_owned()], vec!["p.wasm".to_owned()]));
-    let (answer, changed) = scene.change("p", PluginChange::Install("bad".into()));
+    let (answer, changed) = scene.change("p", install("bad", ""));
     assert_eq!((answer, changed), (Err("it is not good".to_owned()), false));
     assert_eq!(scene.loaded(), ["p=good 1"]);
-    let (answer, _) = scene.change("p", PluginChange::Install("good 2".into()));
+    let (answer, _) = scene.change("p", install("good 2", ""));
     assert_eq!((answer.unwrap().unwrap().digest.as_str(), scene.loaded()), ("good 2", vec!["p=good 2".to_owned()]));
+    scene.room.close();
+}
+
+#[test]
+fn a_policy_stays_with_its_plugin_and_an_odd_one_is_refused() {
+    let mut scene = Scene::with(&[]);
+    assert!(scene.change("p", install("good 1", " withhold")).0.is_ok());
+    assert!(scene.change("p", install("good 2", "odd")).0.is_err());
+    assert!(scene.change("p", install("good 3 ", "")).0.is_ok());
+    assert_eq!(scene.loaded(), ["p=good 3 withhold"]);
     scene.room.close();
 }
 
@@ -153,7 +167,7 @@ fn a_plugin_is_switched_off_and_on_and_taken_away() {
 fn no_name_leads_out_of_the_folder() {
     let folder = PluginFolder::new(PathBuf::from("/nowhere"));
     for name in ["../x", "", "a/b", ".hidden"] {
-        assert_eq!(folder.write(name, b"x").unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name}");
+        assert_eq!(folder.write(name, b"x", "").unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name}");
         assert_eq!(folder.remove(name).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name}");
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proto_core::{
     Command,
     code::ResponseCode,
-    headers::{PluginRequest, SwitchPluginRequest},
+    headers::{InstallPluginRequest, PluginRequest, SwitchPluginRequest},
     names,
 };
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,9 @@ impl<S: Storage> Broker<S> {
             let remark = format!("a plugin has 1 to {} bytes, not {len}", PluginShelf::MAX_LEN);
             return Err(Refusal::invalid(remark));
         }
-        self.change_plugin(asked, command, PluginChange::Install(Bytes::copy_from_slice(command.body)))
+        let request: InstallPluginRequest<'_> = header(command)?;
+        let policy = request.policy.map(|policy| policy.to_cow().into()).unwrap_or_default();
+        self.change_plugin(asked, command, PluginChange::Install { file: Bytes::copy_from_slice(command.body), policy })
     }
 
     /// `PETREL_SWITCH_PLUGIN`

@@ -1,0 +1,226 @@
+//! `petrel plugin`: what is installed, what is bound, and changes of both, through a broker or in the folder of one that may be down.
+
+mod show;
+mod target;
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use route_core::{
+    broker::admin::plugins::{BindPluginRequest, PluginList},
+    plugins::{name, shelf::PluginShelf},
+};
+
+use super::CommandError;
+use target::Target;
+
+/// See, install, switch and bind plugins: filters and allocations that run in the broker
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Command {
+    /// Show what is installed and bound
+    #[command(after_help = "\
+Examples:
+  petrel plugin list
+  petrel plugin list --broker 10.0.0.1:10911 --json")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Show all that is known of a plugin
+    Info {
+        /// The plugin
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Install a plugin, or a new version of one; a file that cannot be used is refused, and the version before stays
+    #[command(after_help = "\
+Examples:
+  petrel plugin install json-fields.wasm
+  petrel plugin install build/filter.wasm --name big-orders --policy withhold
+  petrel plugin install json-fields.wasm --data petrel-data")]
+    Install {
+        /// The file, a WebAssembly component
+        file: PathBuf,
+        /// Its name [default: that of the file]
+        #[arg(long, value_parser = plugin_name)]
+        name: Option<String>,
+        /// What becomes of messages that it fails on: deliver or withhold, perhaps with ,disable-after=N behind it
+        #[arg(long)]
+        policy: Option<String>,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Let a plugin work again
+    Enable {
+        /// The plugin
+        #[arg(value_parser = plugin_name)]
+        name: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Switch a plugin off and keep it; who subscribes by it is refused
+    Disable {
+        /// The plugin
+        #[arg(value_parser = plugin_name)]
+        name: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Take a plugin away
+    Remove {
+        /// The plugin
+        #[arg(value_parser = plugin_name)]
+        name: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Let a plugin filter all that a group or of a topic is read, or share out a group's queues
+    #[command(after_help = "\
+Examples:
+  petrel plugin bind json-fields --group readers --argument 'price > 10'
+  petrel plugin bind schema --topic Orders
+  petrel plugin bind gray --group readers --allocator
+  petrel plugin bind AVG_BY_CIRCLE --group readers --allocator")]
+    Bind {
+        /// The plugin, or with --allocator a built-in strategy
+        name: String,
+        /// What a filter is given
+        #[arg(long, default_value = "", conflicts_with = "allocator")]
+        argument: String,
+        #[command(flatten)]
+        bound: BoundArgs,
+        /// The broker, HOST:PORT
+        #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
+        broker: String,
+    },
+    /// Take back what is bound to a group or a topic
+    Unbind {
+        #[command(flatten)]
+        bound: BoundArgs,
+        /// The broker, HOST:PORT
+        #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
+        broker: String,
+    },
+}
+
+/// Where a broker listens unless it is told otherwise.
+const DEFAULT_BROKER: &str = "127.0.0.1:10911";
+
+/// Whose plugins.
+#[derive(Clone, Debug, clap::Args)]
+struct PlaceArgs {
+    /// The broker, HOST:PORT; changes are taken from its own machine
+    #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
+    broker: String,
+    /// Work in the folder of a broker instead, which may be down; one that runs takes changes over within seconds
+    #[arg(long, value_name = "DIR", conflicts_with = "broker")]
+    data: Option<PathBuf>,
+}
+
+/// What something is bound to.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct BoundArgs {
+    /// The group
+    #[arg(long, conflicts_with = "topic")]
+    group: Option<String>,
+    /// The topic
+    #[arg(long)]
+    topic: Option<String>,
+    /// The queues of the group are to be shared out by it
+    #[arg(long, requires = "group")]
+    allocator: bool,
+}
+
+fn plugin_name(text: &str) -> Result<String, String> {
+    name::validate(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn run(args: Args) -> Result<(), CommandError> {
+    let out = &mut io::stdout().lock();
+    match args.command {
+        Command::List { json, place } => show::list(out, &Target::open(place)?.list()?, json),
+        Command::Info { name, json, place } => {
+            let list = Target::open(place)?.list()?;
+            show::info(out, &list, &name, json)
+        }
+        Command::Install { file, name, policy, place } => {
+            let name = name.map_or_else(|| name_of(&file), Ok)?;
+            let content = read(&file)?;
+            let plugin = Target::open(place)?.install(&name, &content, policy.as_deref().unwrap_or_default())?;
+            show::installed(out, &name, plugin.as_ref())
+        }
+        Command::Enable { name, place } => {
+            Target::open(place)?.switch(&name, true)?;
+            show::done(out, &name, "enabled")
+        }
+        Command::Disable { name, place } => {
+            Target::open(place)?.switch(&name, false)?;
+            show::done(out, &name, "disabled")
+        }
+        Command::Remove { name, place } => {
+            Target::open(place)?.remove(&name)?;
+            show::done(out, &name, "removed")
+        }
+        Command::Bind { name, argument, bound, broker } => {
+            let BoundArgs { group, topic, allocator } = bound;
+            Target::broker(&broker)?.bind(&BindPluginRequest { allocator, argument, group, plugin: Some(name.clone()), topic })?;
+            show::done(out, &name, "bound")
+        }
+        Command::Unbind { bound, broker } => {
+            let BoundArgs { group, topic, allocator } = bound;
+            Target::broker(&broker)?.bind(&BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() })?;
+            writeln!(out, "unbound")
+        }
+    }
+    .map_err(CommandError::Output)
+}
+
+/// The name that a file gives its plugin.
+fn name_of(file: &Path) -> Result<String, CommandError> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let wrong = |error: name::NameError| CommandError::Usage(format!("{}: {error}; give it a name with --name", file.display()));
+    name::validate(stem).map(|()| stem.to_owned()).map_err(wrong)
+}
+
+/// The file of a plugin. One that is too long is not read to its end.
+fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
+    let mut content = Vec::new();
+    let limit = PluginShelf::MAX_LEN;
+    let failed = |source| CommandError::System { what: "the file of the plugin cannot be read", source };
+    File::open(file).and_then(|file| file.take(limit + 1).read_to_end(&mut content)).map_err(failed)?;
+    if content.len() as u64 > limit {
+        return Err(CommandError::Usage(format!("{}: a plugin has {limit} bytes at most", file.display())));
+    }
+    Ok(content)
+}
+
+/// A list with one plugin's entries alone.
+fn only(list: &PluginList, name: &str) -> Option<PluginList> {
+    let plugin = list.plugins.iter().find(|plugin| plugin.name == name)?.clone();
+    let mut bindings = list.bindings.clone();
+    bindings.group_allocators.retain(|_, bound| bound == name);
+    bindings.group_filters.retain(|_, bound| bound.plugin == name);
+    bindings.topic_filters.retain(|_, bound| bound.plugin == name);
+    Some(PluginList { bindings, plugins: vec![plugin] })
+}

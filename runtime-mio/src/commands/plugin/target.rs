@@ -1,0 +1,127 @@
+//! Whose plugins a command works on: those of a broker that is asked, or those that lie in a folder.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use proto_core::{
+    code::RequestCode,
+    headers::{InstallPluginRequest, PluginRequest, SwitchPluginRequest},
+    json::{self, Dialect},
+    text::Text,
+};
+use route_core::{
+    broker::admin::plugins::{BindPluginRequest, PluginList},
+    plugins::PluginInfo,
+};
+use serde::de::DeserializeOwned;
+
+use super::{CommandError, PlaceArgs};
+use crate::{
+    client::{ClientError, Connection, Timeouts},
+    data_folder,
+    plugins::PluginFolder,
+};
+
+/// A new plugin has to be compiled before a broker answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where plugins are changed.
+pub(super) enum Target {
+    Broker(Box<Connection>),
+    Folder(PluginFolder),
+}
+
+impl Target {
+    pub(super) fn open(place: PlaceArgs) -> Result<Self, CommandError> {
+        match place.data {
+            Some(data) => Ok(Self::Folder(PluginFolder::new(plugins_in(data)?))),
+            None => Self::broker(&place.broker),
+        }
+    }
+
+    pub(super) fn broker(address: &str) -> Result<Self, CommandError> {
+        let timeouts = Timeouts { answer: PATIENCE, ..Timeouts::default() };
+        Ok(Self::Broker(Box::new(Connection::connect(address, timeouts)?)))
+    }
+
+    pub(super) fn list(&mut self) -> Result<PluginList, CommandError> {
+        match self {
+            Self::Broker(connection) => {
+                let none = PluginRequest { name: Text::plain("") };
+                Ok(connection
+                    .call(RequestCode::PetrelListPlugins, &none, b"", |answer| read(RequestCode::PetrelListPlugins, answer.body))?)
+            }
+            Self::Folder(folder) => {
+                let info = |lying: route_core::plugins::shelf::Lying| PluginInfo {
+                    name: lying.name.to_string(),
+                    size: lying.stamp.len,
+                    state: if lying.disabled { "disabled" } else { "enabled" }.to_owned(),
+                    ..PluginInfo::default()
+                };
+                Ok(PluginList { plugins: folder.list().into_iter().map(info).collect(), ..PluginList::default() })
+            }
+        }
+    }
+
+    pub(super) fn install(&mut self, name: &str, file: &[u8], policy: &str) -> Result<Option<PluginInfo>, CommandError> {
+        match self {
+            Self::Broker(connection) => {
+                let header =
+                    InstallPluginRequest { name: Text::plain(name), policy: Some(Text::plain(policy)).filter(|policy| !policy.is_empty()) };
+                Ok(connection.call(RequestCode::PetrelInstallPlugin, &header, file, |answer| {
+                    read(RequestCode::PetrelInstallPlugin, answer.body).map(Some)
+                })?)
+            }
+            Self::Folder(folder) => folder.write(name, file, policy).map(|()| None).map_err(failed),
+        }
+    }
+
+    pub(super) fn switch(&mut self, name: &str, enable: bool) -> Result<(), CommandError> {
+        match self {
+            Self::Broker(connection) => {
+                let header = SwitchPluginRequest { name: Text::plain(name), enable };
+                Ok(connection.call(RequestCode::PetrelSwitchPlugin, &header, b"", |_| Ok(()))?)
+            }
+            Self::Folder(folder) if enable => folder.enable(name).map(drop).map_err(failed),
+            Self::Folder(folder) => folder.disable(name).map_err(failed),
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Result<(), CommandError> {
+        match self {
+            Self::Broker(connection) => {
+                let header = PluginRequest { name: Text::plain(name) };
+                Ok(connection.call(RequestCode::PetrelRemovePlugin, &header, b"", |_| Ok(()))?)
+            }
+            Self::Folder(folder) => folder.remove(name).map_err(failed),
+        }
+    }
+
+    pub(super) fn bind(&mut self, request: &BindPluginRequest) -> Result<(), CommandError> {
+        match self {
+            Self::Broker(connection) => {
+                let none = PluginRequest { name: Text::plain("") };
+                let body = json::to_vec(request, Dialect::Default);
+                Ok(connection.call(RequestCode::PetrelBindPlugin, &none, &body, |_| Ok(()))?)
+            }
+            Self::Folder(_) => Err(CommandError::Usage("what is bound is changed through the broker: name it with --broker".to_owned())),
+        }
+    }
+}
+
+/// The folder of plugins in a data folder: that of `--data`, or a store's.
+fn plugins_in(data: PathBuf) -> Result<PathBuf, CommandError> {
+    let missing = |source| CommandError::System { what: "there is no such data folder", source };
+    if !data.is_dir() {
+        return Err(missing(io::Error::new(io::ErrorKind::NotFound, data.display().to_string())));
+    }
+    let store = data.join(data_folder::STORE);
+    Ok(if store.is_dir() { store } else { data }.join(PluginFolder::NAME))
+}
+
+fn failed(source: io::Error) -> CommandError {
+    CommandError::System { what: "the folder of plugins", source }
+}
+
+fn read<T: DeserializeOwned>(request: RequestCode, body: &[u8]) -> Result<T, ClientError> {
+    json::from_slice(body).map_err(|source| ClientError::Body { request, source })
+}
