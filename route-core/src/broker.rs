@@ -31,6 +31,7 @@ use crate::{
 pub mod address;
 pub mod attributes;
 pub mod bindings;
+pub mod complaints;
 pub mod config;
 pub mod consumers;
 pub mod delay;
@@ -72,6 +73,7 @@ mod timed;
 
 use announce::Announced;
 use bindings::Bindings;
+use complaints::Complaints;
 use config::BrokerConfig;
 use consumers::ConsumerTable;
 use delay::DelaySchedule;
@@ -86,6 +88,7 @@ use park::ParkingLot;
 use producers::ProducerTable;
 use pull::HeldPull;
 use questions::QuestionTable;
+use refusal::Refusal;
 use relay::{Relay, StatusRounds};
 use request_modes::RequestModes;
 use send::Place;
@@ -147,6 +150,8 @@ pub struct Broker<S: Storage> {
     woken: Vec<HeldPull>,
     /// Lines about a full hold table.
     holds_full: Seldom,
+    /// Lines about requests that were refused.
+    complaints: Complaints,
     /// Storage refuses what transactions have to be noted with.
     notes_refused: Seldom,
     /// Words of producers count for nothing.
@@ -244,6 +249,7 @@ impl<S: Storage> Broker<S> {
             holds: HoldTable::new(limits.held_pulls),
             woken: Vec::new(),
             holds_full: Seldom::new(FLOOD_NOTICE),
+            complaints: Complaints::default(),
             notes_refused: Seldom::new(FLOOD_NOTICE),
             words_refused: Seldom::new(FLOOD_NOTICE),
             heartbeats_refused: Seldom::new(FLOOD_NOTICE),
@@ -537,6 +543,13 @@ impl<S: Storage> Broker<S> {
             self.recycle(reply);
         } else {
             self.outputs.push_back(Output::Reply { to: asked.peer.id, opaque: asked.opaque, reply });
+        }
+    }
+
+    /// A request is refused: the operator may want to know why a client does not get on.
+    fn note_refused(&mut self, asked: Asked, code: RequestCode, refusal: &Refusal) {
+        if let Some((level, line)) = self.complaints.handle_refused(self.now.mono, asked.peer, code, refusal) {
+            self.notice(level, line);
         }
     }
 

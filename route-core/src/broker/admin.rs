@@ -141,7 +141,13 @@ impl<S: Storage> Broker<S> {
             Ok(Answer::AfterAppend(_, reply)) => self.reply(asked, reply),
             Ok(Answer::AfterSearch(ticket)) => drop(self.searches.insert(ticket, asked)),
             Ok(Answer::FromClient | Answer::WhenChanged | Answer::Nothing) => {}
-            Err(refusal) => self.reply(asked, refusal.into()),
+            Err(refusal) => {
+                // A word on a transaction that counts for nothing is told with the transaction.
+                if code != RequestCode::EndTransaction {
+                    self.note_refused(asked, code, &refusal);
+                }
+                self.reply(asked, refusal.into());
+            }
         }
     }
 }

@@ -5,7 +5,12 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use proto_core::{
-    bodies::TopicConfig, code::ResponseCode, headers::PullMessageRequest, names::FAQ_SUFFIX as FAQ, perm, sys_flag::pull as pull_flag,
+    bodies::TopicConfig,
+    code::{RequestCode, ResponseCode},
+    headers::PullMessageRequest,
+    names::FAQ_SUFFIX as FAQ,
+    perm,
+    sys_flag::pull as pull_flag,
 };
 
 use super::{
@@ -259,6 +264,7 @@ impl<S: Storage> Broker<S> {
             Some(by) => ReplyHeader::Fields(vec![("forbiddenType", by.to_string().into())]),
             None => ReplyHeader::Empty,
         };
+        self.note_refused(asked, RequestCode::PullMessage, &refused.refusal);
         let Refusal { code, remark } = refused.refusal;
         self.reply(asked, Reply { code, remark: Some(remark), header, body: ReplyBody::Empty });
     }

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use proto_core::{
     batch,
     bodies::TopicFilterType,
-    code::ResponseCode,
+    code::{RequestCode, ResponseCode},
     delay,
     headers::SendMessageRequest,
     names, perm,
@@ -87,7 +87,9 @@ impl<S: Storage> Broker<S> {
     pub(super) fn handle_send(&mut self, now: Now, asked: Asked, version: i32, request: &SendMessageRequest<'_>, body: &[u8]) {
         let stored = match self.store_sent(now, asked, version, request, body) {
             Ok(stored) => stored,
-            Err(Refusal { code, remark }) => {
+            Err(refusal) => {
+                self.note_refused(asked, RequestCode::SendMessage, &refusal);
+                let Refusal { code, remark } = refusal;
                 let header = ReplyHeader::Send(self.send_reply(None));
                 return self.reply(asked, Reply { code, remark: Some(remark), header, body: ReplyBody::Empty });
             }

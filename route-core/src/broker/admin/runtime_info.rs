@@ -36,7 +36,8 @@ const AT_REST: [(&str, &str); 16] = [
 ];
 
 impl<S: Storage> Broker<S> {
-    /// 28: what `clusterList`, `brokerStatus` and the dashboard show, by Java's keys.
+    /// 28: what `clusterList`, `brokerStatus` and the dashboard show, by Java's keys; and the transactions since the start, which Java tells
+    /// with its metrics.
     pub(super) fn runtime_info(&self, now: Now) -> Handled {
         let mut info = KvTable::default();
         let mut tell = |key: &str, value: String| drop(info.table.insert(key.to_owned(), value));
@@ -61,6 +62,18 @@ impl<S: Storage> Broker<S> {
             tell(&format!("{name}TotalYesterdayMorning"), yesterday_morning.to_string());
             tell(&format!("{name}TotalTodayMorning"), today_morning.to_string());
             tell(&format!("{name}TotalTodayNow"), now.to_string());
+        }
+
+        let ends = self.transactions.counts();
+        for (name, count) in [
+            ("Undecided", self.transactions.len() as u64),
+            ("Begun", ends.begun),
+            ("Committed", ends.committed),
+            ("RolledBack", ends.rolled_back),
+            ("Asked", ends.asked),
+            ("GivenUp", ends.given_up),
+        ] {
+            tell(&format!("transactions{name}"), count.to_string());
         }
 
         let (start, end) = self.storage.log_bounds();

@@ -76,7 +76,8 @@ const KEYS: &[&str] = &[
 #[test]
 fn a_fresh_broker_tells_every_figure_that_java_tells() {
     let figures = figures(&mut Scene::new());
-    assert_eq!(figures.keys().map(String::as_str).collect::<Vec<_>>(), KEYS);
+    let of_java = figures.keys().map(String::as_str).filter(|key| !key.starts_with("transactions"));
+    assert_eq!(of_java.collect::<Vec<_>>(), KEYS);
     assert_eq!((&*figures["putTps"], &*figures["earliestMessageTimeStamp"]), ("0.0 0.0 0.0", "-1"));
 }
 
