@@ -1,0 +1,41 @@
+//! How much a plugin may have. Every number is per plugin, and each is named in the message that tells of it.
+
+/// Limits of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of its file.
+    pub file: usize,
+    /// Bytes of its memory.
+    pub memory: usize,
+    /// Elements of its tables.
+    pub table_elements: usize,
+    /// Bytes of its calls' stack.
+    pub stack: usize,
+    /// Steps of one call, in wasmtime's fuel: about one for each instruction. A limit that counts steps and not time gives every machine the
+    /// same answer.
+    pub fuel: u64,
+    /// Messages of one call; a longer batch becomes several.
+    pub batch_messages: usize,
+    /// Bytes of one call; a batch that grows longer becomes several, and one message is always taken.
+    pub batch_bytes: usize,
+    /// Bytes of a text that it answers. What is longer is cut.
+    pub text: usize,
+    /// Messages of a failed call that may fail again when they are asked for one by one; the others then go as the policy says.
+    pub failures_per_batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file: 4 << 20,
+            memory: 32 << 20,
+            table_elements: 16_384,
+            stack: 256 << 10,
+            fuel: 10_000_000,
+            batch_messages: 256,
+            batch_bytes: 1 << 20,
+            text: 1024,
+            failures_per_batch: 3,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A compiled plugin and the instance of it that is kept warm.
+
+use std::sync::Arc;
+
+use route_core::plugins::Share;
+use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lower, TypedFunc};
+
+use crate::{
+    contract::{Kind, wants},
+    failure::{Failure, LoadError, first_words},
+    limits::Limits,
+    packing::Batch,
+    sandbox::{Bounds, Sandbox},
+};
+
+/// A queue as the contract has it.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Queue {
+    topic: String,
+    #[component(name = "broker-name")]
+    broker_name: String,
+    #[component(name = "queue-id")]
+    queue_id: i32,
+}
+
+/// A client as the contract has it.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Client {
+    id: String,
+    properties: Vec<(String, String)>,
+}
+
+type Validate = TypedFunc<(String,), (Result<(), String>,)>;
+type Matches = TypedFunc<(Arc<Vec<u8>>,), (Vec<u8>,)>;
+type Allocate = TypedFunc<(String, Vec<Queue>, Vec<Client>), (Result<Vec<u32>, String>,)>;
+
+/// Where the functions lie in the component.
+enum Places {
+    Filter { validate: ComponentExportIndex, matches: ComponentExportIndex, wants: u32 },
+    Allocator { allocate: ComponentExportIndex },
+}
+
+/// The functions of one instance.
+enum Functions {
+    Filter { validate: Validate, matches: Matches },
+    Allocator { allocate: Allocate },
+}
+
+/// A plugin that was compiled and has started once.
+pub struct LoadedPlugin {
+    instance: InstancePre<Bounds>,
+    places: Places,
+    limits: Limits,
+    version: String,
+    digest: String,
+    size: usize,
+    /// The instance that it was tried with.
+    first: Option<Warm>,
+}
+
+/// A running instance of a plugin.
+pub(crate) struct Warm {
+    sandbox: Sandbox,
+    functions: Functions,
+}
+
+impl LoadedPlugin {
+    /// Starts a compiled component, and asks it what it says of itself.
+    pub(crate) fn start(
+        component: &Component,
+        instance: InstancePre<Bounds>,
+        (kind, interface): (Kind, &str),
+        limits: Limits,
+        digest: String,
+        size: usize,
+    ) -> Result<Self, LoadError> {
+        let parent = component.get_export_index(None, interface);
+        let place = |function: &'static str| {
+            let missing = || LoadError::Function { function, why: "it is not there".to_owned() };
+            component.get_export_index(parent.as_ref(), function).ok_or_else(missing)
+        };
+        let mut sandbox = Sandbox::start(&instance, &limits).map_err(LoadError::Start)?;
+        let version = sandbox.function::<(), (String,)>("version", &place("version")?)?;
+        let (version,) = sandbox.call(&version, ()).0.map_err(LoadError::Start)?;
+        let places = match kind {
+            Kind::Filter => {
+                let wanted = sandbox.function::<(), (u32,)>("wants", &place("wants")?)?;
+                let (wanted,) = sandbox.call(&wanted, ()).0.map_err(LoadError::Start)?;
+                if wanted & !wants::KNOWN != 0 {
+                    return Err(LoadError::Wants(wanted & !wants::KNOWN));
+                }
+                Places::Filter { validate: place("validate")?, matches: place("matches")?, wants: wanted }
+            }
+            Kind::Allocator => Places::Allocator { allocate: place("allocate")? },
+        };
+        let first = Some(places.warm(sandbox)?);
+        Ok(Self { instance, places, limits, version: first_words(&version, 64), digest, size, first })
+    }
+
+    /// What it does.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self.places {
+            Places::Filter { .. } => Kind::Filter,
+            Places::Allocator { .. } => Kind::Allocator,
+        }
+    }
+
+    /// The version that it gives itself; may be empty.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// SHA-256 of its file, in hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Bytes of its file.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What its batches have to hold.
+    pub(crate) const fn wants(&self) -> u32 {
+        match self.places {
+            Places::Filter { wants, .. } => wants,
+            Places::Allocator { .. } => 0,
+        }
+    }
+
+    /// The instance that it was tried with, or a new one.
+    pub(crate) fn warm(&mut self) -> Result<Warm, Failure> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        let sandbox = Sandbox::start(&self.instance, &self.limits)?;
+        self.places.warm(sandbox).map_err(|error| Failure::new(error.to_string()))
+    }
+}
+
+impl Places {
+    fn warm(&self, mut sandbox: Sandbox) -> Result<Warm, LoadError> {
+        let functions = match self {
+            Self::Filter { validate, matches, .. } => {
+                let validate = sandbox.function("validate", validate)?;
+                Functions::Filter { validate, matches: sandbox.function("matches", matches)? }
+            }
+            Self::Allocator { allocate } => Functions::Allocator { allocate: sandbox.function("allocate", allocate)? },
+        };
+        Ok(Warm { sandbox, functions })
+    }
+}
+
+impl std::fmt::Debug for LoadedPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedPlugin")
+            .field("kind", &self.kind())
+            .field("version", &self.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Warm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Warm").finish_non_exhaustive()
+    }
+}
+
+/// An answer, and the fuel that it took.
+pub(crate) type Asked<T> = (Result<T, Failure>, u64);
+
+impl Warm {
+    /// What the plugin says of an argument: `Ok(Err(..))` is its refusal.
+    pub(crate) fn validate(&mut self, argument: &str) -> Asked<Result<(), String>> {
+        let Functions::Filter { validate, .. } = &self.functions else { return (Err(not_of_this_kind()), 0) };
+        let (answer, fuel) = self.sandbox.call(validate, (argument.to_owned(),));
+        (answer.map(|(verdict,)| verdict), fuel)
+    }
+
+    /// The bitmap of a batch, as long as it has to be.
+    pub(crate) fn matches(&mut self, batch: &Batch) -> Asked<Vec<u8>> {
+        let Functions::Filter { matches, .. } = &self.functions else { return (Err(not_of_this_kind()), 0) };
+        let (answer, fuel) = self.sandbox.call(matches, (batch.bytes(),));
+        let wanted = batch.len().div_ceil(8);
+        let answer = answer.and_then(|(bitmap,)| match bitmap.len() {
+            len if len == wanted => Ok(bitmap),
+            len => Err(Failure::new(format!("it answered {} messages with {len} bytes, and {wanted} are a bit for each", batch.len()))),
+        });
+        (answer, fuel)
+    }
+
+    /// The owner of each queue.
+    pub(crate) fn allocate(&mut self, share: &Share<'_>, limits: &Limits) -> Asked<Vec<usize>> {
+        let Functions::Allocator { allocate } = &self.functions else { return (Err(not_of_this_kind()), 0) };
+        let queues = share.queues.iter().map(|queue| Queue {
+            topic: queue.topic.to_owned(),
+            broker_name: queue.broker_name.to_owned(),
+            queue_id: queue.queue_id,
+        });
+        let clients = share.clients.iter().map(|client| Client {
+            id: client.id.to_owned(),
+            properties: client.properties.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        });
+        let parameters = (share.group.to_owned(), queues.collect(), clients.collect());
+        let (answer, fuel) = self.sandbox.call(allocate, parameters);
+        let owners = answer.and_then(|(answer,)| match answer {
+            Ok(owners) => partition(owners, share),
+            Err(words) => Err(Failure::new(format!("it says: {}", first_words(&words, limits.text)))),
+        });
+        (owners, fuel)
+    }
+}
+
+/// The owners, if each queue has one of the clients as its owner.
+fn partition(owners: Vec<u32>, share: &Share<'_>) -> Result<Vec<usize>, Failure> {
+    let (queues, clients) = (share.queues.len(), share.clients.len());
+    if owners.len() != queues {
+        return Err(Failure::new(format!("it named owners of {} queues, and there are {queues}", owners.len())));
+    }
+    let owners: Vec<usize> = owners.into_iter().map(|owner| usize::try_from(owner).unwrap_or(usize::MAX)).collect();
+    match owners.iter().position(|&owner| owner >= clients) {
+        Some(at) => {
+            let (owner, queue) = (owners[at], share.queues[at]);
+            let queue = format!("{} of {} on {}", queue.queue_id, queue.topic, queue.broker_name);
+            Err(Failure::new(format!("it gives queue {queue} to client {owner}, and there are {clients}")))
+        }
+        None => Ok(owners),
+    }
+}
+
+fn not_of_this_kind() -> Failure {
+    Failure::new("it has no such function")
+}

@@ -1,0 +1,297 @@
+//! The place of one plugin: what is installed there now, and what it has done. Filters and allocators that were handed out hold the place, so
+//! that a new version serves them from its first batch on.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use route_core::{
+    filter::{Candidate, Verdicts},
+    plugins::{PluginInfo, PluginRefusal, Share},
+};
+
+use crate::{
+    contract::Kind,
+    failure::{Failure, first_words},
+    packing::Batch,
+    plugin::{Asked, LoadedPlugin, Warm},
+    policy::{OnFailure, Policy},
+};
+
+/// The place of one plugin.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    name: String,
+    state: Mutex<State>,
+    /// Counts what clients should hear of: this plugin was switched off.
+    revision: std::sync::Arc<AtomicU64>,
+}
+
+/// What is at the place, behind its lock: the broker's loop asks, others look.
+#[derive(Debug, Default)]
+struct State {
+    plugin: Option<LoadedPlugin>,
+    /// The instance that answers; after a failure there is none until the next call.
+    warm: Option<Warm>,
+    batch: Batch,
+    policy: Policy,
+    disabled: bool,
+    /// Why the file that lies there is not used, if it is not.
+    refused: String,
+    last_failure: String,
+    failures_in_a_row: u32,
+    calls: u64,
+    messages: u64,
+    failures: u64,
+    fuel: u64,
+}
+
+impl Slot {
+    pub(crate) fn new(name: &str, revision: std::sync::Arc<AtomicU64>) -> Self {
+        Self { name: name.to_owned(), state: Mutex::default(), revision }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a plugin here. Counters begin anew, since it is another one.
+    pub(crate) fn put(&self, plugin: LoadedPlugin, policy: Policy, disabled: bool) {
+        let state = State { plugin: Some(plugin), policy, disabled, ..State::default() };
+        // What was there is given back when nobody waits for the lock any more.
+        let _old = std::mem::replace(&mut *self.state(), state);
+    }
+
+    /// Notes that a file was not taken; what was there stays.
+    pub(crate) fn refuse(&self, why: String) {
+        self.state().refused = why;
+    }
+
+    /// Takes the plugin away. Filters of it that are still held go on by its policy.
+    pub(crate) fn clear(&self) {
+        let mut state = self.state();
+        let policy = state.policy;
+        let _old = std::mem::replace(&mut *state, State { policy, ..State::default() });
+    }
+
+    /// Switches it on or off; on, it begins with a clean record.
+    pub(crate) fn set_enabled(&self, enabled: bool) {
+        let mut state = self.state();
+        state.disabled = !enabled;
+        state.failures_in_a_row = 0;
+    }
+
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        self.state().policy = policy;
+    }
+
+    /// Whether a plugin of this kind is here and at work.
+    pub(crate) fn serves(&self, wanted: Kind) -> Result<(), PluginRefusal> {
+        let state = self.state();
+        let name = || self.name.clone();
+        let Some(plugin) = &state.plugin else {
+            let why = format!("its file is not taken: {}", state.refused);
+            return Err(if state.refused.is_empty() {
+                PluginRefusal::NotInstalled(name())
+            } else {
+                PluginRefusal::Failed { name: name(), why }
+            });
+        };
+        if plugin.kind() != wanted {
+            return Err(PluginRefusal::WrongKind { name: name(), wanted: wanted.world() });
+        }
+        if state.disabled { Err(PluginRefusal::Disabled(name())) } else { Ok(()) }
+    }
+
+    /// Asks the plugin about an argument.
+    pub(crate) fn validate(&self, argument: &str) -> Result<(), PluginRefusal> {
+        let mut state = self.state();
+        let answer = state.ask(|warm, _, _| warm.validate(argument));
+        let text = state.plugin.as_ref().map_or(0, |plugin| plugin.limits().text);
+        match answer {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(words)) => {
+                let argument = first_words(argument, 100);
+                Err(PluginRefusal::Argument { name: self.name.clone(), argument, why: first_words(&words, text) })
+            }
+            Err(failure) => {
+                tracing::warn!(plugin = self.name, argument = first_words(argument, 100), %failure, "a plugin failed on the argument of a subscription");
+                Err(PluginRefusal::Failed { name: self.name.clone(), why: failure.to_string() })
+            }
+        }
+    }
+
+    /// Judges a batch; messages for which there is no answer go as the policy says.
+    pub(crate) fn judge(&self, argument: &str, candidates: &[Candidate<'_>], verdicts: &mut Verdicts) {
+        let mut state = self.state();
+        let mut from = 0;
+        while from < candidates.len() {
+            from += self.judge_some(&mut state, argument, from, &candidates[from..], verdicts);
+        }
+    }
+
+    /// Judges as many as one call takes, and says how many that were.
+    fn judge_some(&self, state: &mut State, argument: &str, from: usize, candidates: &[Candidate<'_>], verdicts: &mut Verdicts) -> usize {
+        let limits = match &state.plugin {
+            Some(plugin) if !state.disabled => *plugin.limits(),
+            _ => {
+                state.by_policy(from..from + candidates.len(), verdicts);
+                return candidates.len();
+            }
+        };
+        let passed = state.pack(argument, candidates);
+        if state.batch.len() == 0 {
+            return passed;
+        }
+        state.messages += state.batch.len() as u64;
+        let failure = match state.ask(|warm, batch, _| warm.matches(batch)) {
+            Ok(bitmap) => {
+                for (nth, &candidate) in state.batch.candidates().iter().enumerate() {
+                    if bitmap[nth / 8] & (1 << (nth % 8)) != 0 {
+                        verdicts.deliver(from + candidate);
+                    }
+                }
+                state.failures_in_a_row = 0;
+                return passed;
+            }
+            Err(failure) => failure,
+        };
+        // Nobody knows which of them it was. Each is asked for alone, so that one message that a plugin cannot read does not take others with it.
+        let several = state.batch.len() > 1;
+        let (mut failed, mut first) = (0, (state.batch.first_offset(), failure));
+        for (nth, candidate) in candidates[..passed].iter().enumerate() {
+            if failed >= limits.failures_per_batch || !several {
+                state.by_policy(from + nth..from + nth + 1, verdicts);
+                continue;
+            }
+            state.pack(argument, std::slice::from_ref(candidate));
+            if state.batch.len() == 0 {
+                continue;
+            }
+            match state.ask(|warm, batch, _| warm.matches(batch)) {
+                Ok(bitmap) if bitmap[0] & 1 != 0 => verdicts.deliver(from + nth),
+                Ok(_) => {}
+                Err(failure) => {
+                    if failed == 0 {
+                        first = (state.batch.first_offset(), failure);
+                    }
+                    failed += 1;
+                    state.by_policy(from + nth..from + nth + 1, verdicts);
+                }
+            }
+        }
+        self.note_failure(state, argument, first.0, &first.1);
+        passed
+    }
+
+    /// Tells of a failure, and switches the plugin off if the policy wants that now.
+    fn note_failure(&self, state: &mut State, argument: &str, offset: i64, failure: &Failure) {
+        state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
+        let in_a_row = state.failures_in_a_row;
+        state.last_failure = format!("at message {offset} of its queue: {failure}");
+        // A plugin that fails on every batch fills no log.
+        if in_a_row.is_power_of_two() {
+            let (plugin, policy) = (&self.name, state.policy.to_string());
+            let argument = first_words(argument, 100);
+            tracing::warn!(plugin, argument, offset, in_a_row, policy, %failure, "a plugin failed on a message, which goes as its policy says");
+        }
+        self.disable_if_due(state);
+    }
+
+    fn disable_if_due(&self, state: &mut State) {
+        let in_a_row = state.failures_in_a_row;
+        if state.policy.disable_after.is_some_and(|most| in_a_row >= most.get()) {
+            state.disabled = true;
+            self.revision.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                plugin = self.name,
+                in_a_row,
+                "a plugin is switched off, since it failed too often in a row; subscriptions to it are refused"
+            );
+        }
+    }
+
+    /// The owners of the queues.
+    pub(crate) fn allocate(&self, share: &Share<'_>) -> Result<Vec<usize>, PluginRefusal> {
+        self.serves(Kind::Allocator)?;
+        let mut state = self.state();
+        match state.ask(|warm, _, plugin| warm.allocate(share, plugin.limits())) {
+            Ok(owners) => {
+                state.failures_in_a_row = 0;
+                Ok(owners)
+            }
+            Err(failure) => {
+                state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
+                state.last_failure = format!("for group {}: {failure}", share.group);
+                tracing::warn!(plugin = self.name, group = share.group, queues = share.queues.len(), %failure, "a plugin failed to share out queues");
+                self.disable_if_due(&mut state);
+                Err(PluginRefusal::Failed { name: self.name.clone(), why: failure.to_string() })
+            }
+        }
+    }
+
+    /// What an operator is told of it; nothing of a place where nothing is.
+    pub(crate) fn info(&self) -> Option<PluginInfo> {
+        let state = self.state();
+        let info = PluginInfo {
+            calls: state.calls,
+            failures: state.failures,
+            messages: state.messages,
+            name: self.name.clone(),
+            policy: state.policy.to_string(),
+            last_error: if state.refused.is_empty() { state.last_failure.clone() } else { state.refused.clone() },
+            ..PluginInfo::default()
+        };
+        match &state.plugin {
+            None if state.refused.is_empty() => None,
+            None => Some(PluginInfo { state: "refused".to_owned(), ..info }),
+            Some(plugin) => Some(PluginInfo {
+                digest: plugin.digest().to_owned(),
+                kind: plugin.kind().to_string(),
+                size: plugin.size() as u64,
+                state: if state.disabled { "disabled" } else { "active" }.to_owned(),
+                version: plugin.version().to_owned(),
+                ..info
+            }),
+        }
+    }
+
+    /// All the fuel that it has used.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.state().fuel
+    }
+}
+
+impl State {
+    fn pack(&mut self, argument: &str, candidates: &[Candidate<'_>]) -> usize {
+        let Some(plugin) = &self.plugin else { return candidates.len() };
+        self.batch.pack(argument, plugin.wants(), candidates, plugin.limits())
+    }
+
+    /// Asks the warm instance, or a new one, and counts. After a failure the instance is gone.
+    fn ask<T>(&mut self, question: impl FnOnce(&mut Warm, &Batch, &LoadedPlugin) -> Asked<T>) -> Result<T, Failure> {
+        let Some(plugin) = &mut self.plugin else { return Err(Failure::new("it is not installed any more")) };
+        self.calls += 1;
+        let warm = match self.warm.take() {
+            Some(warm) => Ok(warm),
+            None => plugin.warm(),
+        };
+        let answer = warm.and_then(|mut warm| {
+            let (answer, fuel) = question(&mut warm, &self.batch, plugin);
+            self.fuel = self.fuel.saturating_add(fuel);
+            if answer.is_ok() {
+                self.warm = Some(warm);
+            }
+            answer
+        });
+        self.failures += u64::from(answer.is_err());
+        answer
+    }
+
+    fn by_policy(&self, messages: std::ops::Range<usize>, verdicts: &mut Verdicts) {
+        if self.policy.on_failure == OnFailure::Deliver {
+            messages.for_each(|index| verdicts.deliver(index));
+        }
+    }
+}
