@@ -48,6 +48,9 @@ pub trait PluginHost: Plugins {
     /// One line that says what is wrong with it; the version before stays.
     fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String>;
 
+    /// Another number when other plugins are in use than before, be it that one has switched itself off.
+    fn revision(&self) -> u64;
+
     /// Nobody gets the plugin any more. `disabled` tells that it is still there, switched off.
     fn unload(&self, name: &str, disabled: bool);
 }
@@ -86,6 +89,8 @@ pub struct PluginRoom {
     thread: Option<JoinHandle<()>>,
     /// Answers that have come before what the shelf makes of them.
     answers: Vec<PluginEvent>,
+    /// What the broker has been told of.
+    revision: u64,
 }
 
 impl fmt::Debug for PluginRoom {
@@ -120,14 +125,21 @@ impl PluginRoom {
                 ShelfOutput::Notice(level, text) => answers.push(PluginEvent::Notice(level, text)),
             }
         }
+        let revision = host.revision();
         let thread = thread::Builder::new().name("petrel-plugins".to_owned()).spawn(move || worker.run(&to_do, &tell, &notifier))?;
-        Ok(Self { shelf, host, errands: Some(errands), done, thread: Some(thread), answers })
+        Ok(Self { shelf, host, errands: Some(errands), done, thread: Some(thread), answers, revision })
     }
 
     /// What the broker finds plugins in.
     #[must_use]
     pub fn plugins(&self) -> Arc<dyn Plugins> {
         Arc::clone(&self.host) as Arc<dyn Plugins>
+    }
+
+    /// Whether something has happened without a wake: a plugin that failed too often has switched itself off.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.host.revision() != self.revision
     }
 
     /// Starts a change; the outcome comes as an event.
@@ -151,10 +163,15 @@ impl PluginRoom {
                     drop(self.hand_over(Errand::Load { name, stamp }));
                 }
                 Some(ShelfOutput::Unload { name, disabled }) => self.host.unload(&name, disabled),
-                Some(ShelfOutput::Changed) => return Some(PluginEvent::Changed),
+                // The host's number tells it, too, and of what no shelf knows.
+                Some(ShelfOutput::Changed) => {}
                 Some(ShelfOutput::Notice(level, text)) => return Some(PluginEvent::Notice(level, text)),
                 None => match self.done.try_recv() {
                     Ok(done) => self.handle_done(done),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) if self.has_moved() => {
+                        self.revision = self.host.revision();
+                        return Some(PluginEvent::Changed);
+                    }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
                 },
             }

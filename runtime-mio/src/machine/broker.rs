@@ -169,6 +169,9 @@ impl Machine for BrokerMachine {
     }
 
     fn handle_timeout(&mut self, now: Now) {
+        if self.plugins.as_ref().is_some_and(PluginRoom::has_moved) {
+            self.take_plugin_events(now);
+        }
         let is_due = |at: Option<Millis>| at.is_some_and(|at| at <= now.mono);
         if is_due(self.broker.storage().poll_timeout()) {
             self.broker.storage_mut().handle_timeout(now);

@@ -1,7 +1,11 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    sync::{Mutex, mpsc::Sender},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc::Sender,
+    },
 };
 
 use route_core::{
@@ -16,6 +20,7 @@ use super::*;
 #[derive(Debug, Default)]
 struct TestHost {
     loaded: Mutex<BTreeMap<String, String>>,
+    changes: AtomicU64,
 }
 
 impl Plugins for TestHost {
@@ -43,11 +48,17 @@ impl PluginHost for TestHost {
 
     fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String> {
         self.check(name, file, policy)?;
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.loaded.lock().unwrap().insert(name.to_owned(), format!("{}{policy}", String::from_utf8_lossy(file)));
         Ok(())
     }
 
+    fn revision(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
     fn unload(&self, name: &str, _disabled: bool) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.loaded.lock().unwrap().remove(name);
     }
 }
