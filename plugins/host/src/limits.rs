@@ -27,7 +27,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            file: 4 << 20,
+            file: 8 << 20,
             memory: 32 << 20,
             table_elements: 16_384,
             stack: 256 << 10,

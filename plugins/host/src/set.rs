@@ -10,25 +10,24 @@ use std::{
 
 use route_core::{
     filter::{Candidate, MessageFilter, Verdicts},
-    plugins::{PluginAllocator, PluginInfo, PluginRefusal, Plugins, Share},
+    plugins::{
+        PluginAllocator, PluginInfo, PluginRefusal, Plugins, Share,
+        name::{self, NameError},
+        shelf::PluginShelf,
+    },
 };
 use thiserror::Error;
 
 use crate::{contract::Kind, plugin::LoadedPlugin, policy::Policy, slot::Slot};
 
-/// Plugins of one host at most.
-const MOST: usize = 1000;
-/// Bytes of a name at most.
-const NAME: usize = 64;
-
 /// A plugin that cannot be installed, whatever is in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SetError {
     /// A name that would lead elsewhere, or that nothing can show.
-    #[error("'{0}' is no name of a plugin: it has 1 to {NAME} letters, digits, '-' and '_'")]
-    Name(String),
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// There is no room.
-    #[error("{MOST} plugins are installed, and no host has more; remove one first")]
+    #[error("{} plugins are installed, and no host has more; remove one first", PluginShelf::LIMIT)]
     Full,
 }
 
@@ -44,18 +43,6 @@ impl PluginSet {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Checks a name: it becomes a file's name, and stands in logs and in expressions.
-    ///
-    /// # Errors
-    /// [`SetError::Name`].
-    pub fn check_name(name: &str) -> Result<(), SetError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if name.is_empty() || name.len() > NAME || !name.bytes().all(allowed) {
-            return Err(SetError::Name(name.chars().take(NAME).collect()));
-        }
-        Ok(())
     }
 
     /// Installs a plugin, or another one in the place of the one that has this name: from the next batch on it answers.
@@ -129,12 +116,12 @@ impl PluginSet {
 
     /// The place of this name, made if it is not there.
     fn slot(&self, name: &str) -> Result<Arc<Slot>, SetError> {
-        Self::check_name(name)?;
+        name::validate(name)?;
         let mut slots = self.slots();
         if let Some(slot) = slots.get(name) {
             return Ok(Arc::clone(slot));
         }
-        if slots.len() >= MOST {
+        if slots.len() >= PluginShelf::LIMIT {
             return Err(SetError::Full);
         }
         let slot = Arc::new(Slot::new(name, Arc::clone(&self.revision)));

@@ -1,0 +1,296 @@
+//! Plugins that do wrong: each is refused or contained with words that name it, the limit and the message, and the others go on.
+
+mod support;
+
+use support::{EVERY_SECOND, FilterText, TAKES_ALL, allocator, delivered, filter_of, info, load, messages, set_of};
+
+use petrel_plugin_host::{Limits, LoadError, PluginEngine, PluginSet};
+use route_core::{
+    filter::QueueName,
+    plugins::{GroupClient, PluginRefusal, Plugins, Share},
+};
+
+fn refusal(file: &[u8]) -> String {
+    load(file).expect_err("no plugin").to_string()
+}
+
+#[test]
+fn what_is_no_webassembly_is_refused() {
+    for file in [&b""[..], b"\0as", b"#!/bin/sh\nrm -rf /\n", &[0xff; 4096]] {
+        assert_eq!(load(file).unwrap_err(), LoadError::NotWasm);
+    }
+}
+
+#[test]
+fn a_cut_or_damaged_component_is_refused() {
+    let whole = petrel_plugin_host::component_of(&FilterText::default().wasm()).unwrap().into_owned();
+    assert!(load(&whole).is_ok());
+    let cut = refusal(&whole[..whole.len() / 2]);
+    assert!(cut.contains("does not compile"), "{cut}");
+}
+
+#[test]
+fn a_file_longer_than_a_plugin_may_be_is_refused_unread() {
+    let error = refusal(&vec![0; Limits::default().file + 1]);
+    assert_eq!(error, "the file has 8388609 bytes, and a plugin may have 8388608");
+}
+
+#[test]
+fn a_component_of_another_world_is_refused_by_what_it_exports() {
+    let error = refusal(
+        &wat::parse_str(r#"(component (component $c) (instance $i (instantiate $c)) (export "wasi:cli/run@0.2.0" (instance $i)))"#)
+            .unwrap(),
+    );
+    assert!(error.contains("exports wasi:cli/run@0.2.0, and neither petrel:plugin/filtering@1.0.0"), "{error}");
+    let error = refusal(&wat::parse_str(r#"(module (func (export "main")))"#).unwrap());
+    assert!(error.contains("exports nothing"), "{error}");
+}
+
+#[test]
+fn a_plugin_of_another_version_is_refused_with_both() {
+    let other = r#"(module (memory (export "memory") 1) (func (export "petrel:plugin/filtering@2.1.0#matches")))"#;
+    let error = refusal(&wat::parse_str(other).unwrap());
+    assert!(error.contains("version 2.1.0") && error.contains("1.0.0"), "{error}");
+}
+
+#[test]
+fn imports_are_refused_by_name() {
+    let wanting = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func)))))"#;
+    let error = refusal(&wat::parse_str(wanting).unwrap());
+    assert!(error.contains("imports wasi:clocks/wall-clock@0.2.0"), "{error}");
+    let module = r#"(module (import "env" "open" (func)) (memory (export "memory") 1)
+        (func (export "petrel:plugin/filtering@1.0.0#matches") (param i32 i32) (result i32) (i32.const 0)))"#;
+    let error = refusal(&wat::parse_str(module).unwrap());
+    assert!(error.contains("no component can be made"), "{error}");
+}
+
+#[test]
+fn a_missing_function_and_one_of_another_shape_are_named() {
+    let module = r#"(module (memory (export "memory") 1)
+        (func (export "petrel:plugin/filtering@1.0.0#matches") (param i32 i32) (result i32) (i32.const 0)))"#;
+    let error = refusal(&wat::parse_str(module).unwrap());
+    assert!(error.contains("petrel:plugin/filtering@1.0.0"), "{error}");
+    let empty = r#"(component (component $c) (instance $i (instantiate $c)) (export "petrel:plugin/filtering@1.0.0" (instance $i)))"#;
+    let error = refusal(&wat::parse_str(empty).unwrap());
+    assert!(error.contains("'version'"), "{error}");
+}
+
+#[test]
+fn a_plugin_that_fails_at_its_start_is_refused_with_the_reason() {
+    let trapping = FilterText { module: "(func $bad unreachable) (start $bad)", ..FilterText::default() };
+    let error = refusal(&trapping.wasm());
+    assert!(error.contains("does not start") && error.contains("unreachable"), "{error}");
+    let endless = FilterText { module: "(func $bad (loop $l (br $l))) (start $bad)", ..FilterText::default() };
+    let error = refusal(&endless.wasm());
+    assert!(error.contains("(limit: fuel)"), "{error}");
+    let greedy = r#"(module (memory (export "memory") 1000)
+        (func (export "petrel:plugin/filtering@1.0.0#matches") (param i32 i32) (result i32) (i32.const 0)))"#;
+    assert!(load(&wat::parse_str(greedy).unwrap()).is_err());
+}
+
+#[test]
+fn a_plugin_that_wants_what_this_host_does_not_know_is_refused() {
+    let newer = FilterText { wants: "(i32.const 9)", ..FilterText::default() };
+    assert_eq!(load(&newer.wasm()).unwrap_err(), LoadError::Wants(8));
+}
+
+/// A filter whose `matches` does wrong: what is said of it, with messages from offset 100 on.
+fn failure(text: &FilterText) -> String {
+    let set = set_of(&text.wasm(), "withhold");
+    assert!(delivered(&*filter_of(&set), &messages(3)).is_empty());
+    let info = info(&set);
+    assert!(info.failures > 0);
+    info.last_error
+}
+
+#[test]
+fn an_endless_loop_ends_with_its_fuel() {
+    assert_eq!(
+        failure(&FilterText::that_matches("(loop $l (br $l)) (i32.const 0)")),
+        "at message 100 of its queue: it made 10000000 steps in one call without an answer (limit: fuel)"
+    );
+}
+
+#[test]
+fn a_memory_bomb_meets_the_limit_of_memory() {
+    let error = failure(&FilterText::that_matches("(loop $l (drop (memory.grow (i32.const 16))) (br $l)) (i32.const 0)"));
+    assert!(
+        error.starts_with("at message 100 of its queue: it wants ") && error.ends_with("and may have 33554432 (limit: memory)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_table_bomb_meets_the_limit_of_tables() {
+    let bomb = FilterText {
+        module: "(table $t 1 funcref)",
+        matches: "(drop (table.grow $t (ref.null func) (i32.const 1000000))) (i32.const 0)",
+        ..FilterText::default()
+    };
+    assert!(failure(&bomb).ends_with("(limit: table_elements)"), "{}", failure(&bomb));
+}
+
+#[test]
+fn deep_recursion_meets_the_limit_of_the_stack() {
+    let error = failure(&FilterText::that_matches("(call $matches (local.get 0) (local.get 1))"));
+    assert_eq!(error, "at message 100 of its queue: its calls nest deeper than 262144 bytes (limit: stack)");
+}
+
+#[test]
+fn a_trap_is_told_with_its_kind() {
+    let error = failure(&FilterText::that_matches("unreachable"));
+    assert!(error.contains("it trapped: ") && error.contains("unreachable"), "{error}");
+    let error = failure(&FilterText::that_matches("(i32.load (i32.const -8))"));
+    assert!(error.contains("out of bounds"), "{error}");
+}
+
+#[test]
+fn a_bitmap_of_another_length_is_not_believed() {
+    let error = failure(&FilterText::that_matches("(call $answer (i32.const 512) (i32.const 2))"));
+    assert_eq!(error, "at message 100 of its queue: it answered 1 messages with 2 bytes, and 1 are a bit for each");
+    let error = failure(&FilterText::that_matches("(call $answer (i32.const 512) (i32.const 0))"));
+    assert!(error.contains("with 0 bytes"), "{error}");
+}
+
+#[test]
+fn an_answer_that_lies_outside_of_the_memory_is_not_read() {
+    let error = failure(&FilterText::that_matches("(call $answer (i32.const -16) (i32.const 1))"));
+    assert!(error.contains("out of bounds"), "{error}");
+    let error = failure(&FilterText::that_matches("(call $answer (i32.const 512) (i32.const -1))"));
+    assert!(error.contains("out of bounds") || error.contains("bytes"), "{error}");
+}
+
+/// Traps on a batch in which a message has offset 101, and delivers the others.
+const FAILS_ON_101: &str = "(local $n i32)
+    (loop $next
+        (if (i64.eq (i64.load (i32.add (i32.add (local.get 0) (i32.const 40)) (i32.mul (local.get $n) (i32.const 64)))) (i64.const 101)) (then unreachable))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $n) (i32.load (i32.add (local.get 0) (i32.const 8))))))
+    (i32.store (i32.const 512) (i32.const -1))
+    (call $answer (i32.const 512) (i32.div_u (i32.add (local.get $n) (i32.const 7)) (i32.const 8)))";
+
+#[test]
+fn one_message_that_a_plugin_fails_on_takes_no_others_with_it() {
+    let text = FilterText::that_matches(FAILS_ON_101);
+    let withhold = set_of(&text.wasm(), "withhold");
+    assert_eq!(delivered(&*filter_of(&withhold), &messages(5)), [0, 2, 3, 4]);
+    assert!(info(&withhold).last_error.starts_with("at message 101 of its queue: it trapped"), "{}", info(&withhold).last_error);
+    let deliver = set_of(&text.wasm(), "deliver");
+    assert_eq!(delivered(&*filter_of(&deliver), &messages(5)), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_filter_that_fails_too_often_in_a_row_is_switched_off_and_says_so() {
+    let set = set_of(&FilterText::that_matches("unreachable").wasm(), "withhold,disable-after=3");
+    let filter = filter_of(&set);
+    let before = set.revision();
+    for batch in 1..=3 {
+        assert_eq!(info(&set).state, "active", "before batch {batch}");
+        assert!(delivered(&*filter, &messages(2)).is_empty());
+    }
+    assert_eq!(info(&set).state, "disabled");
+    assert_ne!(set.revision(), before);
+    assert_eq!(set.filter("it", "").unwrap_err(), PluginRefusal::Disabled("it".to_owned()));
+    let calls = info(&set).calls;
+    assert!(delivered(&*filter, &messages(2)).is_empty());
+    assert_eq!(info(&set).calls, calls, "it is asked no more");
+    assert!(set.set_enabled("it", true));
+    assert!(set.filter("it", "").is_ok());
+}
+
+#[test]
+fn a_good_answer_between_failures_is_a_clean_record() {
+    let set = set_of(&FilterText::that_matches(FAILS_ON_101).wasm(), "withhold,disable-after=2");
+    let filter = filter_of(&set);
+    for _ in 0..5 {
+        delivered(&*filter, &messages(5));
+        delivered(&*filter, &messages(1));
+    }
+    assert_eq!(info(&set).state, "active");
+}
+
+#[test]
+fn an_argument_that_a_plugin_refuses_is_refused_in_its_words() {
+    let refusing = FilterText {
+        validate: "(i32.store8 (i32.const 32) (i32.const 1)) (i32.store (i32.const 36) (i32.const 905)) (i32.store (i32.const 40) (i32.const 2)) (i32.const 32)",
+        ..FilterText::default()
+    };
+    let set = set_of(&refusing.wasm(), "withhold");
+    let error = set.filter("it", "what?").unwrap_err().to_string();
+    assert_eq!(error, "the plugin 'it' refuses the argument 'what?': no");
+}
+
+#[test]
+fn a_broken_plugin_harms_no_other_and_no_version_before_it() {
+    let engine = PluginEngine::new(Limits::default(), None).unwrap();
+    let set = PluginSet::new();
+    let bad = FilterText::that_matches("(loop $l (br $l)) (i32.const 0)").wasm();
+    set.install("bad", engine.load(&bad).unwrap(), "withhold".parse().unwrap(), true).unwrap();
+    set.install("good", engine.load(&FilterText::default().wasm()).unwrap(), "withhold".parse().unwrap(), true).unwrap();
+    let (bad, good) = (set.filter("bad", "").unwrap(), set.filter("good", "").unwrap());
+    assert!(delivered(&*bad, &messages(4)).is_empty());
+    assert_eq!(delivered(&*good, &messages(4)), [0, 2]);
+    set.refuse("good", &engine.load(b"junk").unwrap_err().to_string()).unwrap();
+    assert_eq!(delivered(&*good, &messages(4)), [0, 2]);
+    assert_eq!(set.list()[1].last_error, "the file is no WebAssembly: neither a component nor a module");
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    let set = PluginSet::new();
+    for name in ["", "../up", "a/b", "a b", "\u{e9}", &"x".repeat(65)] {
+        assert!(set.install(name, load(&FilterText::default().wasm()).unwrap(), "deliver".parse().unwrap(), true).is_err(), "{name}");
+        assert!(set.list().is_empty());
+    }
+}
+
+#[test]
+fn the_same_batch_takes_the_same_fuel() {
+    let text = FilterText { wants: "(i32.const 3)", validate: TAKES_ALL, matches: EVERY_SECOND, ..FilterText::default() };
+    let used = |_| {
+        let set = set_of(&text.wasm(), "withhold");
+        delivered(&*filter_of(&set), &messages(200));
+        set.fuel("it")
+    };
+    let runs: Vec<_> = (0..3).map(used).collect();
+    assert!(runs[0] > Some(0) && runs.iter().all(|run| *run == runs[0]), "{runs:?}");
+}
+
+const QUEUES: [QueueName<'static>; 3] = [
+    QueueName { topic: "T", broker_name: "a", queue_id: 0 },
+    QueueName { topic: "T", broker_name: "a", queue_id: 1 },
+    QueueName { topic: "T", broker_name: "b", queue_id: 0 },
+];
+
+fn shared_out(owners: &[u32]) -> Result<Vec<usize>, PluginRefusal> {
+    let set = set_of(&allocator(owners), "withhold");
+    let clients = [GroupClient { id: "one", properties: &[("language", "JAVA")] }, GroupClient { id: "two", properties: &[] }];
+    set.allocator("it").unwrap().allocate(&Share { group: "G", queues: &QUEUES, clients: &clients })
+}
+
+#[test]
+fn an_allocation_gives_each_queue_one_owner() {
+    assert_eq!(shared_out(&[1, 0, 1]).unwrap(), [1, 0, 1]);
+}
+
+#[test]
+fn an_allocation_with_queues_missing_or_too_many_is_not_believed() {
+    for (owners, count) in [(&[0, 1][..], 2), (&[0, 1, 0, 1], 4), (&[], 0)] {
+        let error = shared_out(owners).unwrap_err().to_string();
+        assert_eq!(error, format!("the plugin 'it' failed: it named owners of {count} queues, and there are 3"));
+    }
+}
+
+#[test]
+fn an_allocation_to_clients_that_are_not_there_is_not_believed() {
+    let error = shared_out(&[0, 2, 1]).unwrap_err().to_string();
+    assert_eq!(error, "the plugin 'it' failed: it gives queue 1 of T on a to client 2, and there are 2");
+}
+
+#[test]
+fn a_plugin_of_one_kind_is_not_taken_for_the_other() {
+    let (filter, shares) = (set_of(&FilterText::default().wasm(), "deliver"), set_of(&allocator(&[]), "deliver"));
+    assert_eq!(filter.allocator("it").unwrap_err().to_string(), "the plugin 'it' is no allocator");
+    assert_eq!(shares.filter("it", "").unwrap_err().to_string(), "the plugin 'it' is no filter");
+    assert!(matches!(filter.filter("other", ""), Err(PluginRefusal::NotInstalled(_))));
+}
