@@ -1,10 +1,11 @@
 //! Where a group begins in a topic that it has never read: what clients ask for each of their three wishes, and what becomes of it. And what
-//! remains of a group that an operator deletes.
+//! remains of a group that an operator deletes or sets to another moment.
 
 use petrel_tests::{
     TestClient,
+    packet::{Fields, Packet},
     pair::Pair,
-    requests::{Message, Pull},
+    requests::{Heartbeat, Message, Pull},
 };
 use proto_core::code::{RequestCode, ResponseCode};
 use route_core::{Millis, output::Table};
@@ -108,4 +109,60 @@ fn traces_of_clients_are_messages_like_others_with_a_topic_from_the_start_or_wit
         let pulled = client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", name, 0));
         assert_eq!(pulled.bodies(), ["Pub\u{1}1700000000000"], "{topic:?}");
     }
+}
+
+/// An operator sets the group to a moment.
+fn reset(pair: &mut Pair, client: TestClient, at: i64) -> Packet {
+    let at = at.to_string();
+    let fields = [("group", "readers"), ("topic", "Orders"), ("timestamp", &*at), ("isForce", "true")];
+    client.ask(&mut pair.cluster, pair.broker, RequestCode::InvokeBrokerToResetOffset, &fields)
+}
+
+fn join(pair: &mut Pair, client: TestClient) {
+    let heartbeat = Heartbeat::consumer("c1", "readers", &[("Orders", "*")]);
+    client.heartbeat(&mut pair.cluster, pair.broker, &heartbeat).expect(ResponseCode::Success);
+    while client.next_request(&mut pair.cluster).is_some() {}
+}
+
+#[test]
+fn a_group_that_is_away_finds_itself_at_the_moment_that_it_was_set_to() {
+    let (mut pair, client, second) = scene();
+    commit(&mut pair, client, "3");
+    reset(&mut pair, client, second).expect(ResponseCode::Success);
+    assert_eq!(known(&mut pair, client), Some(1));
+    let sent = client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", 3)).expect(ResponseCode::PullOffsetMoved);
+    assert_eq!(sent.number("nextBeginOffset"), 1, "whoever comes with an old offset is sent there");
+    assert_eq!(read_from(&mut pair, client, 1), ["2", "3"]);
+}
+
+#[test]
+fn a_group_at_work_is_sent_to_the_moment_by_its_next_pull_and_commits_of_before_count_no_more() {
+    let (mut pair, client, second) = scene();
+    join(&mut pair, client);
+    commit(&mut pair, client, "3");
+    let waiting = client.post_pull(&mut pair.cluster, pair.broker, &Pull::new("readers", "Orders", 3).held_for(20_000));
+    pair.cluster.advance(Millis(100));
+    reset(&mut pair, client, second).expect(ResponseCode::Success);
+    let sent = client.answer(&mut pair.cluster, waiting).expect("the pull that waited is sent on its way at once");
+    assert_eq!((sent.code, sent.number("nextBeginOffset")), (ResponseCode::PullOffsetMoved.code(), 1));
+    assert!(client.next_request(&mut pair.cluster).is_none(), "no request is needed for it");
+}
+
+#[test]
+fn with_the_way_of_older_brokers_each_member_is_told_where_to_go() {
+    let (mut pair, client, second) = scene();
+    let code = RequestCode::UpdateBrokerConfig.code();
+    client.call(&mut pair.cluster, pair.broker, code, &Fields(&[]), b"useServerSideResetOffset=false\n").expect(ResponseCode::Success);
+    commit(&mut pair, client, "3");
+    for queue in ["1", "2", "3"] {
+        let fields = [("consumerGroup", "readers"), ("topic", "Orders"), ("queueId", queue), ("commitOffset", "0")];
+        client.ask(&mut pair.cluster, pair.broker, RequestCode::UpdateConsumerOffset, &fields).expect(ResponseCode::Success);
+    }
+    let away = reset(&mut pair, client, second).expect(ResponseCode::ConsumerNotOnline);
+    assert!(away.remark.as_deref().is_some_and(|remark| remark.starts_with("Consumer not online")), "{away:?}");
+    join(&mut pair, client);
+    reset(&mut pair, client, second).expect(ResponseCode::Success);
+    let told = client.next_request(&mut pair.cluster).expect("the member is told");
+    assert_eq!((told.code, told.field("topic"), told.field("group")), (RequestCode::ResetConsumerClientOffset.code(), "Orders", "readers"));
+    assert!(told.text().contains(r#""queueId":0,"topic":"Orders"}:1"#), "{}", told.text());
 }

@@ -176,3 +176,34 @@ fn a_broker_that_is_given_up_is_named_for_the_operator() {
     let notices = pair.cluster.notices(pair.names);
     assert!(notices.iter().any(|notice| notice.contains("broker-a") && notice.contains("10.1.0.1:10911")), "{notices:?}");
 }
+
+#[test]
+fn what_a_topic_is_said_to_hold_is_told_and_kept_and_as_with_java_left_to_proxies_to_enforce() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    let made = |attributes| {
+        [
+            ("topic", "Orders"),
+            ("defaultTopic", "TBW102"),
+            ("readQueueNums", "4"),
+            ("writeQueueNums", "4"),
+            ("perm", "6"),
+            ("topicFilterType", "SINGLE_TAG"),
+            ("attributes", attributes),
+        ]
+    };
+    let make =
+        |pair: &mut Pair, attributes| client.ask(&mut pair.cluster, pair.broker, RequestCode::UpdateAndCreateTopic, &made(attributes));
+    make(&mut pair, "+message.type=NORMAL").expect(ResponseCode::Success);
+    let delayed = Message::new("Orders", "x").with(&[("DELAY", "1")]);
+    client.send(&mut pair.cluster, pair.broker, &delayed).expect(ResponseCode::Success);
+    make(&mut pair, "+message.type=DELAY").expect(ResponseCode::Success);
+    pair.restart_broker();
+    let config = client.ask(&mut pair.cluster, pair.broker, RequestCode::GetTopicConfig, &[("topic", "Orders")]);
+    assert!(config.text().contains(r#""attributes":{"message.type":"DELAY"}"#), "{}", config.text());
+    let refused = make(&mut pair, "+message.type=MIXED").expect(ResponseCode::InvalidParameter);
+    assert_eq!(refused.remark.as_deref(), Some("MIXED message type is not supported."));
+    let code = RequestCode::UpdateBrokerConfig.code();
+    client.call(&mut pair.cluster, pair.broker, code, &Fields(&[]), b"enableMixedMessageType=true\n").expect(ResponseCode::Success);
+    make(&mut pair, "+message.type=MIXED").expect(ResponseCode::Success);
+}

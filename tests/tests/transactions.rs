@@ -293,6 +293,23 @@ fn questions_that_could_not_be_asked_do_not_count_and_the_producer_that_comes_ba
 }
 
 #[test]
+fn what_became_of_transactions_is_told_to_operators() {
+    let mut pair = Pair::new();
+    let client = pair.client();
+    join(&mut pair, client);
+    let [first, second, ..] = ["one", "two", "three", "four", "five"].map(|key| send(&mut pair, client, key));
+    end(&mut pair, client, first, COMMIT).expect(ResponseCode::Success);
+    end(&mut pair, client, second, ROLLBACK).expect(ResponseCode::Success);
+    pair.cluster.advance(Millis(7_000));
+    let figures = client.ask(&mut pair.cluster, pair.broker, RequestCode::GetBrokerRuntimeInfo, &[]).expect(ResponseCode::Success);
+    let told = ["Undecided", "Begun", "Committed", "RolledBack", "Asked", "GivenUp"].map(|name| {
+        let (_, rest) = figures.text().split_once(&format!("\"transactions{name}\":\"")).expect("the figure is told");
+        rest.split('"').next().and_then(|number| number.parse::<u64>().ok()).expect("a number")
+    });
+    assert_eq!(told, [3, 5, 1, 1, 3, 0]);
+}
+
+#[test]
 fn undecided_transactions_survive_a_restart_and_decided_ones_stay_decided() {
     let mut pair = Pair::new();
     let client = pair.client();
