@@ -15,6 +15,9 @@ use crate::{
 struct Known {
     /// What was noted since the last save, oldest first, behind what the table on disk says. `None` is nothing.
     noted: VecDeque<Option<i64>>,
+    /// What a loss of power may have left on disk before the first of `noted`, when nobody had asked before that was noted: the next loss of
+    /// power may bring it back, as long as nothing was saved.
+    before: Vec<Option<i64>>,
     /// Entries that a save under way will hold.
     saving: VecDeque<usize>,
     /// Power was lost since: any of `noted` may be what was kept.
@@ -29,7 +32,7 @@ impl Default for Known {
 
 impl Known {
     fn at(offset: Option<i64>) -> Self {
-        Self { noted: VecDeque::from([offset]), saving: VecDeque::new(), unsure: false }
+        Self { noted: VecDeque::from([offset]), before: Vec::new(), saving: VecDeque::new(), unsure: false }
     }
 
     fn last(&self) -> Option<i64> {
@@ -75,7 +78,8 @@ impl Oracle for Offsets {
                     return Err(format!("{offset} was noted for {group} in {queue}, but what it has said is {asked:?}"));
                 }
                 if known.unsure {
-                    *known = Known::at(Some(*offset));
+                    let before = known.before.drain(..).chain(known.noted.drain(..)).collect();
+                    *known = Known { before, ..Known::at(Some(*offset)) };
                 } else {
                     known.noted.push_back(Some(*offset));
                 }
@@ -87,19 +91,23 @@ impl Oracle for Offsets {
                     return Err(format!("{group} is told to be at {offset:?} of {queue}, which ends at {end}"));
                 }
                 let matches = |noted: &Option<i64>| noted.map(|noted| noted.min(end)) == *offset || (noted.is_none() && *offset == Some(0));
-                let right = if known.unsure { known.noted.iter().any(matches) } else { matches(&known.last()) };
+                let right = if known.unsure { known.noted.iter().chain(&known.before).any(matches) } else { matches(&known.last()) };
                 if !right {
                     return Err(format!("{group} is told to be at {offset:?} of {queue}, but it was noted at {known:?}"));
                 }
                 if known.unsure {
                     // A group that nothing is known of begins at 0 as long as the queue's first message is there.
-                    let unknown = *offset == Some(0) && known.noted.contains(&None);
+                    let unknown = *offset == Some(0) && known.noted.iter().chain(&known.before).any(Option::is_none);
                     *known = Known::at(offset.filter(|_| !unknown));
                 }
             }
             Fact::SaveBegan { broker } => self.of_broker(broker).for_each(|known| known.saving.push_back(known.noted.len())),
             Fact::Saved { broker } => self.of_broker(broker).for_each(|known| {
-                let held = known.saving.pop_front().unwrap_or(1);
+                let held = known.saving.pop_front();
+                if held.is_some() {
+                    known.before.clear();
+                }
+                let held = held.unwrap_or(1);
                 for _ in 1..held {
                     known.noted.pop_front();
                 }
