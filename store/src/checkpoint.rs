@@ -95,6 +95,16 @@ impl Checkpoint {
         Ok(Self { java: java_fields, mark: decode_mark(bytes)? })
     }
 
+    /// What is wrong with a file's content, if neither Java nor Petrel leaves one like that.
+    pub(crate) fn damage(bytes: &[u8]) -> Option<&'static str> {
+        let behind_java = bytes.get(JAVA_LEN..).unwrap_or_default();
+        match bytes.get(AT..AT + 4) {
+            None => Some("it is too short"),
+            Some(magic) if magic != MAGIC && behind_java.iter().any(|byte| *byte != 0) => Some("it holds something else"),
+            Some(_) => None,
+        }
+    }
+
     /// The file's content.
     pub(crate) fn encode(&self) -> [u8; LEN] {
         let mut bytes = [0; LEN];

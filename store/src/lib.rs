@@ -88,4 +88,4 @@ pub use mapping::LogSlice;
 pub use offset_journal::NotedOffset;
 pub use recovery::{Cut, Recovered};
 pub use store::Store;
-pub use tables::{TableError, TablePaths, Tables};
+pub use tables::{BadBak, TableError, TablePaths, Tables};

@@ -88,6 +88,10 @@ impl OffsetJournal {
     fn open_file(&self) -> io::Result<MappedWriter> {
         let old = self.disk.read(&self.path)?.unwrap_or_default();
         let end = if old.starts_with(MAGIC) { entries(&old).last().map_or(MAGIC.len(), |(_, end, _)| end) } else { 0 };
+        let torn = old.get(end..).and_then(|rest| rest.iter().rposition(|byte| *byte != 0)).map_or(0, |last| last + 1);
+        if torn > 0 {
+            tracing::warn!(path = %self.path.display(), byte = end, bytes = torn, "what follows the last whole note of an offset is erased");
+        }
         if end > 0 && old.len() >= FIRST_LEN {
             // What follows the last whole entry is torn; it must not come back behind shorter ones.
             self.disk.open_file(&self.path, Access::Write)?.erase(end as u64..old.len() as u64)?;

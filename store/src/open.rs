@@ -76,12 +76,15 @@ impl Store {
             make(dir)?;
         }
         let checkpoint_path = root.join("checkpoint");
-        let checkpoint = disk.read(&checkpoint_path).map_err(at(&checkpoint_path))?.unwrap_or_default();
-        let checkpoint =
-            Checkpoint::decode(&checkpoint).map_err(|newer| OpenError::Newer { path: checkpoint_path.clone(), version: newer.0 })?;
+        let content = disk.read(&checkpoint_path).map_err(at(&checkpoint_path))?;
+        let checkpoint = Checkpoint::decode(content.as_deref().unwrap_or_default())
+            .map_err(|newer| OpenError::Newer { path: checkpoint_path.clone(), version: newer.0 })?;
         disk.create_sized(&checkpoint_path, checkpoint::LEN as u64).map_err(at(&checkpoint_path))?;
 
         let mut files = LogFiles::list(disk.clone(), &config.commit_log_dir(), config.mapped_file_size_commit_log)?;
+        if let Some(why) = content.as_deref().map_or(Some("it is missing"), Checkpoint::damage).filter(|_| !files.bases.is_empty()) {
+            tracing::warn!(path = %checkpoint_path.display(), why, "the checkpoint says nothing; the log is read again from an older place");
+        }
         let closed = folder.was_closed()?;
         let mut first = folder.mark_open()?;
         first.extend(changed);

@@ -262,7 +262,7 @@ impl QueueTable {
             }
             Ok(queue) => Loaded::Open(queue),
             Err(error) => {
-                self.lacking.set(self.lacking.get() || matches!(error, OpenError::MissingFile { .. }));
+                self.lacking.set(self.lacking.get() || is_damage(&self.disk, &self.dir, self.file_size, &error));
                 tracing::error!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue cannot be used");
                 Loaded::Broken(AppendError::QueueUnusable(error.to_string()))
             }
@@ -475,6 +475,21 @@ impl QueueTable {
             }
         }
         true
+    }
+}
+
+/// Whether a queue cannot be opened since files of it are damaged, so that it can be built anew. If none has the length that the
+/// configuration says, it is more likely that the configuration is wrong.
+fn is_damage(disk: &Disk, dir: &Path, file_size: u32, error: &OpenError) -> bool {
+    let folders = |dir: &Path| disk.list(dir).unwrap_or_default().into_iter().filter(|entry| entry.is_dir);
+    let fits = |dir: &Path| disk.list(dir).unwrap_or_default().iter().any(|file| !file.is_dir && file.len == u64::from(file_size));
+    match error {
+        OpenError::MissingFile { .. } => true,
+        OpenError::WrongFileSize { .. } => folders(dir).any(|topic| {
+            let topic = dir.join(topic.name);
+            folders(&topic).any(|queue| fits(&topic.join(queue.name)))
+        }),
+        _ => false,
     }
 }
 

@@ -234,7 +234,8 @@ pub(crate) fn recover(
         start_by_time(files, input)?
     };
     if lost_queues {
-        tracing::warn!(queues = found, "queues are missing or lack units; all are built anew from the whole log");
+        let path = queues.dir().display();
+        tracing::warn!(%path, queues = found, "queues are missing or lack units; all are built anew from the whole log");
     }
     let mut standing = input.checkpoint.mark;
     if from == files.start() {

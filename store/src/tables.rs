@@ -27,12 +27,14 @@ const MAX_WAITING: usize = 4096;
 #[derive(Debug, Error)]
 pub enum TableError {
     /// Neither the file nor its `.bak` holds what it should.
-    #[error("{path}: damaged, and so is its .bak ({what}); restore one of them, or move both elsewhere to begin with an empty table")]
+    #[error("{path}: damaged, and {} ({what}); restore one of them, or move all elsewhere to begin with an empty table", .bak.words())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+        /// What became of the other one.
+        bak: BadBak,
     },
     /// The system says no.
     #[error("{path}: {source}")]
@@ -42,6 +44,24 @@ pub enum TableError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+/// Why the copy of a table cannot serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadBak {
+    /// It is damaged, too.
+    Damaged,
+    /// There is none, or nothing is in it.
+    Missing,
+}
+
+impl BadBak {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Damaged => "so is its .bak",
+            Self::Missing => "there is no .bak",
+        }
+    }
 }
 
 /// Where each table lies.
@@ -205,11 +225,13 @@ impl Tables {
             }
         }
         let bak = with_suffix(path, ".bak");
+        let mut bad_bak = BadBak::Missing;
         let saved = match read(&bak)? {
             Some(content) if !is_blank(&content) => match parse(&content) {
                 Ok(value) => Some((Identity::of(&content), value)),
                 Err(what) => {
                     damage.get_or_insert(what);
+                    bad_bak = BadBak::Damaged;
                     None
                 }
             },
@@ -227,7 +249,7 @@ impl Tables {
                 }
                 Ok(Some(saved))
             }
-            (None, Some(what)) => Err(TableError::Damaged { path: path.to_owned(), what }),
+            (None, Some(what)) => Err(TableError::Damaged { path: path.to_owned(), what, bak: bad_bak }),
             (None, None) => {
                 if was_there {
                     tracing::warn!(path = %path.display(), "a table's file is empty and there is no .bak: what it held is lost, and the table begins anew");
@@ -379,9 +401,16 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    };
 
     use super::*;
+    use crate::{
+        config::StoreDisk,
+        simulation::{FailingDisk, Operation},
+    };
 
     fn text(bytes: &[u8]) -> Result<String, String> {
         let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
@@ -430,6 +459,53 @@ mod tests {
         assert_eq!(tables.load(Table::Topics, text).unwrap().as_deref(), Some("{old}"));
         assert!(!dir.path().join("topics.json").exists());
         assert_eq!(std::fs::read(dir.path().join("topics.json.damaged")).unwrap(), b"garbage");
+    }
+
+    #[test]
+    fn a_table_that_was_cut_off_anywhere_gives_way_to_its_bak_and_is_told() {
+        let whole = br#"{"dataVersion":{"counter":3},"topicConfigTable":{"T":{"topicName":"T"}}}"#;
+        let json =
+            |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).map(|_| bytes.len()).map_err(|error| error.to_string());
+        for len in 1..whole.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let (tables, _bell) = open(dir.path());
+            let path = dir.path().join("topics.json");
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let alone = tables.load(Table::Topics, json).unwrap_err();
+            assert!(matches!(&alone, TableError::Damaged { bak: BadBak::Missing, .. }), "{len} bytes: {alone}");
+            assert!(alone.to_string().starts_with(&format!("{}: damaged, and there is no .bak", path.display())), "{alone}");
+            std::fs::write(with_suffix(&path, ".bak"), whole).unwrap();
+            assert_eq!(tables.load(Table::Topics, json).unwrap(), Some(whole.len()), "{len} bytes");
+            assert_eq!(std::fs::read(with_suffix(&path, ".damaged")).unwrap(), whole[..len]);
+            std::fs::write(&path, &whole[..len]).unwrap();
+            std::fs::write(with_suffix(&path, ".bak"), &whole[..len]).unwrap();
+            assert!(tables.load(Table::Topics, json).unwrap_err().to_string().contains("so is its .bak"), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_write_that_ends_half_way_leaves_the_table_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = Arc::new(AtomicBool::new(false));
+        let is_full = Arc::clone(&full);
+        let disk = FailingDisk::new(move |operation, _| match operation {
+            Operation::Write if is_full.load(Ordering::Relaxed) => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        });
+        let mut tables =
+            Tables::open_on(StoreDisk::from(disk).0, TablePaths::in_dir(dir.path()), Arc::new(|| {}), Background::Stepped).unwrap();
+        let mut save = |number, content: &'static str, is_full| {
+            full.store(is_full, Ordering::Relaxed);
+            tables.save(Ticket(number), Table::Topics, Bytes::from(content));
+            assert!(tables.step());
+            let result = tables.poll_saved().unwrap().1;
+            (result.is_ok(), tables.load(Table::Topics, text).unwrap())
+        };
+        assert_eq!(save(1, "{the first}", false), (true, Some("{the first}".to_owned())));
+        assert_eq!(save(2, "{the second}", true), (false, Some("{the first}".to_owned())));
+        assert_eq!(std::fs::read(dir.path().join("topics.json.tmp")).unwrap(), b"{the s", "so far it came");
+        assert_eq!(save(3, "{third}", false), (true, Some("{third}".to_owned())));
+        assert_eq!(std::fs::read(dir.path().join("topics.json.bak")).unwrap(), b"{the first}");
     }
 
     #[test]

@@ -127,26 +127,35 @@ fn a_log_without_its_last_files_is_told_with_what_is_lost() {
 }
 
 #[test]
-fn a_queue_file_that_is_too_short_or_too_long_is_named_and_can_be_made_anew() {
+fn a_queue_file_that_is_too_short_or_too_long_is_named_and_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
     let path = dir.path().join("consumequeue/TopicA/0").join(format!("{:020}", 600));
     let sound = fs::read(&path).unwrap();
-    for len in [599, 1200] {
+    for len in [0, 5, 599, 1200] {
         let mut other = sound.clone();
         other.resize(len, 0);
         fs::write(&path, &other).unwrap();
-        let error = refused(config(dir.path())).to_string();
-        assert!(error.starts_with(&format!("{}: {len} bytes, where mappedFileSizeConsumeQueue says 600", path.display())), "{error}");
-        assert!(error.ends_with("`petrel store rebuild` makes the queues anew"), "{error}");
-        assert_eq!(fs::read(&path).unwrap(), other);
+        let (shown, lines) = lines_of(|| shown(dir.path()));
+        assert_eq!(shown, 200, "{len} bytes");
+        let name = path.display().to_string();
+        assert!(len == 0 || lines.iter().any(|line| !line.starts_with("INFO") && line.contains(&name)), "{len} bytes: {lines:#?}");
+        assert_eq!(fs::read(&path).unwrap(), sound);
     }
-    // Nothing has to be done about one that was emptied.
-    fs::write(&path, b"").unwrap();
+}
+
+#[test]
+fn queue_files_that_all_have_another_length_are_left_alone_and_the_setting_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let other = || StoreConfig { mapped_file_size_consume_queue: 400, ..config(dir.path()) };
+    let error = refused(other()).to_string();
+    assert!(error.contains(": 600 bytes, where mappedFileSizeConsumeQueue says 400"), "{error}");
+    assert!(error.ends_with("`petrel store rebuild` makes the queues anew"), "{error}");
     assert_eq!(shown(dir.path()), 200);
-    fs::write(&path, b"short").unwrap();
-    rebuild(config(dir.path()), RebuildParts { queues: true, index: false }, &mut |_, _| {}).unwrap();
-    assert_eq!(shown(dir.path()), 200);
+    rebuild(other(), RebuildParts { queues: true, index: false }, &mut |_, _| {}).unwrap();
+    let opened = open(other());
+    assert_eq!(opened.bodies("TopicA", 0).len() + opened.bodies("TopicA", 1).len(), 200);
 }
 
 #[test]

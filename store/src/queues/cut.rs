@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, panic::resume_unwind, path::Path, thread};
 
-use super::{Loaded, QueuesCut, Slot};
+use super::{Loaded, QueuesCut, Slot, is_damage};
 use crate::{
     consume_queue::{ConsumeQueue, LogStart},
     disk::Disk,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Threads that cut very many queues: they mostly wait for the disk.
-const THREADS: usize = 8;
+const THREADS: usize = 32;
 /// For fewer queues it is not worth while to start one.
 const LEAST_SHARE: usize = 256;
 
@@ -60,7 +60,7 @@ impl Cut<'_> {
                 ConsumeQueue::open_cut(disk, dir.clone(), self.file_size, start, self.limit, &mut unsynced)
             };
             let queue = match open() {
-                Err(error @ OpenError::MissingFile { .. }) => {
+                Err(error) if is_damage(self.disk, self.dir, self.file_size, &error) => {
                     tracing::warn!(topic = &*slot.topic, queue = slot.queue_id, %error, "a consume queue has to be built anew");
                     if !self.anew {
                         return Ok(QueuesCut::Lacking { topic: slot.topic.to_string(), queue_id: slot.queue_id });

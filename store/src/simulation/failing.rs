@@ -15,7 +15,7 @@ use crate::{
 type Before = Arc<dyn Fn(Operation, &Path) -> io::Result<()> + Send + Sync>;
 
 /// The machine's disk, except that somebody is asked before each operation that may fail: it fails as they say, and takes as long as
-/// they do. To be put into [`StoreConfig::disk`](crate::StoreConfig::disk). Clones are the same disk.
+/// they do; a write for which the disk is full has brought half of its bytes down. To be put into [`StoreConfig::disk`](crate::StoreConfig::disk). Clones are the same disk.
 #[derive(Clone)]
 pub struct FailingDisk {
     below: Disk,
@@ -136,7 +136,14 @@ impl OpenFile for FailingFile {
     }
 
     fn write_at(&self, content: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.ask(Operation::Write, &self.path)?;
+        let asked = self.disk.ask(Operation::Write, &self.path);
+        if let Err(full) = &asked
+            && full.kind() == io::ErrorKind::StorageFull
+        {
+            // As much as fits.
+            self.below.write_at(content.get(..content.len() / 2).unwrap_or_default(), offset)?;
+        }
+        asked?;
         self.below.write_at(content, offset)
     }
 
