@@ -5,7 +5,7 @@
 
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
@@ -25,8 +25,31 @@ use route_core::{
 use store::Notifier;
 
 mod folder;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 pub use folder::PluginFolder;
+
+/// The room of a broker whose store lies at `root`; `None` if this build runs no plugins.
+///
+/// # Errors
+/// One line that says what the system refuses.
+pub fn room(root: &Path, notifier: Notifier) -> Result<Option<PluginRoom>, String> {
+    let path = root.join(PluginFolder::NAME);
+    let Some(host) = host(&path)? else { return Ok(None) };
+    PluginRoom::open(path, host, notifier).map(Some).map_err(|error| format!("no thread for plugins: {error}"))
+}
+
+#[cfg(feature = "wasm")]
+fn host(path: &Path) -> Result<Option<Arc<dyn PluginHost>>, String> {
+    let host = wasm::WasmHost::new(path).map_err(|error| format!("plugins cannot be run: {error}"))?;
+    Ok(Some(Arc::new(host)))
+}
+
+#[cfg(not(feature = "wasm"))]
+fn host(_path: &Path) -> Result<Option<Arc<dyn PluginHost>>, String> {
+    Ok(None)
+}
 
 /// Time between two looks into the folder.
 const LOOK: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ use crate::{
         broker::{BrokerMachine, BrokerStartError},
         name_server::NameServerMachine,
     },
+    plugins,
 };
 
 /// Descriptors that connections leave to the store, if there are that many; otherwise a quarter of all.
@@ -72,6 +73,9 @@ pub enum StartError {
     /// The broker cannot be started over it.
     #[error(transparent)]
     Broker(#[from] BrokerStartError),
+    /// Plugins cannot be run.
+    #[error("{0}")]
+    Plugins(String),
     /// The name server cannot be started.
     #[error("{0}")]
     NameServer(String),
@@ -122,8 +126,10 @@ impl BoundServer {
         }
         if let Some(BrokerSettings { machine, mut store, live, .. }) = self.broker {
             store.settings_path = Some(live.file().to_owned());
-            let (store, recovered) = Store::open(store, notifier)?;
-            let started = BrokerMachine::start(self.event_loop.now(), machine, live, store, &recovered, None)?;
+            let root = store.store_path_root_dir.clone();
+            let (store, recovered) = Store::open(store, notifier.clone())?;
+            let plugins = plugins::room(&root, notifier).map_err(StartError::Plugins)?;
+            let started = BrokerMachine::start(self.event_loop.now(), machine, live, store, &recovered, plugins)?;
             self.event_loop.add(Box::new(started));
         }
         Ok(Server { event_loop: self.event_loop, serving: self.serving })

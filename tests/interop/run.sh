@@ -39,7 +39,7 @@ if wanted "$LANG_JAVA" "$@"; then
   if javac -nowarn -Xlint:none -cp "$LIB/*" -d "$CLS" "$HERE"/java/src/main/java/interop/*.java ${INTEROP_JAVA_EXTRA:-} 2>"$CACHE/javac.log"; then
     mapfile -t A < <(mine "$LANG_JAVA" "$@")
     java -Xmx512m -Djdk.net.hosts.file="$CACHE/hosts" -Duser.home="$CACHE/home" -Drocketmq.client.logRoot="$CACHE/home/logs" -Drocketmq.client.logUseSlf4j=true \
-      -Dinterop.lang="$LANG_JAVA" -Dinterop.jobs="${INTEROP_JOBS:-1}" -Dinterop.suites="${INTEROP_JAVA_SUITES:-}" \
+      -Dinterop.plugins="$HERE/plugins" -Dinterop.lang="$LANG_JAVA" -Dinterop.jobs="${INTEROP_JOBS:-1}" -Dinterop.suites="${INTEROP_JAVA_SUITES:-}" \
       -cp "$CLS:$LIB/*" interop.Main "$NS" "${A[@]}" 2>>"$CACHE/java.log" | grep --line-buffered -E '^(PASS|FAIL|SKIP) ' | tee -a "$OUT"
     [ "${PIPESTATUS[0]}" -gt 1 ] && echo "FAIL $LANG_JAVA: the runner ended early, see java.log in the cache" | tee -a "$OUT"
   else

@@ -77,7 +77,7 @@ impl PluginShelf {
     /// Plugins of one broker at most.
     pub const LIMIT: usize = 256;
     /// Bytes of one plugin at most.
-    pub const MAX_LEN: u64 = 8 << 20;
+    pub const MAX_LEN: u64 = 4 << 20;
 
     /// A shelf that nobody has looked at.
     #[must_use]

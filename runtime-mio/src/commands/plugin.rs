@@ -2,6 +2,8 @@
 
 mod show;
 mod target;
+#[cfg(feature = "wasm")]
+mod trial;
 
 use std::{
     fs::File,
@@ -109,6 +111,13 @@ Examples:
         #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
         broker: String,
     },
+    /// Run a filter over messages that are stored, and tell how many pass and what that costs
+    #[cfg(feature = "wasm")]
+    #[command(after_help = "\
+Examples:
+  petrel plugin test json-fields.wasm --data petrel-data --topic Orders --argument 'price > 10'
+  petrel plugin test json-fields.wasm --data petrel-data --topic Orders --from 2026-11-22T19:30 --matches")]
+    Test(trial::Args),
     /// Take back what is bound to a group or a topic
     Unbind {
         #[command(flatten)]
@@ -187,6 +196,8 @@ pub fn run(args: Args) -> Result<(), CommandError> {
             Target::broker(&broker)?.bind(&BindPluginRequest { allocator, argument, group, plugin: Some(name.clone()), topic })?;
             show::done(out, &name, "bound")
         }
+        #[cfg(feature = "wasm")]
+        Command::Test(args) => return trial::run(out, &args),
         Command::Unbind { bound, broker } => {
             let BoundArgs { group, topic, allocator } = bound;
             Target::broker(&broker)?.bind(&BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() })?;

@@ -148,7 +148,7 @@ impl FolderArgs {
 }
 
 /// The folder of the store in the folder that `petrel standalone` was given, or the folder itself.
-fn store_in(dir: PathBuf) -> PathBuf {
+pub(super) fn store_in(dir: PathBuf) -> PathBuf {
     let inside = dir.join("store");
     if !dir.join("commitlog").exists() && inside.join("commitlog").exists() { inside } else { dir }
 }

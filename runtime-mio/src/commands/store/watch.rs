@@ -8,7 +8,7 @@ use proto_core::json::{self, Dialect};
 use serde::Serialize;
 
 /// Writes findings to `out` and shows how far the work is on a terminal.
-pub(super) struct Teller<'a> {
+pub(in crate::commands) struct Teller<'a> {
     pub(super) out: &'a mut dyn Write,
     pub(super) json: bool,
     bar: ProgressBar,
@@ -30,7 +30,7 @@ struct Row<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, json: bool) -> Self {
+    pub(in crate::commands) fn new(out: &'a mut dyn Write, json: bool) -> Self {
         let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}% {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left") {
             bar.set_style(style);
@@ -42,7 +42,7 @@ impl<'a> Teller<'a> {
     ///
     /// # Errors
     /// If a finding could not be written.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(in crate::commands) fn finish(self) -> io::Result<()> {
         self.bar.finish_and_clear();
         self.failed.map_or(Ok(()), Err)
     }

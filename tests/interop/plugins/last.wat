@@ -1,0 +1,27 @@
+;; An allocator: the last client owns all queues.
+(module
+  (memory (export "memory") 40)
+  (global $free (mut i32) (i32.const 65536))
+  (data (i32.const 900) "1.0.0")
+  ;; What is given is laid one behind the other.
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+    (global.set $free (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "petrel:plugin/allocating@1.0.0#version") (result i32)
+    (i32.store (i32.const 16) (i32.const 900))
+    (i32.store (i32.const 20) (i32.const 5))
+    (i32.const 16))
+  (func (export "petrel:plugin/allocating@1.0.0#allocate")
+    (param $group i32) (param $group-size i32) (param $queues i32) (param $count i32) (param $clients i32) (param $members i32)
+    (result i32)
+    (local $index i32)
+    (loop $next
+      (i32.store offset=4096 (i32.shl (local.get $index) (i32.const 2)) (i32.sub (local.get $members) (i32.const 1)))
+      (local.set $index (i32.add (local.get $index) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $index) (local.get $count))))
+    (i32.store8 (i32.const 32) (i32.const 0))
+    (i32.store (i32.const 36) (i32.const 4096))
+    (i32.store (i32.const 40) (local.get $count))
+    (global.set $free (i32.const 65536))
+    (i32.const 32)))
