@@ -1,8 +1,11 @@
 //! Plugins as WebAssembly components, run by `plugin_host`.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
-use plugin_host::{EngineError, Limits, PluginEngine, PluginSet, Policy};
+use plugin_host::{Limits, PluginEngine, PluginSet, Policy};
 use route_core::{
     filter::MessageFilter,
     plugins::{PluginAllocator, PluginInfo, PluginRefusal, Plugins},
@@ -13,27 +16,30 @@ use super::PluginHost;
 /// The folder of compiled code in that of plugins.
 const COMPILED: &str = "compiled";
 
-/// The engine, and what is installed in it.
+/// The engine, and what is installed in it. There is no engine before the first plugin: a broker without plugins pays for none.
 #[derive(Debug)]
 pub(super) struct WasmHost {
-    engine: PluginEngine,
+    folder: PathBuf,
+    engine: OnceLock<Result<PluginEngine, String>>,
     set: PluginSet,
 }
 
 impl WasmHost {
-    /// An engine that keeps compiled code below `folder`, if that is there or can be made.
-    pub(super) fn new(folder: &Path) -> Result<Self, EngineError> {
-        let limits = Limits::default();
-        // A broker without plugins has no folder of them, and gets none by being started.
-        let compiled = folder.is_dir().then(|| folder.join(COMPILED));
-        let engine = match PluginEngine::new(limits, compiled.as_deref()) {
-            Err(error) if compiled.is_some() => {
-                tracing::warn!(%error, "plugins are compiled at each start");
-                PluginEngine::new(limits, None)?
-            }
-            made => made?,
-        };
-        Ok(Self { engine, set: PluginSet::new() })
+    /// A host that keeps compiled code below the folder of plugins.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), engine: OnceLock::new(), set: PluginSet::new() }
+    }
+
+    fn engine(&self) -> Result<&PluginEngine, String> {
+        let made = self.engine.get_or_init(|| {
+            let with_cache = PluginEngine::new(Limits::default(), Some(&self.folder.join(COMPILED)));
+            let made = with_cache.or_else(|error| {
+                tracing::warn!(%error, "compiled plugins cannot be kept: they are compiled at each start");
+                PluginEngine::new(Limits::default(), None)
+            });
+            made.map_err(|error| format!("plugins cannot be run here: {error}"))
+        });
+        made.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -58,12 +64,12 @@ impl Plugins for WasmHost {
 impl PluginHost for WasmHost {
     fn check(&self, _name: &str, file: &[u8], policy: &str) -> Result<(), String> {
         self::policy(policy)?;
-        self.engine.load(file).map(drop).map_err(|error| error.to_string())
+        self.engine()?.load(file).map(drop).map_err(|error| error.to_string())
     }
 
     fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String> {
         let installed = self::policy(policy).and_then(|policy| {
-            let plugin = self.engine.load(file).map_err(|error| error.to_string())?;
+            let plugin = self.engine()?.load(file).map_err(|error| error.to_string())?;
             self.set.install(name, plugin, policy, true).map_err(|error| error.to_string())
         });
         if let Err(why) = &installed {
