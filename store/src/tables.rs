@@ -377,6 +377,8 @@ fn replace(disk: &Disk, path: &Path, content: &[u8]) -> io::Result<()> {
     let new = with_suffix(path, ".tmp");
     disk.write_synced(&new, content)?;
     if disk.exists(path) {
+        // Whoever kept it from others meant the next content too.
+        disk.copy_mode(path, &new)?;
         let bak = with_suffix(path, ".bak");
         let second_name = with_suffix(path, ".bak.tmp");
         disk.remove_file(&second_name)?;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
 };
 
@@ -69,6 +70,22 @@ fn a_changed_setting_is_written_into_the_file_of_the_start_and_lasts() {
     assert_eq!((server.value("maxTransferCountOnMessageInMemory"), server.value("fileReservedTime")), ("33".to_owned(), "48".to_owned()));
     let names = Standalone::ask(server.names, RequestCode::GetNamesrvConfig, "").expect(ResponseCode::Success);
     assert!(names.text().contains("orderMessageEnable=true\n"));
+}
+
+#[test]
+fn a_file_that_is_named_from_the_working_folder_through_a_link_is_changed_where_it_lies_and_keeps_its_mode() {
+    let server = Standalone::new();
+    let file = server.path("real.conf");
+    fs::write(&file, "traceOn=true\n").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode can be set");
+    std::os::unix::fs::symlink(&file, server.path("broker.conf")).expect("a link");
+    let up = "../".repeat(std::env::current_dir().expect("a folder").components().count());
+    let relative = format!("{up}{}", server.path("broker.conf").display());
+    let _process = server.start(&["-c", &relative]);
+    Standalone::ask(server.port, RequestCode::UpdateBrokerConfig, "traceOn=false\n").expect(ResponseCode::Success);
+    assert_eq!(fs::read_to_string(&file).expect("the file"), "traceOn=false\n");
+    assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
+    assert!(server.path("broker.conf").is_symlink());
 }
 
 #[test]

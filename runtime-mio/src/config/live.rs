@@ -133,9 +133,9 @@ impl LiveConfig {
         &self.file
     }
 
-    /// Changes go to the file that the machine was started with.
+    /// Changes go to the file that the machine was started with; where a link leads to it, the link stays.
     pub fn set_file(&mut self, file: &Path) {
-        self.file = file.to_owned();
+        self.file = file.canonicalize().or_else(|_| std::path::absolute(file)).unwrap_or_else(|_| file.to_owned());
     }
 
     /// All values.

@@ -129,6 +129,13 @@ fn every_changeable_key_reaches_the_machine_or_its_store() {
 }
 
 #[test]
+fn a_file_that_is_named_from_the_working_folder_has_a_folder_to_be_synced() {
+    let mut live = broker();
+    live.set_file(Path::new("broker.conf"));
+    assert!(live.file().is_absolute() && live.file().ends_with("broker.conf"), "{}", live.file().display());
+}
+
+#[test]
 fn the_file_is_made_if_there_is_none_and_kept_otherwise() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut live = broker();
