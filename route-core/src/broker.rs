@@ -246,7 +246,7 @@ impl<S: Storage> Broker<S> {
             timer: config.timer.enabled.then(|| TimerSchedule::new(now, config.timer, &mut storage)),
             timer_refused: false,
             delay_levels,
-            holds: HoldTable::new(limits.held_pulls),
+            holds: HoldTable::new(limits.holds),
             woken: Vec::new(),
             holds_full: Seldom::new(FLOOD_NOTICE),
             complaints: Complaints::default(),

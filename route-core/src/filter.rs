@@ -49,6 +49,12 @@ pub trait MessageFilter: Debug + Send + Sync {
     /// Whether consume-queue units do not suffice and records must be read.
     fn needs_record(&self) -> bool;
 
+    /// How much work one message is, in steps of an expression of some tens of nanoseconds; for limits, never for a decision. What says
+    /// nothing of itself counts as an expression of a few terms.
+    fn steps(&self) -> usize {
+        16
+    }
+
     /// Sets a bit for each message to deliver; `verdicts` comes [reset](Verdicts::reset) to the length of `batch`.
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts);
 

@@ -249,3 +249,13 @@ fn a_broker_that_can_keep_no_more_filters_says_so_to_its_operator() {
     pull(&mut pair, client, 0, 1).expect(ResponseCode::FilterDataNotExist);
     assert!(pair.cluster.notices(pair.broker).iter().any(|text| text.contains("can take no more")));
 }
+
+#[test]
+fn an_expression_that_is_too_long_is_refused_with_its_length() {
+    let (mut pair, client) = scene();
+    send(&mut pair, client, &["1"]);
+    let expression = format!("n = '{}'", "x".repeat(16 << 10));
+    let text = "an expression of 16390 bytes is beyond the limit of 16384".to_owned();
+    assert_eq!(check(&mut pair, client, "SQL92", &expression), (ResponseCode::SubscriptionParseFailed.code(), text));
+    pull_matching(&mut pair, client, &expression).expect(ResponseCode::SubscriptionParseFailed);
+}

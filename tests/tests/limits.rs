@@ -47,7 +47,7 @@ fn topics_of_the_system_take_no_messages_from_clients() {
 
 #[test]
 fn pulls_beyond_those_that_may_wait_are_answered_at_once_and_a_line_says_so_now_and_then() {
-    let mut pair = Pair::with(|config| config.limits.held_pulls = 1);
+    let mut pair = Pair::with(|config| config.limits.holds.pulls = 1);
     let client = pair.client();
     client.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "x")).expect(ResponseCode::Success);
     let pull = Pull::new("readers", "Orders", 1).held_for(60_000);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use proto_core::bloom::BloomFilter;
 
-use super::{filters::FilterLimits, read::ReadLimits, timer::TimerConfig};
+use super::{filters::FilterLimits, hold::HoldLimits, read::ReadLimits, timer::TimerConfig};
 use crate::{registration::RegistrationConfig, settings::SettingsText, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
@@ -145,8 +145,8 @@ pub struct TableLimits {
     pub offsets: usize,
     /// Queue locks.
     pub locks: usize,
-    /// Pulls that wait; the next one is answered "nothing new" at once.
-    pub held_pulls: usize,
+    /// Pulls that wait; a further one is answered "nothing new" at once.
+    pub holds: HoldLimits,
     /// Filters by expressions.
     pub filters: FilterLimits,
     /// Undecided transactions; a further half message is refused.
@@ -164,7 +164,7 @@ impl Default for TableLimits {
             members: 1_000_000,
             offsets: 400_000,
             locks: 1_000_000,
-            held_pulls: 1_000_000,
+            holds: HoldLimits { pulls: 1_000_000, steps: 10_000_000, steps_of_queue: 100_000 },
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
             transactions: 1_000_000,
             questions: 100_000,

@@ -38,10 +38,16 @@ pub enum FilterError {
     /// A language that nobody here speaks.
     #[error("expressions of type {0} are not known here; use {SQL92}, {WASM} or TAG")]
     UnknownType(String),
+    /// It is longer than any that a person writes, and each message would be held against it.
+    #[error("an expression of {0} bytes is beyond the limit of {MAX_EXPRESSION_LEN}")]
+    TooLong(usize),
     /// The table is full.
     #[error("the broker keeps {0} filters and can take no more")]
     Full(usize),
 }
+
+/// Longest expression, in bytes.
+pub const MAX_EXPRESSION_LEN: usize = 16 << 10;
 
 /// How large the table may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +176,10 @@ impl FilterTable {
     }
 
     fn compile_in(&mut self, language: Language, expression: &str) -> (Result<Compiled, FilterError>, bool) {
+        if expression.len() > MAX_EXPRESSION_LEN {
+            // It is not worth being remembered, nor a line for each time that it comes.
+            return (Err(FilterError::TooLong(expression.len())), false);
+        }
         let plugins = &*self.plugins;
         match language {
             Language::Sql => self.sql.find_or(expression, |expression| compile_sql(expression, plugins)),

@@ -20,11 +20,34 @@ use crate::{
 pub trait Held {
     /// Who waits; a disconnect drops all of a peer's pulls.
     fn peer(&self) -> PeerId;
+    /// How much work an arriving message is for it.
+    fn steps(&self) -> usize;
     /// The first queue offset that it has not seen.
     fn unseen_offset(&self) -> i64;
     /// Whether a message with this tags code, and with this record if it takes that to decide, may be for it. A wrong yes costs a look,
     /// a wrong no loses a wake-up.
     fn may_match<'r>(&self, tags_code: i64, record: &dyn Fn() -> Option<&'r [u8]>) -> bool;
+}
+
+/// How many pulls may wait, and how much work they may make of an arriving message. Steps are those of a filter
+/// ([`crate::filter::MessageFilter::steps`]); they stand for its memory, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldLimits {
+    /// Pulls in all.
+    pub pulls: usize,
+    /// Steps of all pulls.
+    pub steps: usize,
+    /// Steps of the pulls of one queue: a sender waits for them.
+    pub steps_of_queue: usize,
+}
+
+/// A pull that cannot wait.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoRoom<H> {
+    /// The pull; it is to be answered at once.
+    pub pull: H,
+    /// Which limit it is, as the beginning of a sentence.
+    pub limit: String,
 }
 
 /// Number of a waiting pull; grows with each.
@@ -39,38 +62,61 @@ struct Waiting<H> {
     pull: H,
 }
 
+/// The pulls of a queue.
+#[derive(Debug)]
+struct Line<H> {
+    /// In the order in which they came and so by [`HoldId`].
+    waiting: Vec<Waiting<H>>,
+    steps: usize,
+}
+
 /// Waiting pulls by queue, by deadline and by connection.
 #[derive(Debug)]
 pub struct HoldTable<H> {
-    /// The pulls of each queue, in the order in which they came and so by [`HoldId`].
-    queues: IndexMap<QueueId, Vec<Waiting<H>>, FixedState>,
+    queues: IndexMap<QueueId, Line<H>, FixedState>,
     deadlines: BTreeMap<(Millis, HoldId), QueueId>,
     peers: BTreeSet<(PeerId, HoldId, QueueId)>,
     next: u64,
-    limit: usize,
+    steps: usize,
+    limits: HoldLimits,
 }
 
 impl<H: Held> HoldTable<H> {
-    /// A table for at most `limit` waiting pulls.
+    /// An empty table.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { queues: IndexMap::default(), deadlines: BTreeMap::new(), peers: BTreeSet::new(), next: 0, limit }
+    pub fn new(limits: HoldLimits) -> Self {
+        Self { queues: IndexMap::default(), deadlines: BTreeMap::new(), peers: BTreeSet::new(), next: 0, steps: 0, limits }
     }
 
     /// Lets a pull wait until `deadline`.
     ///
     /// # Errors
-    /// Gives the pull back if the table is full; it is to be answered at once.
-    pub fn hold(&mut self, queue: QueueId, deadline: Millis, pull: H) -> Result<(), H> {
-        if self.deadlines.len() >= self.limit {
-            return Err(pull);
+    /// Gives the pull back if there is no room for it.
+    pub fn hold(&mut self, queue: QueueId, deadline: Millis, pull: H) -> Result<(), NoRoom<H>> {
+        if let Some(limit) = self.limit_in_the_way(queue, pull.steps()) {
+            return Err(NoRoom { pull, limit });
         }
         let id = HoldId(self.next);
         self.next += 1;
         self.deadlines.insert((deadline, id), queue);
         self.peers.insert((pull.peer(), id, queue));
-        self.queues.entry(queue).or_default().push(Waiting { id, deadline, pull });
+        let line = self.queues.entry(queue).or_insert_with(|| Line { waiting: Vec::new(), steps: 0 });
+        line.steps += pull.steps();
+        self.steps += pull.steps();
+        line.waiting.push(Waiting { id, deadline, pull });
         Ok(())
+    }
+
+    fn limit_in_the_way(&self, queue: QueueId, steps: usize) -> Option<String> {
+        let HoldLimits { pulls, steps: most, steps_of_queue } = self.limits;
+        if self.deadlines.len() >= pulls {
+            return Some(format!("{pulls} pulls wait for messages"));
+        }
+        if self.steps + steps > most {
+            return Some(format!("pulls with filters of {} steps wait for messages", self.steps));
+        }
+        let in_line = self.queues.get(&queue).map_or(0, |line| line.steps);
+        (in_line + steps > steps_of_queue).then(|| format!("pulls with filters of {in_line} steps wait for messages of one queue"))
     }
 
     /// A message became readable, whose record can be asked for: moves the pulls that it may be for to `woken`, in the order in which
@@ -131,24 +177,28 @@ impl<H: Held> HoldTable<H> {
 
     /// Moves the pulls of a queue that `leaves` names to `woken`.
     fn release(&mut self, queue: QueueId, woken: &mut Vec<H>, leaves: impl Fn(&H) -> bool) {
-        let Some(waiting) = self.queues.get_mut(&queue) else { return };
-        let left = waiting.extract_if(.., |waiting| leaves(&waiting.pull));
+        let Some(line) = self.queues.get_mut(&queue) else { return };
+        let left = line.waiting.extract_if(.., |waiting| leaves(&waiting.pull));
         woken.extend(left.map(|Waiting { id, deadline, pull }| {
             self.deadlines.remove(&(deadline, id));
             self.peers.remove(&(pull.peer(), id, queue));
+            line.steps -= pull.steps();
+            self.steps -= pull.steps();
             pull
         }));
-        if waiting.is_empty() {
+        if line.waiting.is_empty() {
             self.queues.swap_remove(&queue);
         }
     }
 
     /// Takes one pull out of all lists.
     fn take(&mut self, queue: QueueId, id: HoldId) -> Option<H> {
-        let waiting = self.queues.get_mut(&queue)?;
-        let at = waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
-        let Waiting { deadline, pull, .. } = waiting.remove(at);
-        if waiting.is_empty() {
+        let line = self.queues.get_mut(&queue)?;
+        let at = line.waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
+        let Waiting { deadline, pull, .. } = line.waiting.remove(at);
+        line.steps -= pull.steps();
+        self.steps -= pull.steps();
+        if line.waiting.is_empty() {
             self.queues.swap_remove(&queue);
         }
         self.deadlines.remove(&(deadline, id));
@@ -172,6 +222,9 @@ mod tests {
         fn peer(&self) -> PeerId {
             PeerId(self.peer)
         }
+        fn steps(&self) -> usize {
+            self.tag.map_or(1, |_| 4)
+        }
         fn unseen_offset(&self) -> i64 {
             self.from
         }
@@ -181,6 +234,7 @@ mod tests {
     }
 
     const QUEUE: QueueId = QueueId(7);
+    const LIMITS: HoldLimits = HoldLimits { pulls: 10, steps: 100, steps_of_queue: 50 };
 
     fn pull(peer: u64, tag: Option<i64>) -> Pull {
         Pull { peer, from: 10, tag }
@@ -198,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_arrival_wakes_the_pulls_whose_tag_it_has_and_leaves_the_others() {
-        let mut table = HoldTable::new(10);
+        let mut table = HoldTable::new(LIMITS);
         table.hold(QUEUE, Millis(100), pull(1, Some(5))).unwrap();
         table.hold(QUEUE, Millis(100), pull(2, None)).unwrap();
         table.hold(QUEUE, Millis(100), pull(3, Some(6))).unwrap();
@@ -208,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_message_that_the_pull_has_seen_does_not_wake_it() {
-        let mut table = HoldTable::new(10);
+        let mut table = HoldTable::new(LIMITS);
         table.hold(QUEUE, Millis(100), pull(1, None)).unwrap();
         assert!(woken_by(&mut table, 9, 0).is_empty());
         assert_eq!(woken_by(&mut table, 10, 0), [1]);
@@ -216,7 +270,7 @@ mod tests {
 
     #[test]
     fn pulls_end_in_the_order_of_their_deadlines() {
-        let mut table = HoldTable::new(10);
+        let mut table = HoldTable::new(LIMITS);
         table.hold(QUEUE, Millis(200), pull(1, None)).unwrap();
         table.hold(QueueId(8), Millis(100), pull(2, None)).unwrap();
         assert_eq!(table.poll_timeout(), Some(Millis(100)));
@@ -228,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_lost_connection_takes_its_pulls_along() {
-        let mut table = HoldTable::new(10);
+        let mut table = HoldTable::new(LIMITS);
         table.hold(QUEUE, Millis(200), pull(1, None)).unwrap();
         table.hold(QUEUE, Millis(100), pull(2, None)).unwrap();
         table.handle_disconnected(PeerId(2));
@@ -237,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_lost_connection_takes_its_pulls_of_all_queues_and_no_others() {
-        let mut table = HoldTable::new(10);
+        let mut table = HoldTable::new(LIMITS);
         for (peer, queue) in [(2, 7), (1, 7), (2, 8), (3, 8), (2, 7)] {
             table.hold(QueueId(queue), Millis(100), pull(peer, None)).unwrap();
         }
@@ -252,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_removed_queue_gives_back_all_its_pulls() {
-        let mut table = HoldTable::new(10);
+        let mut table = HoldTable::new(LIMITS);
         table.hold(QUEUE, Millis(200), pull(1, Some(5))).unwrap();
         table.hold(QueueId(8), Millis(100), pull(2, None)).unwrap();
         table.hold(QUEUE, Millis(100), pull(3, None)).unwrap();
@@ -264,8 +318,32 @@ mod tests {
 
     #[test]
     fn a_full_table_gives_the_next_pull_back() {
-        let mut table = HoldTable::new(1);
+        let mut table = HoldTable::new(HoldLimits { pulls: 1, ..LIMITS });
         table.hold(QUEUE, Millis(200), pull(1, None)).unwrap();
-        assert_eq!(table.hold(QUEUE, Millis(200), pull(2, None)), Err(pull(2, None)));
+        let refused = table.hold(QUEUE, Millis(200), pull(2, None)).unwrap_err();
+        assert_eq!(refused, NoRoom { pull: pull(2, None), limit: "1 pulls wait for messages".into() });
+    }
+
+    #[test]
+    fn the_work_that_an_arrival_makes_is_bounded_and_each_pull_that_leaves_makes_room() {
+        let mut table = HoldTable::new(HoldLimits { steps_of_queue: 5, ..LIMITS });
+        table.hold(QUEUE, Millis(200), pull(1, Some(5))).unwrap();
+        let refused = table.hold(QUEUE, Millis(200), pull(2, Some(6))).unwrap_err();
+        assert_eq!(refused.limit, "pulls with filters of 4 steps wait for messages of one queue");
+        table.hold(QueueId(8), Millis(200), pull(2, Some(6))).unwrap();
+        table.hold(QUEUE, Millis(200), pull(3, None)).unwrap();
+        assert_eq!(woken_by(&mut table, 10, 5), [1, 3]);
+        table.hold(QUEUE, Millis(200), pull(2, Some(6))).unwrap();
+        table.handle_disconnected(PeerId(2));
+        assert_eq!((table.steps, table.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_filters_of_all_waiting_pulls_are_bounded_too() {
+        let mut table = HoldTable::new(HoldLimits { steps: 7, ..LIMITS });
+        table.hold(QUEUE, Millis(200), pull(1, Some(5))).unwrap();
+        assert!(table.hold(QueueId(8), Millis(200), pull(2, Some(6))).is_err());
+        assert!(table.pop_overdue(at(200)).is_some());
+        table.hold(QueueId(8), Millis(200), pull(2, Some(6))).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use proto_core::{
 
 use super::{
     Asked, Broker,
-    hold::Held,
+    hold::{Held, NoRoom},
     pull_filter::PullFilter,
     read::{QueueRead, ReadStatus, Wanted, read_queue},
     refusal::Refusal,
@@ -81,6 +81,10 @@ impl Held for HeldPull {
         self.pull.from
     }
 
+    fn steps(&self) -> usize {
+        self.pull.filter.steps()
+    }
+
     fn may_match<'r>(&self, tags_code: i64, record: &dyn Fn() -> Option<&'r [u8]>) -> bool {
         self.pull.filter.may_match(tags_code, record)
     }
@@ -138,13 +142,11 @@ impl<S: Storage> Broker<S> {
         };
         let queue = pull.queue;
         let held = HeldPull { asked, pull, topic: topic.into(), group: group.into(), queue_id };
-        if let Err(held) = self.holds.hold(queue, now.mono + wait, held) {
+        if let Err(NoRoom { pull, limit }) = self.holds.hold(queue, now.mono + wait, held) {
             if self.holds_full.allows(now.mono) {
-                let limit = self.config.limits.held_pulls;
-                let text = format!("{limit} pulls wait for messages, as many as may: further ones are answered at once");
-                self.notice(NoticeLevel::Warn, text);
+                self.notice(NoticeLevel::Warn, format!("{limit}, as many as may: further ones are answered at once ({})", asked.peer.addr));
             }
-            self.answer_pull(asked, &held.pull, read);
+            self.answer_pull(asked, &pull.pull, read);
         }
     }
 

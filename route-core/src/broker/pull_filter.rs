@@ -58,6 +58,11 @@ impl PullFilter {
         }
     }
 
+    /// How much work each arriving message is while the pull waits: see [`MessageFilter::steps`].
+    pub(super) fn steps(&self) -> usize {
+        self.as_filter().map_or(1, MessageFilter::steps)
+    }
+
     /// Whether a message may be for the pull. Its record is asked for only if the tags code does not suffice; one that cannot be had
     /// may be for anyone.
     pub(super) fn may_match<'r>(&self, tags_code: i64, record: &dyn Fn() -> Option<&'r [u8]>) -> bool {

@@ -23,6 +23,10 @@ impl MessageFilter for AllOf {
         self.filters.iter().any(|filter| filter.needs_record())
     }
 
+    fn steps(&self) -> usize {
+        self.filters.iter().map(|filter| filter.steps()).sum()
+    }
+
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
         let mut left: Vec<usize> = (0..batch.len()).collect();
         let (mut judged, mut said) = (Vec::with_capacity(batch.len()), Verdicts::default());

@@ -61,6 +61,13 @@ impl MessageFilter for SqlFilter {
         matches!(self.compiled, Compiled::Program(_))
     }
 
+    fn steps(&self) -> usize {
+        match &self.compiled {
+            Compiled::Fixed(_) => 1,
+            Compiled::Program(program) => program.steps.len() + self.plugins.iter().map(|plugin| plugin.steps()).sum::<usize>(),
+        }
+    }
+
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
         match &self.compiled {
             Compiled::Fixed(true) => (0..batch.len()).for_each(|index| verdicts.deliver(index)),

@@ -30,6 +30,11 @@ impl RealTopicFilter {
 }
 
 impl MessageFilter for RealTopicFilter {
+    fn steps(&self) -> usize {
+        // Each message is judged by one of them; all are in memory.
+        1 + self.filters.iter().map(|(_, filter)| filter.steps()).sum::<usize>()
+    }
+
     fn needs_record(&self) -> bool {
         true
     }
