@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use proto_core::record::RecordView;
@@ -28,6 +28,7 @@ pub enum TestPlugin {
 #[derive(Clone, Debug, Default)]
 pub struct TestPlugins {
     installed: Arc<Mutex<BTreeMap<String, TestPlugin>>>,
+    real: Arc<OnceLock<Arc<dyn Plugins>>>,
     judged: Arc<Mutex<Vec<usize>>>,
 }
 
@@ -35,6 +36,11 @@ impl TestPlugins {
     /// Installs a plugin, or another one in its place.
     pub fn install(&self, name: &str, plugin: TestPlugin) {
         self.installed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), plugin);
+    }
+
+    /// From now on these are asked for what is not installed here.
+    pub fn add_real(&self, plugins: Arc<dyn Plugins>) {
+        assert!(self.real.set(plugins).is_ok(), "a test adds them once");
     }
 
     /// Takes a plugin away.
@@ -56,6 +62,9 @@ impl TestPlugins {
 
 impl Plugins for TestPlugins {
     fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal> {
+        if let (Err(_), Some(real)) = (self.find(name), self.real.get()) {
+            return real.filter(name, argument);
+        }
         let at_end = match self.find(name)? {
             TestPlugin::BodyBegins => false,
             TestPlugin::BodyEnds => true,
@@ -71,6 +80,9 @@ impl Plugins for TestPlugins {
     }
 
     fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+        if let (Err(_), Some(real)) = (self.find(name), self.real.get()) {
+            return real.allocator(name);
+        }
         match self.find(name)? {
             TestPlugin::LastTakesAll => Ok(Arc::new(TestAllocator { name: name.to_owned(), fails: false })),
             TestPlugin::Fails => Ok(Arc::new(TestAllocator { name: name.to_owned(), fails: true })),

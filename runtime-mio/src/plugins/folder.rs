@@ -12,6 +12,7 @@ use route_core::plugins::{
     name,
     shelf::{Lying, PluginShelf, Stamp},
 };
+use sha2::{Digest as _, Sha256};
 
 /// What files of plugins end with.
 const USED: &str = ".wasm";
@@ -99,6 +100,15 @@ impl PluginFolder {
         fs::rename(&partial, path)?;
         remove_if_there(&self.file(name, DISABLED)?)?;
         self.sync()
+    }
+
+    /// SHA-256 of a plugin's file, in use or not, in hexadecimal digits: by it the same file is told from another one everywhere.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too long.
+    pub fn digest(&self, lying: &Lying) -> io::Result<String> {
+        let file = read_limited(&self.file(&lying.name, if lying.disabled { DISABLED } else { USED })?)?;
+        Ok(Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// What becomes of messages that a plugin fails on, as it is written beside it; empty if nothing is.

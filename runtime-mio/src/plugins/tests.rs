@@ -175,6 +175,16 @@ fn a_plugin_is_switched_off_and_on_and_taken_away() {
 }
 
 #[test]
+fn a_listing_tells_files_by_their_digests_whether_they_are_in_use_or_not() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("a.wasm"), "abc").unwrap();
+    fs::write(dir.path().join("b.wasm.disabled"), "abc").unwrap();
+    let folder = PluginFolder::new(dir.path().to_owned());
+    let digests: Vec<_> = folder.list().iter().map(|lying| folder.digest(lying).unwrap()).collect();
+    assert_eq!(digests, ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; 2]);
+}
+
+#[test]
 fn no_name_leads_out_of_the_folder() {
     let folder = PluginFolder::new(PathBuf::from("/nowhere"));
     for name in ["../x", "", "a/b", ".hidden"] {

@@ -10,7 +10,7 @@ use proto_core::{
 };
 use route_core::{
     broker::admin::plugins::{BindPluginRequest, PluginList},
-    plugins::PluginInfo,
+    plugins::{PluginInfo, shelf::Lying},
 };
 use serde::de::DeserializeOwned;
 
@@ -51,7 +51,9 @@ impl Target {
                     .call(RequestCode::PetrelListPlugins, &none, b"", |answer| read(RequestCode::PetrelListPlugins, answer.body))?)
             }
             Self::Folder(folder) => {
-                let info = |lying: route_core::plugins::shelf::Lying| PluginInfo {
+                let info = |lying: Lying| PluginInfo {
+                    digest: folder.digest(&lying).unwrap_or_default(),
+                    policy: folder.policy(&lying.name),
                     name: lying.name.to_string(),
                     size: lying.stamp.len,
                     state: if lying.disabled { "disabled" } else { "enabled" }.to_owned(),
