@@ -164,7 +164,7 @@ impl Default for TableLimits {
             members: 1_000_000,
             offsets: 400_000,
             locks: 1_000_000,
-            holds: HoldLimits { pulls: 1_000_000, steps: 10_000_000, steps_of_queue: 100_000 },
+            holds: HoldLimits { pulls: 250_000, steps: 10_000_000, steps_of_queue: 100_000 },
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
             transactions: 1_000_000,
             questions: 100_000,
