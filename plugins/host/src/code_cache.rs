@@ -16,8 +16,10 @@ use wasmtime::{Cache, CacheConfig};
 
 use crate::engine::EngineError;
 
-/// The file of digests, beside wasmtime's own folder.
+/// The file of digests, beside wasmtime's own folder, from which wasmtime deletes what it does not know.
 const SEAL: &str = "seal";
+/// wasmtime's own folder.
+const CODE: &str = "code";
 
 /// A folder of compiled code.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl CodeCache {
     /// Opens a folder, made if it is not there, and deletes what does not match its seal.
     pub(crate) fn open(folder: &Path) -> Result<Self, EngineError> {
         let error = |error: io::Error| EngineError::Cache(format!("{}: {error}", folder.display()));
-        fs::create_dir_all(folder).map_err(error)?;
+        fs::create_dir_all(folder.join(CODE)).map_err(error)?;
         let folder = folder.canonicalize().map_err(error)?;
         let seal = fs::read_to_string(folder.join(SEAL)).unwrap_or_default();
         let mut sealed: BTreeMap<String, String> =
@@ -48,7 +50,7 @@ impl CodeCache {
         }
         let mut config = CacheConfig::new();
         // Code that is used often stays as it was sealed, instead of being packed tighter.
-        config.with_directory(&folder).with_optimized_compression_usage_counter_threshold(u64::MAX);
+        config.with_directory(folder.join(CODE)).with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config).map_err(|error| EngineError::Cache(format!("{error:#}")))?;
         Ok(Self { cache, folder, sealed: Mutex::new(sealed) })
     }
@@ -89,10 +91,10 @@ impl CodeCache {
     }
 }
 
-/// The files of compiled code in the folder: `modules/<compiler>/<digest>`. Beside them lie statistics, which are run by nobody.
+/// The files of compiled code in the folder: `code/modules/<compiler>/<digest>`. Beside them lie statistics, which are run by nobody.
 fn code_files(folder: &Path) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
-    let compilers = match fs::read_dir(folder.join("modules")) {
+    let compilers = match fs::read_dir(folder.join(CODE).join("modules")) {
         Ok(compilers) => compilers,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
         Err(error) => return Err(error),

@@ -1,9 +1,11 @@
 //! How much a plugin may have. Every number is per plugin, and each is named in the message that tells of it.
 
+use route_core::plugins::shelf::PluginShelf;
+
 /// Limits of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of its file.
+    /// Bytes of its file; a shelf takes no longer ones.
     pub file: usize,
     /// Bytes of its memory.
     pub memory: usize,
@@ -27,7 +29,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            file: 8 << 20,
+            file: PluginShelf::MAX_LEN as usize,
             memory: 32 << 20,
             table_elements: 16_384,
             stack: 256 << 10,

@@ -22,7 +22,7 @@ fn load_and_use(folder: &Path) -> (usize, usize) {
 
 /// The file of compiled code.
 fn code_in(folder: &Path) -> PathBuf {
-    let compiler = fs::read_dir(folder.join("modules")).unwrap().next().unwrap().unwrap().path();
+    let compiler = fs::read_dir(folder.join("code/modules")).unwrap().next().unwrap().unwrap().path();
     let files = fs::read_dir(compiler).unwrap().map(|file| file.unwrap().path());
     files.into_iter().find(|path| path.extension().is_none()).unwrap()
 }

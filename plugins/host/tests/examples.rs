@@ -2,37 +2,14 @@
 
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::{path::Path, process::Command};
 
 use petrel_plugin_host::PluginSet;
 use route_core::{
     filter::QueueName,
     plugins::{GroupClient, Plugins, Share},
 };
-use support::{delivered, load, message};
-
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
-}
-
-/// The folder of the examples' `.wasm` files, built once for all tests.
-fn built() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--release", "--locked"]).current_dir(examples()).env("CARGO_TARGET_DIR", &target);
-        // Flags of the tests' own build are none of the plugins'.
-        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        let output = cargo.output().expect("cargo runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        target.join("wasm32-unknown-unknown/release")
-    })
-}
+use support::{built, delivered, examples, load, message};
 
 /// A set with one example under the name `it`.
 fn example(file: &str) -> PluginSet {
@@ -47,6 +24,15 @@ fn set_of(file: &[u8]) -> PluginSet {
 
 fn bodies(bodies: &[&str]) -> Vec<Vec<u8>> {
     bodies.iter().zip(0..).map(|(body, offset)| message(offset, body.as_bytes(), "")).collect()
+}
+
+#[test]
+fn what_a_new_project_begins_with_does_what_it_says() {
+    let set = example("big_orders.wasm");
+    let messages: Vec<_> = (0..4).map(|n| message(n, b"", &format!("amount\u{1}{}\u{2}", n * 50))).collect();
+    assert_eq!(delivered(&*set.filter("it", "100").unwrap(), &messages), [2, 3]);
+    assert_eq!(set.filter("it", "much").unwrap_err().to_string(), "the plugin 'it' refuses the argument 'much': 'much' is no number");
+    assert_eq!(owners(&example("in_turn.wasm"), &["a", "b", "c"])[..6], [0, 1, 2, 0, 1, 2]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `petrel plugin`: what is installed, what is bound, and changes of both, through a broker or in the folder of one that may be down.
 
+mod project;
 mod show;
 mod target;
 #[cfg(feature = "wasm")]
@@ -126,6 +127,30 @@ Examples:
         #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
         broker: String,
     },
+    /// Write a project of a new plugin, which `cargo build --release` builds
+    #[command(after_help = "\
+Examples:
+  petrel plugin new big-orders --filter
+  petrel plugin new gray --allocator")]
+    New {
+        /// Its name, which is also that of its folder
+        #[arg(value_parser = project_name)]
+        name: String,
+        #[command(flatten)]
+        kind: KindArgs,
+    },
+}
+
+/// What a new plugin does.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct KindArgs {
+    /// It filters messages
+    #[arg(long)]
+    filter: bool,
+    /// It shares out queues
+    #[arg(long)]
+    allocator: bool,
 }
 
 /// Where a broker listens unless it is told otherwise.
@@ -159,6 +184,12 @@ struct BoundArgs {
 
 fn plugin_name(text: &str) -> Result<String, String> {
     name::validate(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// A plugin's name that is also one of a crate.
+fn project_name(text: &str) -> Result<String, String> {
+    let name = plugin_name(text)?;
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { Ok(name) } else { Err("a crate's name begins with a letter".to_owned()) }
 }
 
 /// Does what the arguments say.
@@ -202,6 +233,12 @@ pub fn run(args: Args) -> Result<(), CommandError> {
             let BoundArgs { group, topic, allocator } = bound;
             Target::broker(&broker)?.bind(&BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() })?;
             writeln!(out, "unbound")
+        }
+        Command::New { name, kind } => {
+            let template = if kind.filter { project::Template::Filter } else { project::Template::Allocator };
+            let failed = |source| CommandError::System { what: "the project cannot be written", source };
+            project::write(Path::new("."), &name, template).map_err(failed)?;
+            show::project(out, &name)
         }
     }
     .map_err(CommandError::Output)

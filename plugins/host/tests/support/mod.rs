@@ -1,7 +1,11 @@
 //! Plugins written out as text, and messages for them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, OnceLock},
+};
 
 use petrel_plugin_host::{Limits, LoadError, LoadedPlugin, PluginEngine, PluginSet, Policy};
 use proto_core::record::RecordFields;
@@ -138,4 +142,23 @@ pub(crate) fn delivered(filter: &dyn MessageFilter, messages: &[Vec<u8>]) -> Vec
     verdicts.reset(batch.len());
     filter.matches(&batch, &mut verdicts);
     (0..batch.len()).filter(|&index| verdicts.delivers(index)).collect()
+}
+
+pub(crate) fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// The folder of the examples' `.wasm` files, built once for all tests.
+pub(crate) fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--release", "--locked"]).current_dir(examples()).env("CARGO_TARGET_DIR", &target);
+        // Flags of the tests' own build are none of the plugins'.
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        let output = cargo.output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        target.join("wasm32-unknown-unknown/release")
+    })
 }

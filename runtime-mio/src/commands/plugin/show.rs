@@ -85,6 +85,14 @@ pub(super) fn done(out: &mut impl Write, name: &str, what: &str) -> io::Result<(
     writeln!(out, "{name} is {what}")
 }
 
+/// What to do with a new project.
+pub(super) fn project(out: &mut impl Write, name: &str) -> io::Result<()> {
+    writeln!(out, "{name}/src/lib.rs is yours; build and install it with")?;
+    writeln!(out, "  cd {name} && cargo build --release")?;
+    let file = name.replace('-', "_");
+    writeln!(out, "  petrel plugin install target/wasm32-unknown-unknown/release/{file}.wasm --name {name}")
+}
+
 fn json_line(out: &mut impl Write, list: &PluginList) -> io::Result<()> {
     out.write_all(&json::to_vec(list, Dialect::Default))?;
     writeln!(out)
