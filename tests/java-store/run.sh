@@ -100,8 +100,11 @@ down() { # down TERM|KILL BROKER DIR: who is killed has saved its offsets before
 
 tell() { "$CONTENTS" tell "$ADDRESS" "$1" > "$2" || fail "what the broker serves could not be read"; }
 
-verified() { # verified DIR: a killed broker leaves notes, nothing else
-  "$PETREL" store verify -c "$WORK/broker.conf" > "$WORK/verify.txt" 2>&1 || { cat "$WORK/verify.txt"; fail "petrel store verify $1"; }
+verified() { # verified DIR KEYS: a killed broker leaves notes, nothing else; with KEYS=no keys may be missing from the index
+  "$PETREL" store verify -c "$WORK/broker.conf" > "$WORK/verify.txt" 2>&1 && return 0
+  if [ "$2" = no ] && ! grep -E '^(repairable|damage)' "$WORK/verify.txt" | grep -qv 'messages are not found by all of their keys' &&
+    grep -q ', no message is damaged$' "$WORK/verify.txt"; then return 0; fi
+  cat "$WORK/verify.txt"; fail "petrel store verify $1"
 }
 
 same() { # same BEFORE AFTER KEYS: KEYS=no leaves the look-ups by key out
@@ -117,14 +120,16 @@ same() { # same BEFORE AFTER KEYS: KEYS=no leaves the look-ups by key out
 way() { # way FIRST SECOND SIGNAL: FIRST fills, SECOND must serve the same, goes on, and FIRST must serve that
   local first=$1 second=$2 signal=$3 dir=$WORK/$1-$3 keys=yes
   mkdir -p "$dir"
-  up "$first" "$dir" && "$CONTENTS" fill "$ADDRESS" 1 && tell 1 "$dir.1" && down "$signal" "$first" "$dir" && verified "$dir" || return 1
+  up "$first" "$dir" && "$CONTENTS" fill "$ADDRESS" 1 && tell 1 "$dir.1" && down "$signal" "$first" "$dir" && verified "$dir" yes || return 1
   # After a crash a Java broker drops the index files that its checkpoint does not name, and fills them again from the last files of
   # the log alone: older keys are lost to it, whoever wrote them. Messages are not.
   [ "$second $signal" = "java KILL" ] && keys=no
   up "$second" "$dir" && tell 1 "$dir.2" && same "$dir.1" "$dir.2" $keys || return 1
   [ "$first $signal" = "java KILL" ] && keys=no
-  "$CONTENTS" fill "$ADDRESS" 2 && tell 2 "$dir.3" && down "$signal" "$second" "$dir" && verified "$dir" || return 1
-  up "$first" "$dir" && tell 2 "$dir.4" && same "$dir.3" "$dir.4" $keys && down TERM "$first" "$dir" && verified "$dir"
+  "$CONTENTS" fill "$ADDRESS" 2 && tell 2 "$dir.3" && down "$signal" "$second" "$dir" || return 1
+  # Petrel leaves no key out, whatever a Java broker does with them.
+  if [ "$second" = petrel ]; then verified "$dir" yes || return 1; else verified "$dir" $keys || return 1; fi
+  up "$first" "$dir" && tell 2 "$dir.4" && same "$dir.3" "$dir.4" $keys && down TERM "$first" "$dir" && verified "$dir" $keys
 }
 
 for signal in TERM KILL; do
