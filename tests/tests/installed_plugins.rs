@@ -168,12 +168,14 @@ fn a_copy_into_the_folder_is_a_way_to_install_and_a_plugin_can_be_switched_off()
 }
 
 #[test]
-fn a_filter_is_tried_over_stored_messages_before_it_is_installed() {
+fn a_filter_is_tried_over_stored_messages_then_installed_and_bound_while_the_broker_is_down() {
     let mut scene = Scene::new();
     scene.send(&["a1", "b1", "a2"]);
+    let data = scene.folder.path().join("data").display().to_string();
+    let bind = ["plugin", "bind", "begins", "--topic", "Orders", "--argument", "b", "--data", &data];
+    assert!(String::from_utf8_lossy(&run(&bind).stderr).contains("--broker"), "a broker is at work");
     let (status, _) = scene.process.take().expect("it runs").terminate();
     assert!(status.success());
-    let data = scene.folder.path().join("data").display().to_string();
     let tried = run(&["plugin", "test", &path("begins.wasm"), "--data", &data, "--topic", "Orders", "--argument", "a", "--matches"]);
     let text = String::from_utf8_lossy(&tried.stdout).into_owned();
     assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
@@ -181,4 +183,9 @@ fn a_filter_is_tried_over_stored_messages_before_it_is_installed() {
     assert_eq!(text.lines().filter(|line| line.starts_with("queue ")).count(), 2, "{text}");
     let refused = run(&["plugin", "test", &path("begins.wasm"), "--data", &data, "--topic", "Orders"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("an argument is needed"));
+    // It is installed and bound while the broker is down.
+    assert!(run(&["plugin", "install", &path("begins.wasm"), "--data", &data]).status.success());
+    assert!(run(&bind).status.success());
+    scene.start();
+    assert_eq!(scene.consume(1, &[]), ["b1"]);
 }

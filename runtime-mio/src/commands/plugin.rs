@@ -1,5 +1,6 @@
 //! `petrel plugin`: what is installed, what is bound, and changes of both, through a broker or in the folder of one that may be down.
 
+mod bindings;
 mod project;
 mod show;
 mod target;
@@ -108,9 +109,8 @@ Examples:
         argument: String,
         #[command(flatten)]
         bound: BoundArgs,
-        /// The broker, HOST:PORT
-        #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
-        broker: String,
+        #[command(flatten)]
+        place: PlaceArgs,
     },
     /// Run a filter over messages that are stored, and tell how many pass and what that costs
     #[cfg(feature = "wasm")]
@@ -123,9 +123,8 @@ Examples:
     Unbind {
         #[command(flatten)]
         bound: BoundArgs,
-        /// The broker, HOST:PORT
-        #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
-        broker: String,
+        #[command(flatten)]
+        place: PlaceArgs,
     },
     /// Write a project of a new plugin, which `cargo build --release` builds
     #[command(after_help = "\
@@ -162,7 +161,7 @@ struct PlaceArgs {
     /// The broker, HOST:PORT; changes are taken from its own machine
     #[arg(short, long, value_name = "HOST:PORT", default_value = DEFAULT_BROKER)]
     broker: String,
-    /// Work in the folder of a broker instead, which may be down; one that runs takes changes over within seconds
+    /// Work in the folder of a broker instead, which may be down; one that runs takes plugins over within seconds, and bindings not at all
     #[arg(long, value_name = "DIR", conflicts_with = "broker")]
     data: Option<PathBuf>,
 }
@@ -222,16 +221,16 @@ pub fn run(args: Args) -> Result<(), CommandError> {
             Target::open(place)?.remove(&name)?;
             show::done(out, &name, "removed")
         }
-        Command::Bind { name, argument, bound, broker } => {
+        Command::Bind { name, argument, bound, place } => {
             let BoundArgs { group, topic, allocator } = bound;
-            Target::broker(&broker)?.bind(&BindPluginRequest { allocator, argument, group, plugin: Some(name.clone()), topic })?;
+            Target::open(place)?.bind(&BindPluginRequest { allocator, argument, group, plugin: Some(name.clone()), topic })?;
             show::done(out, &name, "bound")
         }
         #[cfg(feature = "wasm")]
         Command::Test(args) => return trial::run(out, &args),
-        Command::Unbind { bound, broker } => {
+        Command::Unbind { bound, place } => {
             let BoundArgs { group, topic, allocator } = bound;
-            Target::broker(&broker)?.bind(&BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() })?;
+            Target::open(place)?.bind(&BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() })?;
             writeln!(out, "unbound")
         }
         Command::New { name, kind } => {

@@ -50,6 +50,36 @@ pub struct BindPluginRequest {
     pub topic: Option<String>,
 }
 
+/// What a [`BindPluginRequest`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingPlace<'a> {
+    /// A filter of a group or a topic.
+    Filter(Target<'a>),
+    /// The allocation of a group.
+    Allocator(&'a str),
+}
+
+impl BindPluginRequest {
+    /// What is to be bound or unbound.
+    ///
+    /// # Errors
+    /// It names nothing, too much, or something that cannot be there.
+    pub fn place(&self) -> Result<BindingPlace<'_>, Refusal> {
+        match (self.group.as_deref(), self.topic.as_deref()) {
+            (Some(group), None) => {
+                names::validate_group(group).map_err(|error| Refusal::invalid(error.to_string()))?;
+                Ok(if self.allocator { BindingPlace::Allocator(group) } else { BindingPlace::Filter(Target::Group(group)) })
+            }
+            (None, Some(topic)) if !self.allocator => {
+                names::validate_topic(topic).map_err(|error| Refusal::invalid(error.to_string()))?;
+                Ok(BindingPlace::Filter(Target::Topic(topic)))
+            }
+            (None, Some(_)) => Err(Refusal::invalid("queues are shared out by group: name a group, no topic")),
+            _ => Err(Refusal::invalid("name a group or a topic, and not both")),
+        }
+    }
+}
+
 impl<S: Storage> Broker<S> {
     /// `PETREL_LIST_PLUGINS`
     pub(super) fn list_plugins(&self) -> Handled {
@@ -60,24 +90,12 @@ impl<S: Storage> Broker<S> {
     pub(super) fn bind_plugin(&mut self, asked: Asked, command: &Command<'_>) -> Handled {
         self.check_same_machine(asked)?;
         let request: BindPluginRequest = body(command)?;
-        match (request.group.as_deref(), request.topic.as_deref()) {
-            (Some(group), None) => {
-                names::validate_group(group).map_err(|error| Refusal::invalid(error.to_string()))?;
-                if request.allocator {
-                    match &request.plugin {
-                        Some(strategy) => self.bindings.bind_allocator(group, strategy)?,
-                        None => drop(self.bindings.unbind_allocator(group)),
-                    }
-                } else {
-                    self.bind_filter(Target::Group(group), request.plugin, request.argument)?;
-                }
-            }
-            (None, Some(topic)) if !request.allocator => {
-                names::validate_topic(topic).map_err(|error| Refusal::invalid(error.to_string()))?;
-                self.bind_filter(Target::Topic(topic), request.plugin, request.argument)?;
-            }
-            (None, Some(_)) => return Err(Refusal::invalid("queues are shared out by group: name a group, no topic")),
-            _ => return Err(Refusal::invalid("name a group or a topic, and not both")),
+        match request.place()? {
+            BindingPlace::Filter(target) => self.bind_filter(target, request.plugin.clone(), request.argument.clone())?,
+            BindingPlace::Allocator(group) => match &request.plugin {
+                Some(strategy) => self.bindings.bind_allocator(group, strategy)?,
+                None => drop(self.bindings.unbind_allocator(group)),
+            },
         }
         Answer::saved(&[Table::Bindings])
     }

@@ -14,7 +14,7 @@ use route_core::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{CommandError, PlaceArgs};
+use super::{CommandError, PlaceArgs, bindings};
 use crate::{
     client::{ClientError, Connection, Timeouts},
     data_folder,
@@ -27,18 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Where plugins are changed.
 pub(super) enum Target {
     Broker(Box<Connection>),
-    Folder(PluginFolder),
+    /// The folder of plugins, in that of a store.
+    Folder(PluginFolder, PathBuf),
 }
 
 impl Target {
     pub(super) fn open(place: PlaceArgs) -> Result<Self, CommandError> {
         match place.data {
-            Some(data) => Ok(Self::Folder(PluginFolder::new(plugins_in(data)?))),
+            Some(data) => {
+                let store = store_of(data)?;
+                Ok(Self::Folder(PluginFolder::new(store.join(PluginFolder::NAME)), store))
+            }
             None => Self::broker(&place.broker),
         }
     }
 
-    pub(super) fn broker(address: &str) -> Result<Self, CommandError> {
+    fn broker(address: &str) -> Result<Self, CommandError> {
         let timeouts = Timeouts { answer: PATIENCE, ..Timeouts::default() };
         Ok(Self::Broker(Box::new(Connection::connect(address, timeouts)?)))
     }
@@ -50,7 +54,7 @@ impl Target {
                 Ok(connection
                     .call(RequestCode::PetrelListPlugins, &none, b"", |answer| read(RequestCode::PetrelListPlugins, answer.body))?)
             }
-            Self::Folder(folder) => {
+            Self::Folder(folder, store) => {
                 let info = |lying: Lying| PluginInfo {
                     digest: folder.digest(&lying).unwrap_or_default(),
                     policy: folder.policy(&lying.name),
@@ -59,7 +63,7 @@ impl Target {
                     state: if lying.disabled { "disabled" } else { "enabled" }.to_owned(),
                     ..PluginInfo::default()
                 };
-                Ok(PluginList { plugins: folder.list().into_iter().map(info).collect(), ..PluginList::default() })
+                Ok(PluginList { plugins: folder.list().into_iter().map(info).collect(), bindings: bindings::read(store)? })
             }
         }
     }
@@ -73,7 +77,7 @@ impl Target {
                     read(RequestCode::PetrelInstallPlugin, answer.body).map(Some)
                 })?)
             }
-            Self::Folder(folder) => folder.write(name, file, policy).map(|()| None).map_err(failed),
+            Self::Folder(folder, _) => folder.write(name, file, policy).map(|()| None).map_err(failed),
         }
     }
 
@@ -83,8 +87,8 @@ impl Target {
                 let header = SwitchPluginRequest { name: Text::plain(name), enable };
                 Ok(connection.call(RequestCode::PetrelSwitchPlugin, &header, b"", |_| Ok(()))?)
             }
-            Self::Folder(folder) if enable => folder.enable(name).map(drop).map_err(failed),
-            Self::Folder(folder) => folder.disable(name).map_err(failed),
+            Self::Folder(folder, _) if enable => folder.enable(name).map(drop).map_err(failed),
+            Self::Folder(folder, _) => folder.disable(name).map_err(failed),
         }
     }
 
@@ -94,7 +98,7 @@ impl Target {
                 let header = PluginRequest { name: Text::plain(name) };
                 Ok(connection.call(RequestCode::PetrelRemovePlugin, &header, b"", |_| Ok(()))?)
             }
-            Self::Folder(folder) => folder.remove(name).map_err(failed),
+            Self::Folder(folder, _) => folder.remove(name).map_err(failed),
         }
     }
 
@@ -105,19 +109,19 @@ impl Target {
                 let body = json::to_vec(request, Dialect::Default);
                 Ok(connection.call(RequestCode::PetrelBindPlugin, &none, &body, |_| Ok(()))?)
             }
-            Self::Folder(_) => Err(CommandError::Usage("what is bound is changed through the broker: name it with --broker".to_owned())),
+            Self::Folder(_, store) => bindings::change(store, request),
         }
     }
 }
 
-/// The folder of plugins in a data folder: that of `--data`, or a store's.
-fn plugins_in(data: PathBuf) -> Result<PathBuf, CommandError> {
+/// The folder of the store in a data folder: that of `--data`, or a store's own.
+fn store_of(data: PathBuf) -> Result<PathBuf, CommandError> {
     let missing = |source| CommandError::System { what: "there is no such data folder", source };
     if !data.is_dir() {
         return Err(missing(io::Error::new(io::ErrorKind::NotFound, data.display().to_string())));
     }
     let store = data.join(data_folder::STORE);
-    Ok(if store.is_dir() { store } else { data }.join(PluginFolder::NAME))
+    Ok(if store.is_dir() { store } else { data })
 }
 
 fn failed(source: io::Error) -> CommandError {
