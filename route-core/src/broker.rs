@@ -231,7 +231,7 @@ impl<S: Storage> Broker<S> {
             topics,
             topics_saved: None,
             groups: GroupTable::new(now.wall, config.auto_create_group, limits.groups),
-            consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout),
+            consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout, limits.subscriptions),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
             transactions: TransactionTable::new(limits.transactions),
             filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span, Arc::clone(&plugins)),

@@ -82,6 +82,19 @@ impl SubscriptionData {
     pub fn is_tag_type(&self) -> bool {
         self.expression_type.as_deref().is_none_or(|kind| kind.is_empty() || kind == crate::subscription::TAG)
     }
+
+    /// About how many bytes of memory it takes to keep it, rather too many than too few.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        const FOR_ITSELF: usize = 256;
+        const FOR_A_TAG: usize = 48;
+        const FOR_A_CODE: usize = 8;
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let tags: usize = self.tags_set.iter().map(|tag| FOR_A_TAG + tag.len()).sum();
+        // What the expression is compiled to takes up to two bytes for each of its own.
+        let expression = 3 * text(&self.sub_string);
+        FOR_ITSELF + 2 * self.topic.len() + text(&self.expression_type) + expression + tags + FOR_A_CODE * self.code_set.len()
+    }
 }
 
 impl Default for SubscriptionData {

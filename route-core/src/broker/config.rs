@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use proto_core::bloom::BloomFilter;
 
-use super::{filters::FilterLimits, hold::HoldLimits, read::ReadLimits, timer::TimerConfig};
+use super::{consumers::SubscriptionLimits, filters::FilterLimits, hold::HoldLimits, read::ReadLimits, timer::TimerConfig};
 use crate::{registration::RegistrationConfig, settings::SettingsText, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
@@ -147,6 +147,8 @@ pub struct TableLimits {
     pub locks: usize,
     /// Pulls that wait; a further one is answered "nothing new" at once.
     pub holds: HoldLimits,
+    /// What groups subscribe to; a heartbeat that brings more is refused.
+    pub subscriptions: SubscriptionLimits,
     /// Filters by expressions.
     pub filters: FilterLimits,
     /// Undecided transactions; a further half message is refused.
@@ -165,6 +167,7 @@ impl Default for TableLimits {
             offsets: 400_000,
             locks: 1_000_000,
             holds: HoldLimits { pulls: 250_000, steps: 10_000_000, steps_of_queue: 100_000 },
+            subscriptions: SubscriptionLimits { bytes: 256 << 20, bytes_of_peer: 16 << 20 },
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
             transactions: 1_000_000,
             questions: 100_000,

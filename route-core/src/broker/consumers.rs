@@ -13,8 +13,11 @@ use crate::{
     time::{Millis, Now},
 };
 
+mod room;
 mod subscription;
 
+use room::Room;
+pub use room::{NoRoom, SubscriptionLimits};
 pub use subscription::Subscription;
 
 /// Topics that one group may subscribe to.
@@ -55,6 +58,9 @@ pub enum RegisterError {
     /// Too many subscriptions.
     #[error("a group may subscribe to {SUBSCRIPTIONS_LIMIT} topics, not to {0}")]
     Subscriptions(usize),
+    /// The subscriptions are larger than may be kept.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 /// What a group's members have in common.
@@ -134,18 +140,21 @@ pub struct ConsumerTable {
     round: VecDeque<(PeerId, Arc<str>)>,
     /// Groups whose last member has left.
     vanished: IndexSet<Arc<str>, FixedState>,
+    room: Room,
 }
 
 impl ConsumerTable {
-    /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
+    /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`), and for subscriptions of
+    /// limited size.
     #[must_use]
-    pub fn new(limit: usize, expiry: Millis) -> Self {
+    pub fn new(limit: usize, expiry: Millis, subscriptions: SubscriptionLimits) -> Self {
         Self {
             members: Members::new(limit, expiry),
             groups: IndexMap::default(),
             to_notify: IndexSet::default(),
             round: VecDeque::new(),
             vanished: IndexSet::default(),
+            room: Room::new(subscriptions),
         }
     }
 
@@ -169,6 +178,10 @@ impl ConsumerTable {
         let subscribed = registration.subscriptions.as_ref().map_or(0, Vec::len);
         if subscribed > SUBSCRIPTIONS_LIMIT {
             return Err(RegisterError::Subscriptions(subscribed));
+        }
+        if let Some(subscriptions) = &registration.subscriptions {
+            let bytes = subscriptions.iter().map(SubscriptionData::kept_bytes).sum();
+            self.room.check(registration.group, peer.id, bytes)?;
         }
         let mut changed = self.members.join(now, registration.group, peer, client)?;
         let known = self.groups.contains_key(registration.group);
@@ -196,6 +209,9 @@ impl ConsumerTable {
         group.notify = registration.notify;
         if let Some(subscriptions) = registration.subscriptions {
             changed |= group.subscribe(subscriptions);
+            // Of a topic whose subscription is older than the known one, the known one stays.
+            let bytes = group.subscriptions.values().map(|subscription| subscription.data().kept_bytes()).sum();
+            self.room.take(registration.group, peer.id, bytes);
         }
         if changed {
             self.note_change(registration.group);
@@ -301,6 +317,7 @@ impl ConsumerTable {
     fn note_departure(&mut self, group: &str) {
         self.note_change(group);
         if self.members.group(group).is_none() {
+            self.room.free(group);
             if let Some((name, _)) = self.groups.swap_remove_entry(group) {
                 self.vanished.insert(name);
             }

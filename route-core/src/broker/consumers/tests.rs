@@ -34,7 +34,7 @@ fn registration<'a>(group: &'a str, subscriptions: Vec<SubscriptionData>) -> Reg
 }
 
 fn table() -> ConsumerTable {
-    ConsumerTable::new(100, Millis::from_secs(120))
+    ConsumerTable::new(100, Millis::from_secs(120), SubscriptionLimits { bytes: 20_000, bytes_of_peer: 10_000 })
 }
 
 /// A table in which connections 1 and 2 consume `T` as group `G`, all notifications sent.
@@ -201,6 +201,29 @@ fn a_group_with_too_many_subscriptions_is_refused_whole() {
     let refused = consumers.register(at(0), peer(1), client("c"), registration("G", many));
     assert_eq!(refused, Err(RegisterError::Subscriptions(SUBSCRIPTIONS_LIMIT + 1)));
     assert!(consumers.group("G").is_none());
+}
+
+#[test]
+fn a_heartbeat_with_more_tags_than_may_be_kept_is_refused_whole_and_what_was_kept_stays() {
+    let mut consumers = table();
+    consumers.register(at(0), peer(1), client("c"), registration("G", vec![wants("T", "A", 1)])).unwrap();
+    let tags = "A".repeat(4_000);
+    let refused = consumers.register(at(0), peer(1), client("c"), registration("G", vec![wants("T", &tags, 2)]));
+    assert!(matches!(refused, Err(RegisterError::NoRoom(NoRoom::OfPeer { taken: 0, limit: 10_000, .. }))), "{refused:?}");
+    assert_eq!(consumers.group("G").unwrap().subscription("T").unwrap().data().sub_version, 1);
+}
+
+#[test]
+fn a_group_that_has_left_makes_room_for_others() {
+    let mut consumers = table();
+    let tags = "A".repeat(2_000);
+    let mut beat = |group, id| consumers.register(at(0), peer(id), client("c"), registration(group, vec![wants("T", &tags, 1)]));
+    beat("G", 1).unwrap();
+    assert!(beat("H", 1).is_err());
+    beat("H", 2).unwrap();
+    assert!(matches!(beat("I", 3), Err(RegisterError::NoRoom(NoRoom::InAll { .. }))));
+    consumers.handle_disconnected(PeerId(1));
+    consumers.register(at(0), peer(3), client("c"), registration("I", vec![wants("T", &tags, 1)])).unwrap();
 }
 
 #[test]
