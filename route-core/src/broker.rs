@@ -60,7 +60,6 @@ mod aside;
 mod check_back;
 mod found;
 mod half_messages;
-
 mod overrun;
 mod plugged;
 mod pull;

@@ -59,6 +59,7 @@ struct HoldId(u64);
 struct Waiting<H> {
     id: HoldId,
     deadline: Millis,
+    steps: usize,
     pull: H,
 }
 
@@ -93,7 +94,8 @@ impl<H: Held> HoldTable<H> {
     /// # Errors
     /// Gives the pull back if there is no room for it.
     pub fn hold(&mut self, queue: QueueId, deadline: Millis, pull: H) -> Result<(), NoRoom<H>> {
-        if let Some(limit) = self.limit_in_the_way(queue, pull.steps()) {
+        let steps = pull.steps();
+        if let Some(limit) = self.limit_in_the_way(queue, steps) {
             return Err(NoRoom { pull, limit });
         }
         let id = HoldId(self.next);
@@ -101,9 +103,9 @@ impl<H: Held> HoldTable<H> {
         self.deadlines.insert((deadline, id), queue);
         self.peers.insert((pull.peer(), id, queue));
         let line = self.queues.entry(queue).or_insert_with(|| Line { waiting: Vec::new(), steps: 0 });
-        line.steps += pull.steps();
-        self.steps += pull.steps();
-        line.waiting.push(Waiting { id, deadline, pull });
+        line.steps += steps;
+        self.steps += steps;
+        line.waiting.push(Waiting { id, deadline, steps, pull });
         Ok(())
     }
 
@@ -179,11 +181,11 @@ impl<H: Held> HoldTable<H> {
     fn release(&mut self, queue: QueueId, woken: &mut Vec<H>, leaves: impl Fn(&H) -> bool) {
         let Some(line) = self.queues.get_mut(&queue) else { return };
         let left = line.waiting.extract_if(.., |waiting| leaves(&waiting.pull));
-        woken.extend(left.map(|Waiting { id, deadline, pull }| {
+        woken.extend(left.map(|Waiting { id, deadline, steps, pull }| {
             self.deadlines.remove(&(deadline, id));
             self.peers.remove(&(pull.peer(), id, queue));
-            line.steps -= pull.steps();
-            self.steps -= pull.steps();
+            line.steps -= steps;
+            self.steps -= steps;
             pull
         }));
         if line.waiting.is_empty() {
@@ -195,9 +197,9 @@ impl<H: Held> HoldTable<H> {
     fn take(&mut self, queue: QueueId, id: HoldId) -> Option<H> {
         let line = self.queues.get_mut(&queue)?;
         let at = line.waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
-        let Waiting { deadline, pull, .. } = line.waiting.remove(at);
-        line.steps -= pull.steps();
-        self.steps -= pull.steps();
+        let Waiting { deadline, steps, pull, .. } = line.waiting.remove(at);
+        line.steps -= steps;
+        self.steps -= steps;
         if line.waiting.is_empty() {
             self.queues.swap_remove(&queue);
         }

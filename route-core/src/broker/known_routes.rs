@@ -9,13 +9,11 @@ use proto_core::{
     perm,
 };
 
+use super::topics::QUEUES_LIMIT;
 use crate::time::Millis;
 
 /// Routes that are kept at most; the one that was told first goes first.
 const LIMIT: usize = 4_096;
-
-/// Queues of one topic on one broker at most: a route that tells of more is believed that far.
-const MAX_QUEUES: i32 = 65_536;
 
 /// Readable queues of topics on all brokers.
 #[derive(Debug)]
@@ -40,8 +38,9 @@ impl KnownRoutes {
 
     /// A name server has told this of a topic.
     pub fn handle_told(&mut self, now: Millis, topic: &str, queues: &[QueueData]) {
+        // A route that tells of more queues than a topic can have is believed that far.
         let readable = queues.iter().filter(|queues| perm::is_readable(queues.perm));
-        let brokers = readable.map(|queues| (queues.broker_name.as_str().into(), queues.read_queue_nums.clamp(0, MAX_QUEUES))).collect();
+        let brokers = readable.map(|queues| (queues.broker_name.as_str().into(), queues.read_queue_nums.clamp(0, QUEUES_LIMIT))).collect();
         if self.topics.shift_remove(topic).is_none() && self.topics.len() == LIMIT {
             self.topics.shift_remove_index(0);
         }

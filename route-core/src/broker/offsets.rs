@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use indexmap::{Equivalent, IndexMap};
 use proto_core::bodies::DataVersion;
 
+use super::topics::QUEUES_LIMIT;
 use crate::{
     flow::{Flow, Passed},
     time::{Millis, Timestamp},
@@ -20,9 +21,6 @@ mod file;
 
 /// Commits between two steps of the table's data version (`consumerOffsetUpdateVersionStep`).
 const VERSION_STEP: u32 = 500;
-
-/// Queues that one group may have offsets of in one topic.
-const QUEUES_LIMIT: usize = 65_536;
 
 /// `topic@group`, hashed by its two halves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,7 +310,7 @@ impl OffsetTable {
     /// The index of an entry with room for the queue, made if need be.
     fn open(&mut self, topic: &str, group: &str, queue_id: i32) -> Option<usize> {
         if let Some((index, _, group)) = self.entries.get_full(&Halves { topic, group }) {
-            return (group.queues.len() < QUEUES_LIMIT || group.queues.contains_key(&queue_id)).then_some(index);
+            return (group.queues.len() < QUEUES_LIMIT as usize || group.queues.contains_key(&queue_id)).then_some(index);
         }
         (self.entries.len() < self.limit).then(|| self.entries.insert_full(Key::new(topic, group), GroupProgress::default()).0)
     }

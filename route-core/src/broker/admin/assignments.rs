@@ -1,5 +1,7 @@
 //! Consumers that do not share out queues themselves ask the broker which are theirs.
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use proto_core::{
     Command,
     bodies::{
@@ -183,8 +185,11 @@ fn ask_plugin(
         let language = member.language.map_or("", LanguageCode::name).to_owned();
         [("address", member.addr.to_string()), ("language", language), ("version", member.version.to_string())]
     };
-    let member = |id: &&str| members.and_then(|members| members.values().find(|member| *member.client_id == **id));
-    let known: Vec<_> = ids.iter().map(|id| member(id).map(texts)).collect();
+    let mut by_id: IndexMap<&str, &Member, FixedState> = IndexMap::default();
+    for member in members.into_iter().flat_map(Group::values) {
+        by_id.entry(&member.client_id).or_insert(member);
+    }
+    let known: Vec<_> = ids.iter().map(|id| by_id.get(id).copied().map(texts)).collect();
     let properties: Vec<Vec<(&str, &str)>> =
         known.iter().map(|texts| texts.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect()).collect();
     let clients: Vec<_> = ids.iter().zip(&properties).map(|(id, properties)| GroupClient { id, properties }).collect();

@@ -16,7 +16,8 @@ use route_core::{
     broker::config::FlushMode,
     output::{Table, Ticket},
     storage::{
-        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, Units,
+        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
+        Readability, Units,
         keys::{KeyQuery, Search},
         memory::MemoryStorage,
     },
@@ -216,6 +217,10 @@ impl Storage for Backing {
 
     fn record(&self, offset: LogOffset) -> Option<&[u8]> {
         either!(self, it => it.record(offset))
+    }
+
+    fn readability(&self, queue: QueueId, offset: i64, unit: &QueueUnit) -> Readability {
+        either!(self, it => it.readability(queue, offset, unit))
     }
 
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {

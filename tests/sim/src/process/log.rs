@@ -12,7 +12,8 @@ use route_core::{
     output::Table,
     random::Random,
     storage::{
-        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, TagsCode, Units,
+        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
+        Readability, TagsCode, Units,
         keys::{KeyQuery, Search},
         memory::{MemoryStorage, Visibility},
     },
@@ -331,6 +332,10 @@ impl Storage for WatchedLog {
 
     fn record(&self, offset: LogOffset) -> Option<&[u8]> {
         self.backing.record(offset)
+    }
+
+    fn readability(&self, queue: QueueId, offset: i64, unit: &QueueUnit) -> Readability {
+        self.backing.readability(queue, offset, unit)
     }
 
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {
