@@ -59,6 +59,9 @@ pub struct StoreConfig {
     pub max_hash_slot_num: u32,
     /// Keys of an index file.
     pub max_index_num: u32,
+    /// Work that one look-up by key may make, counted in entries of the index; a message that it reads counts for a hundred. Not a key of
+    /// RocketMQ's.
+    pub max_search_work: usize,
     /// How many files may be mapped at a time; those that are used least are unmapped then. Half of `vm.max_map_count` unless it is set.
     pub max_mapped_files: usize,
     /// When old files go, and when the disk counts as full.
@@ -91,6 +94,8 @@ impl StoreConfig {
             message_index_enable: true,
             max_hash_slot_num: 5_000_000,
             max_index_num: 20_000_000,
+            // The entries of a file of the usual size: who asks waits for a few seconds.
+            max_search_work: 20_000_000,
             max_mapped_files: map_budget::of_this_machine(),
             expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,

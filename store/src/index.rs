@@ -57,6 +57,8 @@ pub(crate) struct IndexStart {
     pub(crate) disk: Disk,
     pub(crate) dir: PathBuf,
     pub(crate) geometry: Geometry,
+    /// What one look-up may make.
+    pub(crate) search_work: usize,
     pub(crate) commit_log_dir: PathBuf,
     pub(crate) commit_log_file_size: u32,
     pub(crate) trust: Trust,
@@ -70,6 +72,7 @@ pub(crate) struct OpenedIndex {
     files: IndexFiles,
     log: LogReader,
     at: i64,
+    search_work: usize,
 }
 
 impl OpenedIndex {
@@ -78,14 +81,14 @@ impl OpenedIndex {
     /// # Errors
     /// Those of the operating system.
     pub(crate) fn open(start: IndexStart) -> io::Result<Self> {
-        let IndexStart { disk, dir, geometry, commit_log_dir, commit_log_file_size, trust, log: (log_start, log_end) } = start;
+        let IndexStart { disk, dir, geometry, search_work, commit_log_dir, commit_log_file_size, trust, log: (log_start, log_end) } = start;
         let mut log = LogReader::new(disk.clone(), commit_log_dir, commit_log_file_size, log_start, log_end);
         let (files, at) = IndexFiles::open(&disk, &dir, geometry, trust, &mut log, log_end)?;
         log.close_files();
         if log_end > at {
             tracing::info!(from = at, to = log_end, "messages are put into the index");
         }
-        Ok(Self { files, log, at })
+        Ok(Self { files, log, at, search_work })
     }
 
     /// A file of the log is written to from now on.
@@ -197,9 +200,9 @@ impl Index {
     /// # Errors
     /// If no thread can be started.
     pub(crate) fn start(opened: OpenedIndex, flush: Arc<FlushShared>, notify: Notifier, background: Background) -> io::Result<Self> {
-        let OpenedIndex { files, log, at } = opened;
+        let OpenedIndex { files, log, at, search_work } = opened;
         let shared = Arc::new(IndexShared::new(at, log.start(), notify));
-        let indexer = Indexer::new(files, log, at, Arc::clone(&shared), flush);
+        let indexer = Indexer::new(files, log, at, search_work, Arc::clone(&shared), flush);
         let runs = match background {
             Background::Threads => {
                 let shared = Arc::clone(&shared);

@@ -119,6 +119,7 @@ impl Store {
                 disk: disk.clone(),
                 dir: config.index_dir(),
                 geometry: geometry(&config),
+                search_work: config.max_search_work,
                 commit_log_dir: config.commit_log_dir(),
                 commit_log_file_size: config.mapped_file_size_commit_log,
                 trust,

@@ -62,6 +62,20 @@ fn keys_are_found_at_once_and_after_either_stop() {
 }
 
 #[test]
+fn a_look_up_that_makes_too_much_work_ends_with_what_it_has_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    // Each message that is read counts for a hundred entries.
+    let mut opened = kit::open(StoreConfig { max_search_work: 1_000, ..config(dir.path()) });
+    let sent = fill(&mut opened);
+    let found = opened.find("Orders", "shared");
+    assert!(found.given_up);
+    assert_eq!(places(&found), sent[sent.len() - 10..]);
+    let found = opened.find("Orders", "key0");
+    assert!(!found.given_up);
+    assert_eq!(places(&found), [sent[0]]);
+}
+
+#[test]
 fn files_that_are_missing_short_or_damaged_are_built_anew() {
     type Damage = fn(&[PathBuf]);
     let damages: [(&str, Damage); 8] = [

@@ -188,8 +188,10 @@ fn pulls(address: SocketAddr, end: i64, count: usize) -> io::Result<Vec<Connecti
         }
         let Some(connection) = connections.last_mut() else { break };
         let group = format!("group-{number}");
-        let pull = Pull { suspend: 60_000, ..Pull::new(&group, TOPIC, end) };
-        connection.post(RequestCode::PullMessage.code(), &pull, b"")?;
+        let pull = Pull::new(&group, TOPIC, end);
+        // The first makes the group: some brokers save their whole table before they go on.
+        connection.call(RequestCode::PullMessage.code(), &pull, b"")?.expect(ResponseCode::PullNotFound);
+        connection.post(RequestCode::PullMessage.code(), &pull.held_for(60_000), b"")?;
     }
     // All have been handled when a later request of each connection is answered, or a little later where several threads handle them.
     connections.iter_mut().try_for_each(|connection| end_of_queue(connection).map(drop))?;

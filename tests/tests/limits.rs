@@ -64,6 +64,20 @@ fn pulls_beyond_those_that_may_wait_are_answered_at_once_and_a_line_says_so_now_
 }
 
 #[test]
+fn a_connection_with_more_pulls_than_may_wait_is_answered_at_once_and_the_pulls_of_others_wait() {
+    let mut pair = Pair::with(|config| config.limits.holds.pulls_of_peer = 1);
+    let (greedy, modest) = (pair.client(), pair.client());
+    greedy.send(&mut pair.cluster, pair.broker, &Message::new("Orders", "x")).expect(ResponseCode::Success);
+    let pull = Pull::new("readers", "Orders", 1).held_for(60_000);
+    greedy.post_pull(&mut pair.cluster, pair.broker, &pull);
+    greedy.pull(&mut pair.cluster, pair.broker, &pull).expect(ResponseCode::PullNotFound);
+    let waiting = modest.post_pull(&mut pair.cluster, pair.broker, &pull);
+    assert!(modest.answer(&mut pair.cluster, waiting).is_none());
+    let lines = pair.cluster.notices(pair.broker);
+    assert!(lines.iter().any(|line| line.starts_with("1 pulls of one connection wait for messages")), "{lines:?}");
+}
+
+#[test]
 fn a_heartbeat_of_more_groups_than_one_may_name_is_refused_with_a_line_that_names_its_sender() {
     let mut pair = Pair::with(|config| config.limits.heartbeat_groups = 1);
     let client = pair.client();

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use proto_core::bloom::BloomFilter;
 
-use super::{consumers::SubscriptionLimits, filters::FilterLimits, hold::HoldLimits, read::ReadLimits, timer::TimerConfig};
+use super::{
+    consumers::SubscriptionLimits, filters::FilterLimits, hold::HoldLimits, members::MemberLimits, read::ReadLimits, timer::TimerConfig,
+};
 use crate::{registration::RegistrationConfig, settings::SettingsText, time::Millis};
 
 /// What an acknowledgement waits for (`flushDiskType`).
@@ -139,7 +141,7 @@ pub struct TableLimits {
     /// Groups that one heartbeat may name, of consumers and of producers together: it is answered in one go, while others wait.
     pub heartbeat_groups: usize,
     /// Members of all groups, consumers and producers each.
-    pub members: usize,
+    pub members: MemberLimits,
     /// Pairs of topic and group with offsets. Each is two tables in `consumerOffset.json`, which must stay readable
     /// ([`proto_core::json::MAX_CONTAINERS`]).
     pub offsets: usize,
@@ -163,10 +165,10 @@ impl Default for TableLimits {
             topics: 200_000,
             groups: 200_000,
             heartbeat_groups: 2_000,
-            members: 1_000_000,
+            members: MemberLimits { members: 1_000_000, bytes: 128 << 20 },
             offsets: 400_000,
             locks: 1_000_000,
-            holds: HoldLimits { pulls: 250_000, steps: 10_000_000, steps_of_queue: 100_000 },
+            holds: HoldLimits { pulls: 250_000, pulls_of_peer: 50_000, steps: 10_000_000, steps_of_queue: 100_000 },
             subscriptions: SubscriptionLimits { bytes: 256 << 20, bytes_of_peer: 16 << 20 },
             filters: FilterLimits { filters: 100_000, bytes: 64 << 20 },
             transactions: 1_000_000,

@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use proto_core::bodies::{ConsumeFromWhere, ConsumeType, MessageModel, SubscriptionData};
 use thiserror::Error;
 
-use super::members::{Client, Group, JoinError, Members};
+use super::members::{Client, Group, JoinError, MemberLimits, Members};
 use crate::{
     output::{Peer, PeerId},
     time::{Millis, Now},
@@ -144,12 +144,12 @@ pub struct ConsumerTable {
 }
 
 impl ConsumerTable {
-    /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`), and for subscriptions of
-    /// limited size.
+    /// A table of limited size, whose members are forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`), and for
+    /// subscriptions of limited size.
     #[must_use]
-    pub fn new(limit: usize, expiry: Millis, subscriptions: SubscriptionLimits) -> Self {
+    pub fn new(members: MemberLimits, expiry: Millis, subscriptions: SubscriptionLimits) -> Self {
         Self {
-            members: Members::new(limit, expiry),
+            members: Members::new(members, expiry),
             groups: IndexMap::default(),
             to_notify: IndexSet::default(),
             round: VecDeque::new(),
@@ -161,6 +161,21 @@ impl ConsumerTable {
     /// From now on members may be silent for so long.
     pub const fn set_expiry(&mut self, expiry: Millis) {
         self.members.set_expiry(expiry);
+    }
+
+    /// Whether [`Self::register`] would take in a group of a heartbeat.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn check(&self, peer: PeerId, client: Client<'_>, registration: &Registration<'_>) -> Result<(), RegisterError> {
+        if let Some(subscriptions) = &registration.subscriptions {
+            if subscriptions.len() > SUBSCRIPTIONS_LIMIT {
+                return Err(RegisterError::Subscriptions(subscriptions.len()));
+            }
+            let bytes = subscriptions.iter().map(SubscriptionData::kept_bytes).sum();
+            self.room.check(registration.group, peer, bytes)?;
+        }
+        Ok(self.members.check(registration.group, peer, client)?)
     }
 
     /// One group of a heartbeat. The group's settings follow its latest heartbeat; what members have to be told of comes out of
@@ -175,14 +190,7 @@ impl ConsumerTable {
         client: Client<'_>,
         registration: Registration<'_>,
     ) -> Result<Registered, RegisterError> {
-        let subscribed = registration.subscriptions.as_ref().map_or(0, Vec::len);
-        if subscribed > SUBSCRIPTIONS_LIMIT {
-            return Err(RegisterError::Subscriptions(subscribed));
-        }
-        if let Some(subscriptions) = &registration.subscriptions {
-            let bytes = subscriptions.iter().map(SubscriptionData::kept_bytes).sum();
-            self.room.check(registration.group, peer.id, bytes)?;
-        }
+        self.check(peer.id, client, &registration)?;
         let mut changed = self.members.join(now, registration.group, peer, client)?;
         let known = self.groups.contains_key(registration.group);
         if !known {

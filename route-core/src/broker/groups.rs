@@ -1,5 +1,7 @@
 //! The consumer groups of a broker and what they may do (`subscriptionGroup.json`).
 
+use std::borrow::Cow;
+
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use proto_core::{
@@ -54,17 +56,25 @@ impl GroupTable {
         self.groups.get(group)
     }
 
+    /// A group as it is, or as [`Self::find_or_create`] would make it; `None` if that would not.
+    #[must_use]
+    pub fn as_used(&self, group: &str) -> Option<Cow<'_, SubscriptionGroupConfig>> {
+        if let Some(config) = self.groups.get(group) {
+            return Some(Cow::Borrowed(config));
+        }
+        let allowed = self.auto_create || names::is_system_group(group) || names::is_predefined_group(group);
+        let may_be = allowed && self.groups.len() < self.limit && is_usable_name(group);
+        may_be.then(|| Cow::Owned(SubscriptionGroupConfig::new(group)))
+    }
+
     /// A group, made with all defaults if it may be made by using it; the broker's own groups always may.
     pub fn find_or_create(&mut self, now: Timestamp, group: &str) -> Option<&SubscriptionGroupConfig> {
         if let Some(index) = self.groups.get_index_of(group) {
             return Some(&self.groups[index]);
         }
-        let allowed = self.auto_create || names::is_system_group(group) || names::is_predefined_group(group);
-        if !allowed || self.groups.len() >= self.limit || !is_usable_name(group) {
-            return None;
-        }
+        let config = self.as_used(group)?.into_owned();
         self.step(now);
-        let (index, _) = self.groups.insert_full(group.into(), SubscriptionGroupConfig::new(group));
+        let (index, _) = self.groups.insert_full(group.into(), config);
         Some(&self.groups[index])
     }
 

@@ -5,7 +5,7 @@
 //! that none of them costs more the more pulls of others wait. Pulls that are to be looked at again come out; what they are answered is
 //! not decided here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
@@ -35,6 +35,8 @@ pub trait Held {
 pub struct HoldLimits {
     /// Pulls in all.
     pub pulls: usize,
+    /// Pulls of one connection; a client needs one for each queue that it reads.
+    pub pulls_of_peer: usize,
     /// Steps of all pulls.
     pub steps: usize,
     /// Steps of the pulls of one queue: a sender waits for them.
@@ -76,7 +78,7 @@ struct Line<H> {
 pub struct HoldTable<H> {
     queues: IndexMap<QueueId, Line<H>, FixedState>,
     deadlines: BTreeMap<(Millis, HoldId), QueueId>,
-    peers: BTreeSet<(PeerId, HoldId, QueueId)>,
+    peers: IndexMap<PeerId, BTreeMap<HoldId, QueueId>, FixedState>,
     next: u64,
     steps: usize,
     limits: HoldLimits,
@@ -86,7 +88,7 @@ impl<H: Held> HoldTable<H> {
     /// An empty table.
     #[must_use]
     pub fn new(limits: HoldLimits) -> Self {
-        Self { queues: IndexMap::default(), deadlines: BTreeMap::new(), peers: BTreeSet::new(), next: 0, steps: 0, limits }
+        Self { queues: IndexMap::default(), deadlines: BTreeMap::new(), peers: IndexMap::default(), next: 0, steps: 0, limits }
     }
 
     /// Lets a pull wait until `deadline`.
@@ -95,13 +97,14 @@ impl<H: Held> HoldTable<H> {
     /// Gives the pull back if there is no room for it.
     pub fn hold(&mut self, queue: QueueId, deadline: Millis, pull: H) -> Result<(), NoRoom<H>> {
         let steps = pull.steps();
-        if let Some(limit) = self.limit_in_the_way(queue, steps) {
+        let peer = pull.peer();
+        if let Some(limit) = self.limit_in_the_way(queue, peer, steps) {
             return Err(NoRoom { pull, limit });
         }
         let id = HoldId(self.next);
         self.next += 1;
         self.deadlines.insert((deadline, id), queue);
-        self.peers.insert((pull.peer(), id, queue));
+        self.peers.entry(peer).or_default().insert(id, queue);
         let line = self.queues.entry(queue).or_insert_with(|| Line { waiting: Vec::new(), steps: 0 });
         line.steps += steps;
         self.steps += steps;
@@ -109,10 +112,13 @@ impl<H: Held> HoldTable<H> {
         Ok(())
     }
 
-    fn limit_in_the_way(&self, queue: QueueId, steps: usize) -> Option<String> {
-        let HoldLimits { pulls, steps: most, steps_of_queue } = self.limits;
+    fn limit_in_the_way(&self, queue: QueueId, peer: PeerId, steps: usize) -> Option<String> {
+        let HoldLimits { pulls, pulls_of_peer, steps: most, steps_of_queue } = self.limits;
         if self.deadlines.len() >= pulls {
             return Some(format!("{pulls} pulls wait for messages"));
+        }
+        if self.peers.get(&peer).is_some_and(|own| own.len() >= pulls_of_peer) {
+            return Some(format!("{pulls_of_peer} pulls of one connection wait for messages"));
         }
         if self.steps + steps > most {
             return Some(format!("pulls with filters of {} steps wait for messages", self.steps));
@@ -151,11 +157,8 @@ impl<H: Held> HoldTable<H> {
 
     /// Drops every pull of a connection that is gone.
     pub fn handle_disconnected(&mut self, peer: PeerId) {
-        let first = (peer, HoldId(0), QueueId(0));
-        while let Some(&(owner, id, queue)) = self.peers.range(first..).next() {
-            if owner != peer || self.take(queue, id).is_none() {
-                break;
-            }
+        for (id, queue) in self.peers.swap_remove(&peer).unwrap_or_default() {
+            self.take(queue, id);
         }
     }
 
@@ -183,7 +186,7 @@ impl<H: Held> HoldTable<H> {
         let left = line.waiting.extract_if(.., |waiting| leaves(&waiting.pull));
         woken.extend(left.map(|Waiting { id, deadline, steps, pull }| {
             self.deadlines.remove(&(deadline, id));
-            self.peers.remove(&(pull.peer(), id, queue));
+            forget(&mut self.peers, pull.peer(), id);
             line.steps -= steps;
             self.steps -= steps;
             pull
@@ -204,8 +207,18 @@ impl<H: Held> HoldTable<H> {
             self.queues.swap_remove(&queue);
         }
         self.deadlines.remove(&(deadline, id));
-        self.peers.remove(&(pull.peer(), id, queue));
+        forget(&mut self.peers, pull.peer(), id);
         Some(pull)
+    }
+}
+
+/// A pull of a connection waits no more.
+fn forget(peers: &mut IndexMap<PeerId, BTreeMap<HoldId, QueueId>, FixedState>, peer: PeerId, id: HoldId) {
+    if let Some(own) = peers.get_mut(&peer) {
+        own.remove(&id);
+        if own.is_empty() {
+            peers.swap_remove(&peer);
+        }
     }
 }
 
@@ -236,7 +249,7 @@ mod tests {
     }
 
     const QUEUE: QueueId = QueueId(7);
-    const LIMITS: HoldLimits = HoldLimits { pulls: 10, steps: 100, steps_of_queue: 50 };
+    const LIMITS: HoldLimits = HoldLimits { pulls: 10, pulls_of_peer: 10, steps: 100, steps_of_queue: 50 };
 
     fn pull(peer: u64, tag: Option<i64>) -> Pull {
         Pull { peer, from: 10, tag }
@@ -324,6 +337,19 @@ mod tests {
         table.hold(QUEUE, Millis(200), pull(1, None)).unwrap();
         let refused = table.hold(QUEUE, Millis(200), pull(2, None)).unwrap_err();
         assert_eq!(refused, NoRoom { pull: pull(2, None), limit: "1 pulls wait for messages".into() });
+    }
+
+    #[test]
+    fn a_connection_with_too_many_pulls_gets_the_next_one_back_and_harms_no_other() {
+        let mut table = HoldTable::new(HoldLimits { pulls_of_peer: 2, ..LIMITS });
+        for queue in [7, 8] {
+            table.hold(QueueId(queue), Millis(200), pull(1, None)).unwrap();
+        }
+        let refused = table.hold(QUEUE, Millis(200), pull(1, None)).unwrap_err();
+        assert_eq!(refused.limit, "2 pulls of one connection wait for messages");
+        table.hold(QUEUE, Millis(200), pull(2, None)).unwrap();
+        assert_eq!(woken_by(&mut table, 10, 0), [1, 2]);
+        table.hold(QUEUE, Millis(200), pull(1, None)).unwrap();
     }
 
     #[test]

@@ -44,6 +44,15 @@ pub struct Member {
 /// Longest name of a group or a client, in bytes. Java sets no limit.
 pub const NAME_MAX_LEN: usize = 1_024;
 
+/// How large a table of members may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberLimits {
+    /// Members of all groups.
+    pub members: usize,
+    /// Bytes of the ids of all members and of the names of their groups.
+    pub bytes: usize,
+}
+
 /// Why a client cannot join a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum JoinError {
@@ -51,6 +60,12 @@ pub enum JoinError {
     #[error("the table of clients is full: {limit} members")]
     Full {
         /// How many it holds.
+        limit: usize,
+    },
+    /// The names in the table are as long together as they may be.
+    #[error("the table of clients is full: {limit} bytes of names")]
+    NamesFull {
+        /// How many bytes it holds.
         limit: usize,
     },
     /// The name of the group or of the client is too long to be kept.
@@ -67,16 +82,18 @@ pub struct Members {
     groups: IndexMap<Arc<str>, Group, FixedState>,
     peers: IndexMap<PeerId, IndexSet<Arc<str>, FixedState>, FixedState>,
     len: usize,
-    limit: usize,
+    /// Bytes of names.
+    bytes: usize,
+    limits: MemberLimits,
     expiry: Millis,
     next_scan: Option<Millis>,
 }
 
 impl Members {
-    /// A table for at most `limit` members, that forgets them after `expiry` without a heartbeat.
+    /// A table of limited size, that forgets members after `expiry` without a heartbeat.
     #[must_use]
-    pub fn new(limit: usize, expiry: Millis) -> Self {
-        Self { groups: IndexMap::default(), peers: IndexMap::default(), len: 0, limit, expiry, next_scan: None }
+    pub fn new(limits: MemberLimits, expiry: Millis) -> Self {
+        Self { groups: IndexMap::default(), peers: IndexMap::default(), len: 0, bytes: 0, limits, expiry, next_scan: None }
     }
 
     /// From now on members may be silent for so long.
@@ -84,25 +101,42 @@ impl Members {
         self.expiry = expiry;
     }
 
+    /// Whether [`Self::join`] would take a member in.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, group: &str, peer: PeerId, client: Client<'_>) -> Result<(), JoinError> {
+        if let Some(len) = [group.len(), client.id.len()].into_iter().find(|&len| len > NAME_MAX_LEN) {
+            return Err(JoinError::NameTooLong(len));
+        }
+        let members = self.groups.get(group);
+        let known = members.and_then(|members| members.get(&peer));
+        if known.is_none() && self.len >= self.limits.members {
+            return Err(JoinError::Full { limit: self.limits.members });
+        }
+        let group_bytes = if members.is_none() { group.len() } else { 0 };
+        let bytes = self.bytes - known.map_or(0, |known| known.client_id.len()) + client.id.len() + group_bytes;
+        if bytes > self.limits.bytes {
+            return Err(JoinError::NamesFull { limit: self.limits.bytes });
+        }
+        Ok(())
+    }
+
     /// A heartbeat: adds the member or refreshes it. Tells whether it is new.
     ///
     /// # Errors
     /// [`JoinError`]; a member that is in the table is refreshed even if it is full.
     pub fn join(&mut self, now: Now, group: &str, peer: Peer, client: Client<'_>) -> Result<bool, JoinError> {
-        if let Some(len) = [group.len(), client.id.len()].into_iter().find(|&len| len > NAME_MAX_LEN) {
-            return Err(JoinError::NameTooLong(len));
-        }
+        self.check(group, peer.id, client)?;
         if let Some(member) = self.groups.get_mut(group).and_then(|members| members.get_mut(&peer.id)) {
             if *member.client_id != *client.id {
+                self.bytes = self.bytes - member.client_id.len() + client.id.len();
                 member.client_id = client.id.into();
             }
             member.language = client.language;
             member.version = client.version;
             member.last_update = now.mono;
             return Ok(false);
-        }
-        if self.len >= self.limit {
-            return Err(JoinError::Full { limit: self.limit });
         }
         let name = self.groups.get_key_value(group).map_or_else(|| Arc::from(group), |(name, _)| Arc::clone(name));
         let member = Member {
@@ -112,7 +146,9 @@ impl Members {
             version: client.version,
             last_update: now.mono,
         };
-        self.groups.entry(Arc::clone(&name)).or_default().insert(peer.id, member);
+        let members = self.groups.entry(Arc::clone(&name)).or_default();
+        self.bytes += client.id.len() + if members.is_empty() { name.len() } else { 0 };
+        members.insert(peer.id, member);
         self.peers.entry(peer.id).or_default().insert(name);
         self.len += 1;
         self.next_scan.get_or_insert(now.mono + SCAN_INTERVAL);
@@ -185,14 +221,16 @@ impl Members {
 
     fn remove(&mut self, group: &str, peer: PeerId) -> bool {
         let Some(members) = self.groups.get_mut(group) else { return false };
-        let removed = members.swap_remove(&peer).is_some();
-        if removed {
+        let removed = members.swap_remove(&peer);
+        if let Some(member) = &removed {
             self.len -= 1;
+            self.bytes -= member.client_id.len();
         }
         if members.is_empty() {
             self.groups.swap_remove(group);
+            self.bytes -= group.len();
         }
-        removed
+        removed.is_some()
     }
 }
 
@@ -212,8 +250,10 @@ mod tests {
         Client { id, language: Some(LanguageCode::Java), version: 513 }
     }
 
+    const LIMITS: MemberLimits = MemberLimits { members: 10, bytes: 10_000 };
+
     fn table() -> Members {
-        Members::new(10, Millis::from_secs(120))
+        Members::new(LIMITS, Millis::from_secs(120))
     }
 
     #[test]
@@ -272,8 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn names_are_counted_by_their_bytes_and_those_that_leave_make_room() {
+        let mut members = Members::new(MemberLimits { bytes: 10, ..LIMITS }, Millis::from_secs(120));
+        members.join(at(0), "G", peer(1), client("1234")).unwrap();
+        assert_eq!(members.join(at(0), "H", peer(1), client("12345")), Err(JoinError::NamesFull { limit: 10 }));
+        assert_eq!(members.join(at(0), "G", peer(2), client("12345")), Ok(true));
+        assert_eq!(members.join(at(0), "G", peer(1), client("12345")), Err(JoinError::NamesFull { limit: 10 }));
+        assert_eq!(members.join(at(0), "G", peer(1), client("123")), Ok(false));
+        members.leave_all(PeerId(1));
+        members.leave_all(PeerId(2));
+        assert_eq!(members.bytes, 0);
+    }
+
+    #[test]
     fn a_full_table_refuses_new_members_and_refreshes_old_ones() {
-        let mut members = Members::new(1, Millis::from_secs(120));
+        let mut members = Members::new(MemberLimits { members: 1, ..LIMITS }, Millis::from_secs(120));
         members.join(at(0), "G", peer(1), client("c")).unwrap();
         assert_eq!(members.join(at(0), "G", peer(2), client("d")), Err(JoinError::Full { limit: 1 }));
         assert_eq!(members.join(at(1), "G", peer(1), client("c")), Ok(false));

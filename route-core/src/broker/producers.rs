@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use super::members::{Client, Group, JoinError, Members};
+use super::members::{Client, Group, JoinError, MemberLimits, Members};
 use crate::{
     output::{Peer, PeerId},
     time::{Millis, Now},
@@ -24,10 +24,10 @@ pub struct ProducerTable {
 }
 
 impl ProducerTable {
-    /// A table for at most `limit` members, forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
+    /// A table of limited size, whose members are forgotten after `expiry` without a heartbeat (`channelExpiredTimeout`).
     #[must_use]
-    pub fn new(limit: usize, expiry: Millis) -> Self {
-        Self { members: Members::new(limit, expiry), peers: IndexMap::default(), ids: IndexMap::default(), turn: 0 }
+    pub fn new(limits: MemberLimits, expiry: Millis) -> Self {
+        Self { members: Members::new(limits, expiry), peers: IndexMap::default(), ids: IndexMap::default(), turn: 0 }
     }
 
     /// From now on members may be silent for so long.
@@ -129,6 +129,7 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: MemberLimits = MemberLimits { members: 10, bytes: 10_000 };
     const CLIENT: Client<'static> = Client { id: "c", language: None, version: 0 };
 
     fn at(secs: u64) -> Now {
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_closed_when_its_last_producer_falls_silent() {
-        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        let mut producers = ProducerTable::new(LIMITS, Millis::from_secs(120));
         producers.register(at(0), "G", peer(1), CLIENT).unwrap();
         producers.register(at(50), "H", peer(1), CLIENT).unwrap();
         assert!(producers.handle_timeout(at(130)).is_empty(), "H is still heard of");
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_producers_of_a_group_are_asked_in_turn() {
-        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        let mut producers = ProducerTable::new(LIMITS, Millis::from_secs(120));
         assert_eq!(producers.next_of("G"), None);
         producers.register(at(0), "G", peer(1), CLIENT).unwrap();
         producers.register(at(0), "G", peer(2), CLIENT).unwrap();
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_client_is_found_by_its_id_on_its_latest_connection_until_that_is_gone() {
-        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        let mut producers = ProducerTable::new(LIMITS, Millis::from_secs(120));
         let named = |id| Client { id, ..CLIENT };
         producers.register(at(0), "G", peer(1), named("a")).unwrap();
         producers.register(at(0), "G", peer(2), named("a")).unwrap();
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_producer_that_leaves_is_no_longer_listed() {
-        let mut producers = ProducerTable::new(10, Millis::from_secs(120));
+        let mut producers = ProducerTable::new(LIMITS, Millis::from_secs(120));
         producers.register(at(0), "G", peer(1), CLIENT).unwrap();
         producers.register(at(0), "G", peer(2), CLIENT).unwrap();
         producers.unregister("G", PeerId(1));

@@ -113,6 +113,8 @@ pub struct Found {
     pub last_timestamp: Timestamp,
     /// Where that message lies.
     pub last_offset: LogOffset,
+    /// It took more work than one look-up may make: there may be more messages, older than those that were found.
+    pub given_up: bool,
 }
 
 impl Found {

@@ -73,6 +73,7 @@ pub(crate) struct Indexer {
     shared: Arc<IndexShared>,
     flush: Arc<FlushShared>,
     searches: VecDeque<Waiting>,
+    search_work: usize,
     /// Heads of files whose content is on disk. They are written when the log that they speak of is on disk, too, and the checkpoint says
     /// so, or the files would be dropped after a crash, by us or by Java.
     heads: VecDeque<(u64, Header)>,
@@ -90,7 +91,14 @@ pub(crate) struct Indexer {
 }
 
 impl Indexer {
-    pub(super) fn new(files: IndexFiles, log: LogReader, at: i64, shared: Arc<IndexShared>, flush: Arc<FlushShared>) -> Self {
+    pub(super) fn new(
+        files: IndexFiles,
+        log: LogReader,
+        at: i64,
+        search_work: usize,
+        shared: Arc<IndexShared>,
+        flush: Arc<FlushShared>,
+    ) -> Self {
         flush.index_told(files.latest());
         Self {
             written: files.end(),
@@ -100,6 +108,7 @@ impl Indexer {
             shared,
             flush,
             searches: VecDeque::new(),
+            search_work,
             heads: VecDeque::new(),
             round: None,
             unwritten: 0,
@@ -167,7 +176,7 @@ impl Indexer {
         self.log.set_start(self.shared.log_start());
         let end = self.flush.progress.read().dispatched;
         for (ticket, query) in queries {
-            self.searches.push_back(Waiting { searching: Searching::new(ticket, query), end, until: now + PATIENCE });
+            self.searches.push_back(Waiting { searching: Searching::new(ticket, query, self.search_work), end, until: now + PATIENCE });
         }
     }
 

@@ -15,6 +15,9 @@ use super::{
     log::LogReader,
 };
 
+/// What a message that is read in the log counts for, in entries.
+const WORK_OF_MESSAGE: usize = 100;
+
 /// A look-up and how far it has come.
 #[derive(Debug)]
 pub(super) struct Searching {
@@ -25,12 +28,14 @@ pub(super) struct Searching {
     place: Option<(u64, i32)>,
     found: Found,
     bytes: u64,
+    /// What it may still make, counted in entries.
+    work: usize,
 }
 
 impl Searching {
-    pub(super) fn new(ticket: QueryTicket, query: KeyQuery) -> Self {
+    pub(super) fn new(ticket: QueryTicket, query: KeyQuery, work: usize) -> Self {
         let key_hash = key_hash(&query.topic, query.kind, &query.key);
-        Self { ticket, query, key_hash, place: None, found: Found::default(), bytes: 0 }
+        Self { ticket, query, key_hash, place: None, found: Found::default(), bytes: 0, work }
     }
 
     /// Looks at up to so many entries. Whether the look-up is at its end.
@@ -47,10 +52,15 @@ impl Searching {
                 self.place = Some((*number, first));
                 continue;
             };
+            if self.work == 0 {
+                self.found.given_up = true;
+                return Ok(true);
+            }
             if budget == 0 {
                 return Ok(false);
             }
             budget -= 1;
+            self.work -= 1;
             let Some(entry) = file.entry(at)? else {
                 self.place = Some((number, 0));
                 continue;
@@ -67,6 +77,10 @@ impl Searching {
     /// What was found, when the walk is at its end.
     pub(super) fn finish(mut self, files: &IndexFiles) -> (QueryTicket, Found) {
         self.found.finish();
+        if self.found.given_up {
+            let KeyQuery { topic, key, .. } = &self.query;
+            tracing::warn!(%topic, %key, "a look-up by key is ended: too many messages have keys like this one in its time range");
+        }
         if let Some(header) = files.last().map(IndexFile::header) {
             self.found.last_timestamp.0 = header.end_timestamp;
             self.found.last_offset = LogOffset(header.end_offset);
@@ -96,6 +110,7 @@ impl Searching {
         if self.found.ranges.iter().any(|range| range.offset == offset) {
             return;
         }
+        self.work = self.work.saturating_sub(WORK_OF_MESSAGE);
         let Some(message) = log.message(entry.offset).filter(|message| self.query.matches(message)) else { return };
         if let Err(error) = message.verify_crc() {
             tracing::error!(offset = entry.offset, %error, "a message is damaged; a look-up by its key passes over it");

@@ -71,15 +71,36 @@ impl<S: Storage> Broker<S> {
 /// `indexType` of a look-up by tag; any other is by key.
 const INDEX_OF_TAGS: &str = "T";
 
+/// The remark of an answer that may lack older messages.
+const GIVEN_UP: &str = "the look-up was ended before it had seen the whole time range, as too many messages have keys like this one: ask for a \
+                        shorter range";
+
 fn reply_of(found: Found) -> Reply {
-    let Found { ranges, last_timestamp, last_offset } = found;
+    let Found { ranges, last_timestamp, last_offset, given_up } = found;
     let header = ReplyHeader::Fields(vec![
         ("indexLastUpdateTimestamp", last_timestamp.0.to_string().into()),
         ("indexLastUpdatePhyoffset", last_offset.0.to_string().into()),
     ]);
     if ranges.is_empty() {
-        let reply = Reply::error(ResponseCode::QueryNotFound, "can not find message, maybe time range not correct");
-        return Reply { header, ..reply };
+        let why = if given_up { GIVEN_UP } else { "can not find message, maybe time range not correct" };
+        return Reply { header, ..Reply::error(ResponseCode::QueryNotFound, why) };
     }
-    Reply { header, body: ReplyBody::Records(ranges), ..Reply::ok() }
+    let remark = given_up.then(|| GIVEN_UP.into());
+    Reply { header, remark, body: ReplyBody::Records(ranges), ..Reply::ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_may_lack_messages_says_so_with_messages_and_without() {
+        let some = vec![LogRange { offset: LogOffset(0), len: 100 }];
+        for (ranges, code) in [(some, ResponseCode::Success), (Vec::new(), ResponseCode::QueryNotFound)] {
+            let whole = reply_of(Found { ranges: ranges.clone(), ..Found::default() });
+            assert_ne!(whole.remark.as_deref(), Some(GIVEN_UP));
+            let reply = reply_of(Found { ranges, given_up: true, ..Found::default() });
+            assert_eq!((reply.code, reply.remark.as_deref()), (code, Some(GIVEN_UP)));
+        }
+    }
 }

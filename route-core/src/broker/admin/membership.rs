@@ -61,19 +61,11 @@ impl<S: Storage> Broker<S> {
         without_sub: bool,
     ) -> Result<bool, Refusal> {
         let group = consumer.group_name.as_str();
-        let Some(config) = self.groups.find_or_create(now.wall, group) else { return Ok(false) };
+        let Some(config) = self.groups.as_used(group) else { return Ok(false) };
         let notify = self.config.notify_consumer_ids_changed && config.notify_consumer_ids_changed_enable;
         let queue_nums = config.retry_queue_nums;
-        let retry_topic = names::retry_topic(group);
-        // A heartbeat that leaves subscriptions out says nothing about the order of its topics. A group whose name is too long for a retry
-        // topic has none; it hears of that when it sends a message back.
-        if queue_nums > 0 && names::validate_topic(&retry_topic).is_ok() && !(without_sub && self.topics.get(&retry_topic).is_some()) {
-            let is_ordered = |topic: &str| self.topics.get(topic).is_some_and(|entry| entry.config().order);
-            let order = consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic));
-            let new = NewTopic { order, ..NewTopic::plain(queue_nums, topic_flag::build(false, consumer.unit_mode)) };
-            let opened = self.topics.open(now.wall, &retry_topic, new);
-            opened.map_err(|error| Refusal::system(error.to_string()))?;
-        }
+        let is_ordered = |topic: &str| self.topics.get(topic).is_some_and(|entry| entry.config().order);
+        let order = consumer.subscription_data_set.iter().any(|data| is_ordered(&data.topic));
         let filtered: Vec<_> = consumer.subscription_data_set.iter().filter(|data| !data.is_tag_type()).cloned().collect();
         let registration = Registration {
             group,
@@ -84,6 +76,17 @@ impl<S: Storage> Broker<S> {
             fingerprint,
             notify,
         };
+        // For who is refused neither a topic nor a group is made.
+        self.consumers.check(asked.peer.id, client, &registration).map_err(|error| Refusal::system(error.to_string()))?;
+        let retry_topic = names::retry_topic(group);
+        // A heartbeat that leaves subscriptions out says nothing about the order of its topics. A group whose name is too long for a retry
+        // topic has none; it hears of that when it sends a message back.
+        if queue_nums > 0 && names::validate_topic(&retry_topic).is_ok() && !(without_sub && self.topics.get(&retry_topic).is_some()) {
+            let new = NewTopic { order, ..NewTopic::plain(queue_nums, topic_flag::build(false, consumer.unit_mode)) };
+            let opened = self.topics.open(now.wall, &retry_topic, new);
+            opened.map_err(|error| Refusal::system(error.to_string()))?;
+        }
+        self.groups.find_or_create(now.wall, group);
         let registered = self.consumers.register(now, asked.peer, client, registration);
         let registered = registered.map_err(|error| Refusal::system(error.to_string()))?;
         if !without_sub {

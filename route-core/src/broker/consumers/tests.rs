@@ -34,7 +34,11 @@ fn registration<'a>(group: &'a str, subscriptions: Vec<SubscriptionData>) -> Reg
 }
 
 fn table() -> ConsumerTable {
-    ConsumerTable::new(100, Millis::from_secs(120), SubscriptionLimits { bytes: 20_000, bytes_of_peer: 10_000 })
+    ConsumerTable::new(
+        MemberLimits { members: 100, bytes: 100_000 },
+        Millis::from_secs(120),
+        SubscriptionLimits { bytes: 20_000, bytes_of_peer: 10_000 },
+    )
 }
 
 /// A table in which connections 1 and 2 consume `T` as group `G`, all notifications sent.

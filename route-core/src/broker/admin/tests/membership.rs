@@ -37,6 +37,28 @@ fn a_heartbeat_makes_group_and_retry_topic_and_lists_its_client() {
 }
 
 #[test]
+fn a_heartbeat_that_is_refused_leaves_neither_group_nor_retry_topic_behind() {
+    let mut config = BrokerConfig::default();
+    config.limits.members.members = 1;
+    let mut scene = Scene::with(config);
+    assert_eq!(beat(&mut scene, 1, "c1", "G", "T").code, ResponseCode::Success);
+    let refused = beat(&mut scene, 2, "c2", "H", "T");
+    assert_eq!(refused.outcome(), (ResponseCode::SystemError, "the table of clients is full: 1 members"));
+    assert!(scene.broker.groups.get("H").is_none());
+    assert!(scene.broker.topics.get("%RETRY%H").is_none());
+}
+
+#[test]
+fn a_group_whose_retry_topic_has_no_room_is_not_made() {
+    let mut config = BrokerConfig::default();
+    config.limits.topics = 0;
+    let mut scene = Scene::with(config);
+    let refused = beat(&mut scene, 1, "c1", "G", "T");
+    assert_eq!(refused.outcome(), (ResponseCode::SystemError, "the broker has its limit of 0 topics"));
+    assert!(scene.broker.groups.get("G").is_none());
+}
+
+#[test]
 fn the_retry_topic_of_an_ordered_topics_consumers_is_ordered() {
     let mut scene = Scene::new();
     let mut fields = topics::wanted("T", "4");
