@@ -443,6 +443,9 @@ impl<S: Storage> Broker<S> {
             self.answer_unflushed(parked);
         }
         self.end_overdue_questions(now);
+        if !self.plugins_are_rechecked() {
+            self.recheck_plugins(now);
+        }
     }
 
     /// When to be woken next.
@@ -463,6 +466,7 @@ impl<S: Storage> Broker<S> {
             Some(self.save_offsets.next()),
             Some(self.save_delays.next()),
             Some(self.save_filters.next()),
+            (!self.plugins_are_rechecked()).then_some(self.now.mono),
         ]
         .into_iter()
         .flatten()

@@ -37,6 +37,16 @@ impl Verdicts {
         self.bits[index / 64] |= 1 << (index % 64);
     }
 
+    /// Decides to deliver message `first + n` for each bit `n` that is set; there is room for all of them.
+    pub fn deliver_all(&mut self, first: usize, bits: u64) {
+        let (word, shift) = (first / 64, first % 64);
+        for (word, bits) in [(word, bits << shift), (word + 1, bits.unbounded_shr(64 - shift as u32))] {
+            if bits != 0 {
+                self.bits[word] |= bits;
+            }
+        }
+    }
+
     /// Whether message `index` is to be delivered.
     #[must_use]
     pub fn delivers(&self, index: usize) -> bool {
@@ -87,4 +97,29 @@ pub trait QueueAllocator {
     /// The answer is as long as `queues`. Both lists come sorted: queues by topic, broker and number, clients by their id;
     /// only then do all members of a group come to the same answer. Without clients nobody owns anything.
     fn allocate(&self, queues: &[QueueName<'_>], clients: &[&str]) -> Vec<Option<usize>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_delivered_from_any_message_on() {
+        for first in [0, 1, 63, 64, 70] {
+            let mut verdicts = Verdicts::default();
+            verdicts.reset(first + 64);
+            verdicts.deliver_all(first, 1 << 63 | 0b101);
+            let delivered: Vec<_> = (0..first + 64).filter(|&index| verdicts.delivers(index)).collect();
+            assert_eq!(delivered, [first, first + 2, first + 63]);
+        }
+    }
+
+    #[test]
+    fn bits_that_are_not_set_need_no_room() {
+        let mut verdicts = Verdicts::default();
+        verdicts.reset(3);
+        verdicts.deliver_all(1, 0b11);
+        verdicts.deliver_all(60, 0);
+        assert!(!verdicts.delivers(0) && verdicts.delivers(1) && verdicts.delivers(2));
+    }
 }

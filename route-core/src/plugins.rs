@@ -3,9 +3,13 @@
 //! A broker asks [`Plugins`] once for each subscription, and holds on to what it is given. What that is bound to, and in which language it was
 //! written, is the business of whoever implements the trait; without plugins it is [`NoPlugins`], and nothing here is ever called.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::{Debug, Write as _},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::filter::{MessageFilter, QueueName};
@@ -97,11 +101,11 @@ pub trait Plugins: Debug + Send + Sync {
     /// [`PluginRefusal`]: there is no such plugin, it is no filter, or it refuses the argument.
     fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal>;
 
-    /// The allocator of that name.
+    /// The allocator of that name with `argument`, which is empty if it was left out.
     ///
     /// # Errors
-    /// [`PluginRefusal`]: there is no such plugin, or it is no allocator.
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal>;
+    /// [`PluginRefusal`]: there is no such plugin, it is no allocator, or it refuses the argument.
+    fn allocator(&self, name: &str, argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal>;
 
     /// All that is installed, by name, for who asks what there is.
     fn list(&self) -> Vec<PluginInfo> {
@@ -137,6 +141,16 @@ pub struct PluginInfo {
     pub version: String,
 }
 
+/// SHA-256 of a plugin's file, in hexadecimal digits: by it the same file is told from another one everywhere.
+#[must_use]
+pub fn digest(file: &[u8]) -> String {
+    Sha256::digest(file).iter().fold(String::with_capacity(64), |mut digits, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
 /// Plugins of a broker that has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoPlugins;
@@ -146,7 +160,7 @@ impl Plugins for NoPlugins {
         Err(PluginRefusal::NoPlugins(name.to_owned()))
     }
 
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+    fn allocator(&self, name: &str, _argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
         Err(PluginRefusal::NoPlugins(name.to_owned()))
     }
 }

@@ -79,9 +79,9 @@ impl Plugins for TestPlugins {
         Ok(Arc::new(BodyFilter { text: argument.to_owned(), at_end, judged: Arc::clone(&self.judged) }))
     }
 
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+    fn allocator(&self, name: &str, argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
         if let (Err(_), Some(real)) = (self.find(name), self.real.get()) {
-            return real.allocator(name);
+            return real.allocator(name, argument);
         }
         match self.find(name)? {
             TestPlugin::LastTakesAll => Ok(Arc::new(TestAllocator { name: name.to_owned(), fails: false })),

@@ -65,7 +65,6 @@ static inline struct petrel_text petrel_property(const struct petrel_batch *batc
 
 extern unsigned char __heap_base;
 static struct { uint32_t first; const void *at; size_t size; } petrel_answer;
-static unsigned char petrel_bitmap[8192];
 
 static inline size_t petrel_length(const char *text) {
     size_t size = 0;
@@ -95,19 +94,16 @@ __attribute__((export_name("petrel:plugin/filtering@1.0.0#validate"))) const voi
     return &petrel_answer;
 }
 
-__attribute__((export_name("petrel:plugin/filtering@1.0.0#matches"))) const void *petrel_export_matches(const unsigned char *bytes, size_t size) {
+__attribute__((export_name("petrel:plugin/filtering@1.0.0#matches"))) uint64_t petrel_export_matches(const unsigned char *bytes, size_t size) {
     (void)size;
     const struct petrel_batch *batch = (const void *)bytes;
     struct petrel_text argument = petrel_part(batch, batch->argument_at, batch->argument_size);
-    size_t bitmap_size = (batch->count + 7) / 8;
-    if (bitmap_size > sizeof petrel_bitmap) __builtin_trap();
-    for (size_t i = 0; i < bitmap_size; i++) petrel_bitmap[i] = 0;
+    uint64_t answer = 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct petrel_message *message = (const void *)(bytes + batch->head_size + (size_t)i * batch->entry_size);
-        if (petrel_matches(batch, message, argument)) petrel_bitmap[i / 8] |= (unsigned char)(1 << i % 8);
+        answer |= (uint64_t)petrel_matches(batch, message, argument) << i;
     }
-    petrel_answer.at = petrel_bitmap, petrel_answer.size = bitmap_size;
-    return &petrel_answer.at;
+    return answer;
 }
 
 #endif

@@ -1,9 +1,11 @@
-//! Compiled code on disk, found again by wasmtime under a digest of its own settings and the component.
+//! Compiled code on disk, found again by wasmtime under a digest of its own settings and the component; and components that were made of modules, found
+//! again under the digest of the module, since making one costs more than all the rest of loading.
 //!
 //! wasmtime runs what it finds there as it is, so what lies there must be what it wrote. A seal beside it has the digest of each file, written
-//! after the files; when the folder is opened, what does not match is deleted, and compiled anew when it is wanted.
+//! after the files; when the folder is opened, what does not match is deleted, and made anew when it is wanted.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::Write as _,
     fs, io,
@@ -11,15 +13,19 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sha2::{Digest, Sha256};
+use route_core::plugins::{digest, shelf::PluginShelf};
 use wasmtime::{Cache, CacheConfig};
 
-use crate::engine::EngineError;
+use crate::{component::component_of, engine::EngineError, failure::LoadError};
 
 /// The file of digests, beside wasmtime's own folder, from which wasmtime deletes what it does not know.
 const SEAL: &str = "seal";
 /// wasmtime's own folder.
 const CODE: &str = "code";
+/// The folder of components, one for each version of what makes them.
+const COMPONENTS: &str = concat!("components-", env!("CARGO_PKG_VERSION"));
+/// Components that are kept; with more, those that were made first go.
+const MAX_COMPONENTS: usize = 2 * PluginShelf::LIMIT;
 
 /// A folder of compiled code.
 #[derive(Debug)]
@@ -34,16 +40,18 @@ impl CodeCache {
     /// Opens a folder, made if it is not there, and deletes what does not match its seal.
     pub(crate) fn open(folder: &Path) -> Result<Self, EngineError> {
         let error = |error: io::Error| EngineError::Cache(format!("{}: {error}", folder.display()));
-        fs::create_dir_all(folder.join(CODE)).map_err(error)?;
+        for inner in [CODE, COMPONENTS] {
+            fs::create_dir_all(folder.join(inner)).map_err(error)?;
+        }
         let folder = folder.canonicalize().map_err(error)?;
         let seal = fs::read_to_string(folder.join(SEAL)).unwrap_or_default();
         let mut sealed: BTreeMap<String, String> =
             seal.lines().filter_map(|line| line.split_once(' ')).map(|(digest, path)| (path.to_owned(), digest.to_owned())).collect();
-        let files = code_files(&folder).map_err(error)?;
+        let files = sealed_files(&folder).map_err(error)?;
         sealed.retain(|path, _| files.contains(path));
         for path in files {
             if sealed.get(&path).is_none_or(|digest| digest_of(&folder.join(&path)).as_ref() != Some(digest)) {
-                tracing::warn!(file = path, "compiled code of a plugin is damaged or unfinished: it is compiled anew when it is wanted");
+                tracing::warn!(file = path, "a compiled plugin is damaged or unfinished: it is compiled anew when it is wanted");
                 fs::remove_file(folder.join(&path)).map_err(error)?;
                 sealed.remove(&path);
             }
@@ -59,6 +67,38 @@ impl CodeCache {
         &self.cache
     }
 
+    /// The component of a plugin's file, which has this digest: the one that was made of it before, or a new one.
+    ///
+    /// # Errors
+    /// As for [`component_of`].
+    pub(crate) fn component<'a>(&self, file: &'a [u8], digest: &str) -> Result<Cow<'a, [u8]>, LoadError> {
+        let name = format!("{COMPONENTS}/{digest}");
+        let is_sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name);
+        if let Some(known) = is_sealed.then(|| fs::read(self.folder.join(&name)).ok()).flatten() {
+            return Ok(Cow::Owned(known));
+        }
+        let component = component_of(file)?;
+        if let Cow::Owned(made) = &component
+            && let Err(error) = self.keep(&name, made)
+        {
+            tracing::warn!(%error, file = name, "a plugin's component cannot be kept, and is made anew each time");
+        }
+        Ok(component)
+    }
+
+    fn keep(&self, name: &str, component: &[u8]) -> io::Result<()> {
+        let mut kept = Vec::new();
+        for file in fs::read_dir(self.folder.join(COMPONENTS))? {
+            let file = file?;
+            kept.push((file.metadata()?.modified()?, file.path()));
+        }
+        kept.sort_unstable();
+        for (_, path) in &kept[..(kept.len() + 1).saturating_sub(MAX_COMPONENTS)] {
+            fs::remove_file(path)?;
+        }
+        fs::write(self.folder.join(name), component)
+    }
+
     /// Seals what has come since the last time. If that fails the code is compiled again after the next start, and no more.
     pub(crate) fn seal(&self) {
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +108,7 @@ impl CodeCache {
     }
 
     fn write_seal(&self, sealed: &mut BTreeMap<String, String>) -> io::Result<()> {
-        let files = code_files(&self.folder)?;
+        let files = sealed_files(&self.folder)?;
         let before = sealed.len();
         sealed.retain(|path, _| files.contains(path));
         let gone = before != sealed.len();
@@ -91,9 +131,20 @@ impl CodeCache {
     }
 }
 
-/// The files of compiled code in the folder: `code/modules/<compiler>/<digest>`. Beside them lie statistics, which are run by nobody.
-fn code_files(folder: &Path) -> io::Result<Vec<String>> {
+/// The files in the folder that have to be what was written: components, and code as `code/modules/<compiler>/<digest>`. Beside the code lie
+/// statistics, which are run by nobody.
+fn sealed_files(folder: &Path) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
+    let mut take = |path: PathBuf| {
+        if let Ok(path) = path.strip_prefix(folder)
+            && let Some(path) = path.to_str()
+        {
+            files.push(path.to_owned());
+        }
+    };
+    for file in fs::read_dir(folder.join(COMPONENTS))? {
+        take(file?.path());
+    }
     let compilers = match fs::read_dir(folder.join(CODE).join("modules")) {
         Ok(compilers) => compilers,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
@@ -102,11 +153,8 @@ fn code_files(folder: &Path) -> io::Result<Vec<String>> {
     for compiler in compilers {
         for file in fs::read_dir(compiler?.path())? {
             let path = file?.path();
-            if path.extension().is_none()
-                && let Ok(path) = path.strip_prefix(folder)
-                && let Some(path) = path.to_str()
-            {
-                files.push(path.to_owned());
+            if path.extension().is_none() {
+                take(path);
             }
         }
     }
@@ -114,6 +162,5 @@ fn code_files(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 fn digest_of(path: &Path) -> Option<String> {
-    let bytes = fs::read(path).ok()?;
-    Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    fs::read(path).ok().map(|bytes| digest(&bytes))
 }

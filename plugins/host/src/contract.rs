@@ -11,6 +11,9 @@ pub const CONTRACT_VERSION: &str = "1.0.0";
 pub(crate) const WIT: [(&str, &str); 2] =
     [("filter.wit", include_str!("../../../wit/filter.wit")), ("allocator.wit", include_str!("../../../wit/allocator.wit"))];
 
+/// Messages of a batch at most: an answer is a bit for each.
+pub(crate) const MAX_BATCH: usize = 64;
+
 /// Bits of `wants`.
 pub(crate) mod wants {
     /// Bodies are copied into batches.

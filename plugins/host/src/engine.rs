@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use route_core::plugins::digest;
 use thiserror::Error;
 use wasmtime::{
     Config, Engine,
@@ -72,7 +72,11 @@ impl PluginEngine {
         if file.len() > self.limits.file {
             return Err(LoadError::TooLarge { size: file.len(), limit: self.limits.file });
         }
-        let binary = component_of(file)?;
+        let digest = digest(file);
+        let binary = match &self.cache {
+            Some(cache) => cache.component(file, &digest)?,
+            None => component_of(file)?,
+        };
         let words = |error: wasmtime::Error| LoadError::Compile(crate::failure::first_words(&format!("{error:#}"), self.limits.text));
         let component = Component::from_binary(&self.engine, &binary).map_err(words)?;
         if let Some(cache) = &self.cache {
@@ -85,7 +89,6 @@ impl PluginEngine {
         }
         let (kind, interface) = contract::recognize(types.exports(&self.engine).map(|(name, _)| name))?;
         let instance = self.linker.instantiate_pre(&component).map_err(words)?;
-        let digest = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
         LoadedPlugin::start(&component, instance, (kind, interface), self.limits, digest, file.len())
     }
 

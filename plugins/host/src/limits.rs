@@ -16,8 +16,6 @@ pub struct Limits {
     /// Steps of one call, in wasmtime's fuel: about one for each instruction. A limit that counts steps and not time gives every machine the
     /// same answer.
     pub fuel: u64,
-    /// Messages of one call; a longer batch becomes several.
-    pub batch_messages: usize,
     /// Bytes of one call; a batch that grows longer becomes several, and one message is always taken.
     pub batch_bytes: usize,
     /// Bytes of a text that it answers. What is longer is cut.
@@ -34,7 +32,6 @@ impl Default for Limits {
             table_elements: 16_384,
             stack: 256 << 10,
             fuel: 10_000_000,
-            batch_messages: 256,
             batch_bytes: 1 << 20,
             text: 1024,
             failures_per_batch: 3,

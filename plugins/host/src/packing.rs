@@ -1,11 +1,12 @@
 //! Batches as the contract packs them; `wit/filter.wit` says what lies where.
 
-use std::sync::Arc;
-
-use proto_core::record::RecordView;
+use proto_core::record::peek::{self, Parts};
 use route_core::filter::Candidate;
 
-use crate::{contract::wants, limits::Limits};
+use crate::{
+    contract::{MAX_BATCH, wants},
+    limits::Limits,
+};
 
 /// Bytes of a batch's head.
 const HEAD: usize = 40;
@@ -15,47 +16,61 @@ const ENTRY: usize = 64;
 /// A batch; packed anew again and again in the same room.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    bytes: Arc<Vec<u8>>,
-    /// Which candidate each message is.
-    candidates: Vec<usize>,
+    bytes: Vec<u8>,
+    len: usize,
+    /// Bit `n` is set if candidate `n` is in it: all are but those without a whole record.
+    packed: u64,
     first_offset: i64,
 }
 
 impl Batch {
     /// Packs what there is room for, and says how many of the candidates it went through. Those without a whole record are passed over.
     pub(crate) fn pack(&mut self, argument: &str, wanted: u32, candidates: &[Candidate<'_>], limits: &Limits) -> usize {
-        self.candidates.clear();
-        let most = candidates.len().min(limits.batch_messages.max(1));
-        let bytes = Arc::make_mut(&mut self.bytes);
-        bytes.clear();
-        bytes.resize(HEAD + most * ENTRY, 0);
+        let candidates = &candidates[..candidates.len().min(MAX_BATCH)];
+        let entries_end = HEAD + candidates.len() * ENTRY;
+        (self.len, self.packed) = (0, 0);
+        // What lies there from the batch before is written over, each byte up to the last entry; the rest is cleared below.
+        self.bytes.truncate(entries_end);
+        self.bytes.resize(entries_end, 0);
         let mut passed = 0;
         for candidate in candidates {
-            let count = self.candidates.len();
-            if count == most || (count > 0 && bytes.len() >= limits.batch_bytes) {
+            if self.len > 0 && self.bytes.len() >= limits.batch_bytes {
                 break;
             }
             passed += 1;
-            let Some(record) = candidate.record.and_then(|record| RecordView::parse(record).ok()) else { continue };
-            if count == 0 {
-                self.first_offset = record.queue_offset();
-                head(bytes, &record, argument, wanted);
+            let Some(record) = candidate.record else { continue };
+            let Some(parts) = peek::parts(record) else { continue };
+            if self.len == 0 {
+                self.first_offset = peek::queue_offset(record);
+                self.put_head(record, &parts, argument, wanted);
             }
-            entry(bytes, HEAD + count * ENTRY, &record, candidate.tags_code, wanted);
-            self.candidates.push(passed - 1);
+            self.put_entry(record, &parts, candidate.tags_code, wanted);
+            self.len += 1;
+            self.packed |= 1 << (passed - 1);
         }
-        put(bytes, 8, number(self.candidates.len()).to_le_bytes());
+        put(&mut self.bytes, 8, number(self.len).to_le_bytes());
+        if let Some(unused) = self.bytes.get_mut(HEAD + self.len * ENTRY..entries_end) {
+            unused.fill(0);
+        }
         passed
     }
 
     /// Messages in it.
     pub(crate) const fn len(&self) -> usize {
-        self.candidates.len()
+        self.len
     }
 
-    /// Which candidate each message is, by its place among those that were packed.
-    pub(crate) fn candidates(&self) -> &[usize] {
-        &self.candidates
+    /// An answer about its messages as one about the candidates that were gone through.
+    pub(crate) fn by_candidate(&self, answer: u64) -> u64 {
+        if self.packed.trailing_ones() as usize == self.len {
+            return answer & self.packed;
+        }
+        let (mut bits, mut left) = (0, self.packed);
+        for nth in 0..self.len {
+            bits |= (answer >> nth & 1) << left.trailing_zeros();
+            left &= left - 1;
+        }
+        bits
     }
 
     /// Where its first message stands in the queue.
@@ -63,52 +78,54 @@ impl Batch {
         self.first_offset
     }
 
-    pub(crate) fn bytes(&self) -> Arc<Vec<u8>> {
-        Arc::clone(&self.bytes)
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn put_head(&mut self, record: &[u8], parts: &Parts<'_>, argument: &str, wanted: u32) {
+        let (topic_at, topic_size) = self.append(parts.topic);
+        let (argument_at, argument_size) = self.append(argument.as_bytes());
+        let mut head = [0; HEAD];
+        put(&mut head, 0, number(HEAD).to_le_bytes());
+        put(&mut head, 4, number(ENTRY).to_le_bytes());
+        put(&mut head, 12, wanted.to_le_bytes());
+        put(&mut head, 16, peek::queue_id(record).to_le_bytes());
+        put(&mut head, 20, topic_at.to_le_bytes());
+        put(&mut head, 24, topic_size.to_le_bytes());
+        put(&mut head, 28, argument_at.to_le_bytes());
+        put(&mut head, 32, argument_size.to_le_bytes());
+        put(&mut self.bytes, 0, head);
+    }
+
+    fn put_entry(&mut self, record: &[u8], parts: &Parts<'_>, tags_code: i64, wanted: u32) {
+        let body_at = if wanted & wants::BODY != 0 { self.append(parts.body).0 } else { 0 };
+        let (properties_at, properties_size) = if wanted & wants::PROPERTIES != 0 { self.append(parts.properties) } else { (0, 0) };
+        let mut entry = [0; ENTRY];
+        put(&mut entry, 0, peek::queue_offset(record).to_le_bytes());
+        put(&mut entry, 8, peek::born_timestamp(record).to_le_bytes());
+        put(&mut entry, 16, peek::store_timestamp(record).to_le_bytes());
+        put(&mut entry, 24, tags_code.to_le_bytes());
+        put(&mut entry, 32, peek::flag(record).to_le_bytes());
+        put(&mut entry, 36, peek::sys_flag(record).to_le_bytes());
+        put(&mut entry, 40, peek::reconsume_times(record).to_le_bytes());
+        put(&mut entry, 44, number(parts.body.len()).to_le_bytes());
+        put(&mut entry, 48, body_at.to_le_bytes());
+        put(&mut entry, 52, properties_at.to_le_bytes());
+        put(&mut entry, 56, properties_size.to_le_bytes());
+        put(&mut self.bytes, HEAD + self.len * ENTRY, entry);
+    }
+
+    /// Appends a part, and says where it lies and how long it is.
+    fn append(&mut self, part: &[u8]) -> (u32, u32) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(part);
+        (number(at), number(part.len()))
     }
 }
 
-fn head(bytes: &mut Vec<u8>, record: &RecordView<'_>, argument: &str, wanted: u32) {
-    let topic = append(bytes, record.topic().as_bytes());
-    let argument = append(bytes, argument.as_bytes());
-    put(bytes, 0, number(HEAD).to_le_bytes());
-    put(bytes, 4, number(ENTRY).to_le_bytes());
-    put(bytes, 12, wanted.to_le_bytes());
-    put(bytes, 16, record.queue_id().to_le_bytes());
-    put_span(bytes, 20, topic);
-    put_span(bytes, 28, argument);
-}
-
-fn entry(bytes: &mut Vec<u8>, at: usize, record: &RecordView<'_>, tags_code: i64, wanted: u32) {
-    let body_at = if wanted & wants::BODY != 0 { append(bytes, record.body()).0 } else { 0 };
-    let properties = if wanted & wants::PROPERTIES != 0 { append(bytes, record.properties()) } else { (0, 0) };
-    let Some(entry) = bytes.get_mut(at..at + ENTRY) else { return };
-    put(entry, 0, record.queue_offset().to_le_bytes());
-    put(entry, 8, record.born_timestamp().to_le_bytes());
-    put(entry, 16, record.store_timestamp().to_le_bytes());
-    put(entry, 24, tags_code.to_le_bytes());
-    put(entry, 32, record.flag().to_le_bytes());
-    put(entry, 36, record.sys_flag().to_le_bytes());
-    put(entry, 40, record.reconsume_times().to_le_bytes());
-    put(entry, 44, number(record.body().len()).to_le_bytes());
-    put(entry, 48, body_at.to_le_bytes());
-    put_span(entry, 52, properties);
-}
-
-/// Appends a part, and says where it lies and how long it is.
-fn append(bytes: &mut Vec<u8>, part: &[u8]) -> (u32, u32) {
-    let at = bytes.len();
-    bytes.extend_from_slice(part);
-    (number(at), number(part.len()))
-}
-
-fn put_span(bytes: &mut [u8], at: usize, (start, len): (u32, u32)) {
-    put(bytes, at, start.to_le_bytes());
-    put(bytes, at + 4, len.to_le_bytes());
-}
-
+#[inline]
 fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    if let Some(place) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+    if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
         *place = value;
     }
 }
@@ -116,4 +133,19 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
 /// Sizes in a batch fit: it holds little more than one record, whose size is an `i32`, or than its limit.
 fn number(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_spread_over_the_candidates_that_were_packed() {
+        let batch = |len, packed| Batch { len, packed, ..Batch::default() };
+        assert_eq!(batch(3, 0b111).by_candidate(0b1101), 0b101);
+        assert_eq!(batch(3, 0b110_1000).by_candidate(0b101), 0b100_1000);
+        assert_eq!(batch(2, 0b110_0000).by_candidate(0b10), 0b100_0000);
+        assert_eq!(batch(64, u64::MAX).by_candidate(7), 7);
+        assert_eq!(batch(0, 0).by_candidate(u64::MAX), 0);
+    }
 }

@@ -1,7 +1,5 @@
 //! A compiled plugin and the instance of it that is kept warm.
 
-use std::sync::Arc;
-
 use route_core::plugins::Share;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lower, TypedFunc};
 
@@ -16,10 +14,10 @@ use crate::{
 /// A queue as the contract has it.
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct Queue {
-    topic: String,
+struct Queue<'a> {
+    topic: &'a str,
     #[component(name = "broker-name")]
-    broker_name: String,
+    broker_name: &'a str,
     #[component(name = "queue-id")]
     queue_id: i32,
 }
@@ -27,25 +25,33 @@ struct Queue {
 /// A client as the contract has it.
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct Client {
-    id: String,
-    properties: Vec<(String, String)>,
+struct Client<'a> {
+    id: &'a str,
+    properties: &'a [(&'a str, &'a str)],
 }
 
-type Validate = TypedFunc<(String,), (Result<(), String>,)>;
-type Matches = TypedFunc<(Arc<Vec<u8>>,), (Vec<u8>,)>;
-type Allocate = TypedFunc<(String, Vec<Queue>, Vec<Client>), (Result<Vec<u32>, String>,)>;
+type Validate = TypedFunc<(&'static str,), (Result<(), String>,)>;
+type Matches = TypedFunc<(&'static [u8],), (u64,)>;
+type Allocate = TypedFunc<(&'static str, &'static str, Vec<Queue<'static>>, Vec<Client<'static>>), (Result<Vec<u32>, String>,)>;
 
 /// Where the functions lie in the component.
-enum Places {
-    Filter { validate: ComponentExportIndex, matches: ComponentExportIndex, wants: u32 },
-    Allocator { allocate: ComponentExportIndex },
+struct Places {
+    validate: ComponentExportIndex,
+    work: Work<ComponentExportIndex, ComponentExportIndex>,
+    /// What the batches of a filter have to hold.
+    wants: u32,
+}
+
+/// What a plugin does beside judging arguments.
+enum Work<M, A> {
+    Matches(M),
+    Allocate(A),
 }
 
 /// The functions of one instance.
-enum Functions {
-    Filter { validate: Validate, matches: Matches },
-    Allocator { allocate: Allocate },
+struct Functions {
+    validate: Validate,
+    work: Work<Matches, Allocate>,
 }
 
 /// A plugin that was compiled and has started once.
@@ -84,17 +90,18 @@ impl LoadedPlugin {
         let mut sandbox = Sandbox::start(&instance, &limits).map_err(LoadError::Start)?;
         let version = sandbox.function::<(), (String,)>("version", &place("version")?)?;
         let (version,) = sandbox.call(&version, ()).0.map_err(LoadError::Start)?;
-        let places = match kind {
+        let (work, wants) = match kind {
             Kind::Filter => {
                 let wanted = sandbox.function::<(), (u32,)>("wants", &place("wants")?)?;
                 let (wanted,) = sandbox.call(&wanted, ()).0.map_err(LoadError::Start)?;
                 if wanted & !wants::KNOWN != 0 {
                     return Err(LoadError::Wants(wanted & !wants::KNOWN));
                 }
-                Places::Filter { validate: place("validate")?, matches: place("matches")?, wants: wanted }
+                (Work::Matches(place("matches")?), wanted)
             }
-            Kind::Allocator => Places::Allocator { allocate: place("allocate")? },
+            Kind::Allocator => (Work::Allocate(place("allocate")?), 0),
         };
+        let places = Places { validate: place("validate")?, work, wants };
         let first = Some(places.warm(sandbox)?);
         Ok(Self { instance, places, limits, version: first_words(&version, 64), digest, size, first })
     }
@@ -102,9 +109,9 @@ impl LoadedPlugin {
     /// What it does.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        match self.places {
-            Places::Filter { .. } => Kind::Filter,
-            Places::Allocator { .. } => Kind::Allocator,
+        match self.places.work {
+            Work::Matches(_) => Kind::Filter,
+            Work::Allocate(_) => Kind::Allocator,
         }
     }
 
@@ -132,10 +139,7 @@ impl LoadedPlugin {
 
     /// What its batches have to hold.
     pub(crate) const fn wants(&self) -> u32 {
-        match self.places {
-            Places::Filter { wants, .. } => wants,
-            Places::Allocator { .. } => 0,
-        }
+        self.places.wants
     }
 
     /// The instance that it was tried with, or a new one.
@@ -150,14 +154,12 @@ impl LoadedPlugin {
 
 impl Places {
     fn warm(&self, mut sandbox: Sandbox) -> Result<Warm, LoadError> {
-        let functions = match self {
-            Self::Filter { validate, matches, .. } => {
-                let validate = sandbox.function("validate", validate)?;
-                Functions::Filter { validate, matches: sandbox.function("matches", matches)? }
-            }
-            Self::Allocator { allocate } => Functions::Allocator { allocate: sandbox.function("allocate", allocate)? },
+        let validate = sandbox.function("validate", &self.validate)?;
+        let work = match &self.work {
+            Work::Matches(place) => Work::Matches(sandbox.function("matches", place)?),
+            Work::Allocate(place) => Work::Allocate(sandbox.function("allocate", place)?),
         };
-        Ok(Warm { sandbox, functions })
+        Ok(Warm { sandbox, functions: Functions { validate, work } })
     }
 }
 
@@ -183,36 +185,24 @@ pub(crate) type Asked<T> = (Result<T, Failure>, u64);
 impl Warm {
     /// What the plugin says of an argument: `Ok(Err(..))` is its refusal.
     pub(crate) fn validate(&mut self, argument: &str) -> Asked<Result<(), String>> {
-        let Functions::Filter { validate, .. } = &self.functions else { return (Err(not_of_this_kind()), 0) };
-        let (answer, fuel) = self.sandbox.call(validate, (argument.to_owned(),));
+        let (answer, fuel) = self.sandbox.call(&self.functions.validate, (argument,));
         (answer.map(|(verdict,)| verdict), fuel)
     }
 
-    /// The bitmap of a batch, as long as it has to be.
-    pub(crate) fn matches(&mut self, batch: &Batch) -> Asked<Vec<u8>> {
-        let Functions::Filter { matches, .. } = &self.functions else { return (Err(not_of_this_kind()), 0) };
+    /// A bit for each message of a batch, and others that say nothing.
+    pub(crate) fn matches(&mut self, batch: &Batch) -> Asked<u64> {
+        let Work::Matches(matches) = &self.functions.work else { return (Err(not_of_this_kind()), 0) };
         let (answer, fuel) = self.sandbox.call(matches, (batch.bytes(),));
-        let wanted = batch.len().div_ceil(8);
-        let answer = answer.and_then(|(bitmap,)| match bitmap.len() {
-            len if len == wanted => Ok(bitmap),
-            len => Err(Failure::new(format!("it answered {} messages with {len} bytes, and {wanted} are a bit for each", batch.len()))),
-        });
-        (answer, fuel)
+        (answer.map(|(bits,)| bits), fuel)
     }
 
     /// The owner of each queue.
-    pub(crate) fn allocate(&mut self, share: &Share<'_>, limits: &Limits) -> Asked<Vec<usize>> {
-        let Functions::Allocator { allocate } = &self.functions else { return (Err(not_of_this_kind()), 0) };
-        let queues = share.queues.iter().map(|queue| Queue {
-            topic: queue.topic.to_owned(),
-            broker_name: queue.broker_name.to_owned(),
-            queue_id: queue.queue_id,
-        });
-        let clients = share.clients.iter().map(|client| Client {
-            id: client.id.to_owned(),
-            properties: client.properties.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        });
-        let parameters = (share.group.to_owned(), queues.collect(), clients.collect());
+    pub(crate) fn allocate(&mut self, argument: &str, share: &Share<'_>, limits: &Limits) -> Asked<Vec<usize>> {
+        let Work::Allocate(allocate) = &self.functions.work else { return (Err(not_of_this_kind()), 0) };
+        let queues =
+            share.queues.iter().map(|queue| Queue { topic: queue.topic, broker_name: queue.broker_name, queue_id: queue.queue_id });
+        let clients = share.clients.iter().map(|client| Client { id: client.id, properties: client.properties });
+        let parameters = (share.group, argument, queues.collect(), clients.collect());
         let (answer, fuel) = self.sandbox.call(allocate, parameters);
         let owners = answer.and_then(|(answer,)| match answer {
             Ok(owners) => partition(owners, share),

@@ -129,24 +129,24 @@ impl PluginSet {
         Ok(slot)
     }
 
-    /// The plugin of this name, if it is of this kind and at work.
-    fn find(&self, name: &str, wanted: Kind) -> Result<Arc<Slot>, PluginRefusal> {
+    /// The plugin of this name, if it is of this kind, at work, and takes the argument.
+    fn find(&self, name: &str, wanted: Kind, argument: &str) -> Result<Arc<Slot>, PluginRefusal> {
         let slot = self.slots().get(name).cloned().ok_or_else(|| PluginRefusal::NotInstalled(name.to_owned()))?;
         slot.serves(wanted)?;
+        slot.validate(argument)?;
         Ok(slot)
     }
 }
 
 impl Plugins for PluginSet {
     fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal> {
-        let slot = self.find(name, Kind::Filter)?;
-        slot.validate(argument)?;
+        let slot = self.find(name, Kind::Filter, argument)?;
         Ok(Arc::new(PluginFilter { slot, argument: argument.to_owned() }))
     }
 
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
-        let slot = self.find(name, Kind::Allocator)?;
-        Ok(Arc::new(SlotAllocator { slot }))
+    fn allocator(&self, name: &str, argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+        let slot = self.find(name, Kind::Allocator, argument)?;
+        Ok(Arc::new(SlotAllocator { slot, argument: argument.to_owned() }))
     }
 
     fn list(&self) -> Vec<PluginInfo> {
@@ -175,10 +175,11 @@ impl MessageFilter for PluginFilter {
 #[derive(Debug)]
 struct SlotAllocator {
     slot: Arc<Slot>,
+    argument: String,
 }
 
 impl PluginAllocator for SlotAllocator {
     fn allocate(&self, share: &Share<'_>) -> Result<Vec<usize>, PluginRefusal> {
-        self.slot.allocate(share)
+        self.slot.allocate(&self.argument, share)
     }
 }

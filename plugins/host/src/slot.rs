@@ -146,12 +146,8 @@ impl Slot {
         }
         state.messages += state.batch.len() as u64;
         let failure = match state.ask(|warm, batch, _| warm.matches(batch)) {
-            Ok(bitmap) => {
-                for (nth, &candidate) in state.batch.candidates().iter().enumerate() {
-                    if bitmap[nth / 8] & (1 << (nth % 8)) != 0 {
-                        verdicts.deliver(from + candidate);
-                    }
-                }
+            Ok(answer) => {
+                verdicts.deliver_all(from, state.batch.by_candidate(answer));
                 state.failures_in_a_row = 0;
                 return passed;
             }
@@ -170,8 +166,7 @@ impl Slot {
                 continue;
             }
             match state.ask(|warm, batch, _| warm.matches(batch)) {
-                Ok(bitmap) if bitmap[0] & 1 != 0 => verdicts.deliver(from + nth),
-                Ok(_) => {}
+                Ok(answer) => verdicts.deliver_all(from + nth, state.batch.by_candidate(answer)),
                 Err(failure) => {
                     if failed == 0 {
                         first = (state.batch.first_offset(), failure);
@@ -213,10 +208,10 @@ impl Slot {
     }
 
     /// The owners of the queues.
-    pub(crate) fn allocate(&self, share: &Share<'_>) -> Result<Vec<usize>, PluginRefusal> {
+    pub(crate) fn allocate(&self, argument: &str, share: &Share<'_>) -> Result<Vec<usize>, PluginRefusal> {
         self.serves(Kind::Allocator)?;
         let mut state = self.state();
-        match state.ask(|warm, _, plugin| warm.allocate(share, plugin.limits())) {
+        match state.ask(|warm, _, plugin| warm.allocate(argument, share, plugin.limits())) {
             Ok(owners) => {
                 state.failures_in_a_row = 0;
                 Ok(owners)

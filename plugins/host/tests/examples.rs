@@ -32,7 +32,7 @@ fn what_a_new_project_begins_with_does_what_it_says() {
     let messages: Vec<_> = (0..4).map(|n| message(n, b"", &format!("amount\u{1}{}\u{2}", n * 50))).collect();
     assert_eq!(delivered(&*set.filter("it", "100").unwrap(), &messages), [2, 3]);
     assert_eq!(set.filter("it", "much").unwrap_err().to_string(), "the plugin 'it' refuses the argument 'much': 'much' is no number");
-    assert_eq!(owners(&example("in_turn.wasm"), &["a", "b", "c"])[..6], [0, 1, 2, 0, 1, 2]);
+    assert_eq!(owners(&example("in_turn.wasm"), "", &["a", "b", "c"])[..6], [0, 1, 2, 0, 1, 2]);
 }
 
 #[test]
@@ -74,22 +74,26 @@ fn a_sample_takes_all_messages_of_a_key_or_none() {
 }
 
 /// Who owns the queues of two brokers in two zones, by the ids of their clients.
-fn owners(set: &PluginSet, ids: &[&str]) -> Vec<usize> {
+fn owners(set: &PluginSet, argument: &str, ids: &[&str]) -> Vec<usize> {
     let queue = |n: i32| QueueName { topic: "T", broker_name: if n < 8 { "z1-a" } else { "z2-a" }, queue_id: n % 8 };
     let queues: Vec<_> = (0..16).map(queue).collect();
     let clients: Vec<_> = ids.iter().map(|id| GroupClient { id, properties: &[("language", "JAVA"), ("version", "V5_3_0")] }).collect();
-    set.allocator("it").unwrap().allocate(&Share { group: "G", queues: &queues, clients: &clients }).unwrap()
+    set.allocator("it", argument).unwrap().allocate(&Share { group: "G", queues: &queues, clients: &clients }).unwrap()
 }
 
 #[test]
 fn canaries_get_their_share_of_the_queues() {
-    let owners = owners(&example("gray_release.wasm"), &["10.0.0.1@1", "10.0.0.2@1", "10.0.0.3@1@canary"]);
-    assert_eq!(owners, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2, 2]);
+    let set = example("gray_release.wasm");
+    let clients = ["10.0.0.1@1", "10.0.0.2@1", "10.0.0.3@1@canary"];
+    assert_eq!(owners(&set, "", &clients), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2, 2]);
+    assert_eq!(owners(&set, "25", &clients), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2, 2, 2, 2]);
+    let error = set.allocator("it", "all").unwrap_err().to_string();
+    assert_eq!(error, "the plugin 'it' refuses the argument 'all': 'all' is no share: write a number of percent from 1 to 99");
 }
 
 #[test]
 fn queues_go_to_clients_of_their_zone() {
-    let owners = owners(&example("same_zone.wasm"), &["10.0.0.1@1@z1", "10.0.0.2@1@z1", "10.0.0.3@1@z2"]);
+    let owners = owners(&example("same_zone.wasm"), "", &["10.0.0.1@1@z1", "10.0.0.2@1@z1", "10.0.0.3@1@z2"]);
     assert_eq!(owners, [0, 1, 0, 1, 0, 1, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2]);
 }
 

@@ -29,11 +29,17 @@ impl<'a> Client<'a> {
 }
 
 /// Shares the queues of a topic among the clients of a group.
-pub trait Allocator {
+pub trait Allocator: Sized {
+    /// The allocator with this argument, empty if none was given. Made for each question, since they are rare.
+    ///
+    /// # Errors
+    /// Why the argument is none that it understands. Who binds or names the plugin reads that.
+    fn new(argument: &str) -> Result<Self, String>;
+
     /// For each queue the index of the client that owns it. Both lists come sorted and are never empty. Every member asks for itself: equal lists
     /// have to get equal answers.
     ///
     /// # Errors
     /// Why there is no answer; everybody then gets an average share.
-    fn allocate(group: &str, queues: &[Queue<'_>], clients: &[Client<'_>]) -> Result<Vec<usize>, String>;
+    fn allocate(&self, group: &str, queues: &[Queue<'_>], clients: &[Client<'_>]) -> Result<Vec<usize>, String>;
 }

@@ -80,11 +80,11 @@ impl<F: Filter> Subscriptions<F> {
         F::new(argument).map(drop)
     }
 
-    /// Judges a batch: appends its bitmap.
+    /// Judges a batch: a bit for each of its messages, the lowest for the first.
     ///
     /// # Panics
     /// If the filter refuses the argument, as it may once a new version has come.
-    pub fn judge(&self, batch: &Batch<'_>, bitmap: &mut Vec<u8>) {
+    pub fn judge(&self, batch: &Batch<'_>) -> u64 {
         let argument = batch.argument();
         let mut kept = self.kept.borrow_mut();
         match kept.iter().position(|(known, _)| known == argument) {
@@ -97,18 +97,6 @@ impl<F: Filter> Subscriptions<F> {
             }
         }
         let filter = &kept[0].1;
-        let (mut byte, mut bit) = (0_u8, 1_u8);
-        for message in batch.messages() {
-            if filter.matches(&message) {
-                byte |= bit;
-            }
-            bit = bit.rotate_left(1);
-            if bit == 1 {
-                bitmap.push(std::mem::take(&mut byte));
-            }
-        }
-        if bit != 1 {
-            bitmap.push(byte);
-        }
+        batch.messages().zip(0..u64::BITS).fold(0, |bits, (message, nth)| bits | u64::from(filter.matches(&message)) << nth)
     }
 }

@@ -77,10 +77,10 @@ macro_rules! filter {
             }
 
             #[unsafe(export_name = "petrel:plugin/filtering@1.0.0#matches")]
-            unsafe extern "C" fn matches(at: usize, len: usize) -> usize {
+            unsafe extern "C" fn matches(at: usize, len: usize) -> u64 {
                 // SAFETY: the host put the batch there.
                 let batch = $crate::Batch::new(unsafe { $crate::abi::bytes(at, len) });
-                $crate::abi::answer_bitmap(|bitmap| SUBSCRIPTIONS.with(|subscriptions| subscriptions.judge(&batch, bitmap)))
+                $crate::abi::answer_bits(SUBSCRIPTIONS.with(|subscriptions| subscriptions.judge(&batch)))
             }
 
             #[unsafe(no_mangle)]
@@ -110,20 +110,33 @@ macro_rules! allocator {
                 $crate::abi::answer_text(env!("CARGO_PKG_VERSION"))
             }
 
+            #[unsafe(export_name = "petrel:plugin/allocating@1.0.0#validate")]
+            unsafe extern "C" fn validate(at: usize, len: usize) -> usize {
+                // SAFETY: the host put the argument there.
+                let argument = unsafe { $crate::abi::text(at, len) };
+                $crate::abi::answer_verdict(<$allocator as $crate::Allocator>::new(argument).map(drop))
+            }
+
             #[unsafe(export_name = "petrel:plugin/allocating@1.0.0#allocate")]
             unsafe extern "C" fn allocate(
                 group: usize,
-                len: usize,
+                group_len: usize,
+                argument: usize,
+                argument_len: usize,
                 queues: usize,
                 queue_count: usize,
                 clients: usize,
                 client_count: usize,
             ) -> usize {
-                // SAFETY: the host put all three there.
-                let (group, queues, clients) = unsafe {
-                    ($crate::abi::text(group, len), $crate::abi::queues(queues, queue_count), $crate::abi::clients(clients, client_count))
+                // SAFETY: the host put all four there.
+                let ((group, argument), (queues, clients)) = unsafe {
+                    (
+                        ($crate::abi::text(group, group_len), $crate::abi::text(argument, argument_len)),
+                        ($crate::abi::queues(queues, queue_count), $crate::abi::clients(clients, client_count)),
+                    )
                 };
-                $crate::abi::answer_owners(<$allocator as $crate::Allocator>::allocate(group, &queues, &clients))
+                let allocator = <$allocator as $crate::Allocator>::new(argument);
+                $crate::abi::answer_owners(allocator.and_then(|allocator| allocator.allocate(group, &queues, &clients)))
             }
 
             #[unsafe(no_mangle)]

@@ -21,6 +21,30 @@ pub fn queue_offset(record: &[u8]) -> i64 {
     i64_at(record, at::QUEUE_OFFSET)
 }
 
+/// Queue inside the topic.
+#[must_use]
+pub fn queue_id(record: &[u8]) -> i32 {
+    i32_at(record, at::QUEUE_ID)
+}
+
+/// The application's flag.
+#[must_use]
+pub fn flag(record: &[u8]) -> i32 {
+    i32_at(record, at::FLAG)
+}
+
+/// When the producer made it, ms since 1970.
+#[must_use]
+pub fn born_timestamp(record: &[u8]) -> i64 {
+    i64_at(record, at::BORN_TIMESTAMP)
+}
+
+/// How often it has been consumed in vain.
+#[must_use]
+pub fn reconsume_times(record: &[u8]) -> i32 {
+    i32_at(record, body_len_at(sys_flag(record)) - 12)
+}
+
 /// Where the record begins in the log.
 #[must_use]
 pub fn physical_offset(record: &[u8]) -> i64 {
@@ -51,12 +75,22 @@ pub const fn body_len_at(sys_flag: i32) -> usize {
     store_timestamp_at(sys_flag) + 8 + host_len(sys_flag & STORE_HOST_V6 != 0) + 4 + 8
 }
 
-/// The properties; `None` if the lengths in front of them lead out of the record.
+/// The parts behind the head, found by their lengths alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// The body as stored.
+    pub body: &'a [u8],
+    /// The topic, which nobody has held against UTF-8.
+    pub topic: &'a [u8],
+    /// Properties in their stored form.
+    pub properties: &'a [u8],
+}
+
+/// The parts of a record; `None` if their lengths lead out of it.
 #[must_use]
-pub fn properties(record: &[u8]) -> Option<&[u8]> {
-    let body_len_at = body_len_at(sys_flag(record));
-    let body_len = usize::try_from(i32_at(record, body_len_at)).ok()?;
-    let rest = record.get(body_len_at + 4..)?.get(body_len..)?;
+pub fn parts(record: &[u8]) -> Option<Parts<'_>> {
+    let (len, rest) = record.get(body_len_at(sys_flag(record))..)?.split_first_chunk()?;
+    let (body, rest) = rest.split_at_checked(usize::try_from(i32::from_be_bytes(*len)).ok()?)?;
     let (topic_len, rest) = if magic(record)? == super::MAGIC_V2 {
         let (len, rest) = rest.split_first_chunk()?;
         (usize::try_from(i16::from_be_bytes(*len)).ok()?, rest)
@@ -64,6 +98,14 @@ pub fn properties(record: &[u8]) -> Option<&[u8]> {
         let (len, rest) = rest.split_first()?;
         (usize::from(*len), rest)
     };
-    let (len, rest) = rest.get(topic_len..)?.split_first_chunk()?;
-    rest.get(..usize::try_from(i16::from_be_bytes(*len)).ok()?)
+    let (topic, rest) = rest.split_at_checked(topic_len)?;
+    let (len, rest) = rest.split_first_chunk()?;
+    let properties = rest.get(..usize::try_from(i16::from_be_bytes(*len)).ok()?)?;
+    Some(Parts { body, topic, properties })
+}
+
+/// The properties; `None` if the lengths in front of them lead out of the record.
+#[must_use]
+pub fn properties(record: &[u8]) -> Option<&[u8]> {
+    parts(record).map(|parts| parts.properties)
 }

@@ -3,7 +3,7 @@
 //! Kept in `config/plugins.json`, of which a Java broker knows nothing and which it leaves alone. A binding outlives its plugin: while that is
 //! missing, pulls that it concerns are refused with its name, since nobody knows what it would have kept back.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use proto_core::json::{self, Dialect, JsonError};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use crate::{
     allocate,
     filter::MessageFilter,
-    plugins::{PluginRefusal, Plugins},
+    plugins::{PluginRefusal, Plugins, name},
 };
 
 /// What a filter is bound to.
@@ -39,7 +39,7 @@ pub struct BoundFilter {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct BindingsFile {
-    /// Plugins or built-in strategies that share out queues, by group.
+    /// Built-in strategies, and plugins as `name` or `name:argument`, that share out queues, by group.
     pub group_allocators: BTreeMap<String, String>,
     /// Filters by group.
     pub group_filters: BTreeMap<String, BoundFilter>,
@@ -63,15 +63,32 @@ pub struct Bindings {
     groups: BTreeMap<String, Found>,
     topics: BTreeMap<String, Found>,
     plugins: Arc<dyn Plugins>,
+    /// Where the look at what was bound before other plugins came goes on.
+    recheck: Option<Next>,
     limit: usize,
     dirty: bool,
+}
+
+/// The next filter to look up: the one behind this name, which no filter has that is empty.
+#[derive(Debug)]
+enum Next {
+    Group(String),
+    Topic(String),
 }
 
 impl Bindings {
     /// A table for at most `limit` bindings.
     #[must_use]
     pub fn new(limit: usize, plugins: Arc<dyn Plugins>) -> Self {
-        Self { file: BindingsFile::default(), groups: BTreeMap::new(), topics: BTreeMap::new(), plugins, limit, dirty: false }
+        Self {
+            file: BindingsFile::default(),
+            groups: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            plugins,
+            recheck: None,
+            limit,
+            dirty: false,
+        }
     }
 
     /// Binds a filter, in the place of one that is bound there already.
@@ -116,13 +133,14 @@ impl Bindings {
         }
     }
 
-    /// Lets a group's queues be shared out by a plugin or a built-in strategy, whatever its members name.
+    /// Lets a group's queues be shared out by a built-in strategy or by a plugin, `name` or `name:argument`, whatever its members name.
     ///
     /// # Errors
-    /// Nothing of that name shares out queues, or the table is full.
+    /// Nothing of that name shares out queues, it refuses the argument, or the table is full.
     pub fn bind_allocator(&mut self, group: &str, strategy: &str) -> Result<(), Refusal> {
         if allocate::by_name(strategy).is_none() {
-            self.plugins.allocator(strategy).map_err(|refusal| Refusal::invalid(refusal.to_string()))?;
+            let (name, argument) = name::split_argument(strategy);
+            self.plugins.allocator(name, argument).map_err(|refusal| Refusal::invalid(refusal.to_string()))?;
         }
         if !self.file.group_allocators.contains_key(group) && self.file.len() >= self.limit {
             return Err(self.full());
@@ -159,17 +177,38 @@ impl Bindings {
         self.file.group_allocators.get(group).map(String::as_str)
     }
 
-    /// Other plugins are installed than before: all is looked up anew. Returns what is wrong with filters that were right before.
-    pub fn handle_plugins_changed(&mut self) -> Vec<PluginRefusal> {
+    /// Other plugins are installed than before: [`Self::recheck`] has all to do.
+    pub fn handle_plugins_changed(&mut self) {
+        self.recheck = Some(Next::Group(String::new()));
+    }
+
+    /// Whether [`Self::recheck`] has nothing to do.
+    #[must_use]
+    pub const fn are_rechecked(&self) -> bool {
+        self.recheck.is_none()
+    }
+
+    /// Looks filters up anew, as long as there are `lookups` left. Returns what is wrong with some that were right before.
+    pub fn recheck(&mut self, lookups: &mut usize) -> Vec<PluginRefusal> {
         let mut lost = Vec::new();
-        for (bound, found) in [(&self.file.group_filters, &mut self.groups), (&self.file.topic_filters, &mut self.topics)] {
-            for (name, filter) in bound {
-                let now = self.plugins.filter(&filter.plugin, &filter.argument);
-                if let (Err(refusal), false) = (&now, found.get(name).is_some_and(Result::is_err)) {
-                    lost.push(refusal.clone());
-                }
-                found.insert(name.clone(), now);
+        while *lookups > 0
+            && let Some(next) = self.recheck.take()
+        {
+            let (bound, found, after) = match &next {
+                Next::Group(after) => (&self.file.group_filters, &mut self.groups, after),
+                Next::Topic(after) => (&self.file.topic_filters, &mut self.topics, after),
+            };
+            let Some((name, filter)) = bound.range::<str, _>((Bound::Excluded(after.as_str()), Bound::Unbounded)).next() else {
+                self.recheck = matches!(next, Next::Group(_)).then(|| Next::Topic(String::new()));
+                continue;
+            };
+            *lookups -= 1;
+            let now = self.plugins.filter(&filter.plugin, &filter.argument);
+            if let (Err(refusal), false) = (&now, found.get(name).is_some_and(Result::is_err)) {
+                lost.push(refusal.clone());
             }
+            found.insert(name.clone(), now);
+            self.recheck = Some(if matches!(next, Next::Group(_)) { Next::Group(name.clone()) } else { Next::Topic(name.clone()) });
         }
         lost
     }
@@ -188,7 +227,9 @@ impl Bindings {
         self.file = json::from_table(content)?;
         self.groups.clear();
         self.topics.clear();
-        Ok(self.handle_plugins_changed())
+        self.handle_plugins_changed();
+        let mut all = usize::MAX;
+        Ok(self.recheck(&mut all))
     }
 
     /// The table as it is saved.

@@ -1,7 +1,8 @@
 //! The expressions by which groups filter topics: what heartbeats bring, compiled, with the times at which they came and went.
 //!
-//! An expression is one of SQL92, or names a [plugin](crate::plugins). Subscriptions by tags are not here; of them the [consumers](super::consumers) know all that is needed. The table is Java's
-//! `consumerFilter.json`: a filter outlives its group by a day, so that the file tells an operator who wanted what.
+//! An expression is one of SQL92, or names a [plugin](crate::plugins). Subscriptions by tags are not here; of them the [consumers](super::consumers)
+//! know all that is needed. The table is Java's `consumerFilter.json`: a filter outlives its group by a day, so that the file tells an operator who
+//! wanted what.
 
 use std::sync::Arc;
 
@@ -17,14 +18,16 @@ use thiserror::Error;
 
 use crate::{
     filter::{MessageFilter, sql::SqlFilter},
-    plugins::{PluginRefusal, Plugins},
+    plugins::{PluginRefusal, Plugins, name},
     time::{Millis, Timestamp},
 };
 
 mod cache;
 mod file;
+mod recheck;
 
 use cache::ExpressionCache;
+use recheck::Recheck;
 
 /// Why a group's expression is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -138,6 +141,8 @@ pub struct FilterTable {
     plugins: Arc<dyn Plugins>,
     sql: ExpressionCache,
     plugged: ExpressionCache,
+    /// What is left to look up since other plugins came.
+    recheck: Recheck,
     dirty: bool,
 }
 
@@ -155,6 +160,7 @@ impl FilterTable {
             plugins,
             sql: ExpressionCache::default(),
             plugged: ExpressionCache::default(),
+            recheck: Recheck::default(),
             dirty: false,
         }
     }
@@ -187,44 +193,19 @@ impl FilterTable {
         }
     }
 
-    /// Other plugins are installed than before: what depends on them is compiled anew. Returns the groups and topics that lose their filter,
-    /// since a plugin is gone or does not take the argument any more.
-    pub fn handle_plugins_changed(&mut self) -> Vec<(String, String, FilterError)> {
-        self.sql.clear();
-        self.plugged.clear();
-        let mut concerned = Vec::new();
-        for (group, topics) in &self.groups {
-            for (topic, filter) in topics.iter().filter(|(_, filter)| filter.compiled.calls_plugins) {
-                concerned.push((group.to_string(), topic.to_string(), filter.language, filter.expression.clone()));
-            }
-        }
-        let mut lost = Vec::new();
-        for (group, topic, language, expression) in concerned {
-            match self.compile_in(language, &expression).0 {
-                Ok(compiled) => {
-                    if let Some(filter) = self.groups.get_mut(&*group).and_then(|topics| topics.get_mut(&*topic)) {
-                        filter.compiled = compiled;
-                    }
-                }
-                Err(error) => {
-                    self.remove(&group, &topic);
-                    lost.push((group, topic, error));
-                }
-            }
-        }
-        lost
-    }
-
     /// A group's subscriptions in full, as a heartbeat brings them. A newer expression replaces an older one; one that cannot be used
     /// takes the older one away too, so that the client hears of it. What the group does not name any more is dead from now on.
     /// Returns the topics whose expressions cannot be used; of one that was refused before only the table keeps silent.
     pub fn register(&mut self, now: Timestamp, group: &str, subscriptions: &[SubscriptionData]) -> Vec<(String, FilterError)> {
-        let mut refused = Vec::new();
+        let (mut refused, mut lacks_plugin) = (Vec::new(), false);
         for data in subscriptions.iter().filter(|data| !data.is_tag_type()) {
-            if let (Err(error), true) = self.register_one(now, group, data) {
+            let (outcome, fresh) = self.register_one(now, group, data);
+            lacks_plugin |= matches!(outcome, Err(FilterError::Plugin(_)));
+            if let (Err(error), true) = (outcome, fresh) {
                 refused.push((data.topic.clone(), error));
             }
         }
+        self.recheck.note(group, lacks_plugin, self.limits.filters);
         if let Some(topics) = self.groups.get_mut(group) {
             for (topic, filter) in topics {
                 let wanted = subscriptions.iter().any(|data| *data.topic == **topic && !data.is_tag_type());
@@ -271,6 +252,7 @@ impl FilterTable {
 
     /// The last consumer of a group is gone.
     pub fn unregister(&mut self, now: Timestamp, group: &str) {
+        self.recheck.note(group, false, 0);
         for filter in self.groups.get_mut(group).into_iter().flat_map(IndexMap::values_mut) {
             if filter.dead.is_none() {
                 filter.dead = Some(now);
@@ -307,7 +289,10 @@ impl FilterTable {
         });
         self.len -= freed;
         self.bytes -= bytes;
-        self.dirty |= freed > 0;
+        if freed > 0 {
+            self.recheck.begin_anew();
+            self.dirty = true;
+        }
     }
 
     /// Whether something has changed since the last call.
@@ -327,9 +312,11 @@ impl FilterTable {
     }
 
     fn remove(&mut self, group: &str, topic: &str) {
-        let removed = self.groups.get_mut(group).and_then(|topics| topics.shift_remove(topic));
-        self.dirty |= removed.is_some();
-        self.forget(removed);
+        let Some((nth_group, _, topics)) = self.groups.get_full_mut(group) else { return };
+        let Some((nth_topic, _, removed)) = topics.shift_remove_full(topic) else { return };
+        self.recheck.handle_removed(nth_group, nth_topic);
+        self.dirty = true;
+        self.forget(Some(removed));
     }
 
     fn forget(&mut self, filter: Option<GroupFilter>) {
@@ -348,8 +335,8 @@ fn compile_sql(expression: &str, plugins: &dyn Plugins) -> Result<Compiled, Filt
 
 /// The filter that `name` or `name:argument` asks for.
 fn find_plugin(expression: &str, plugins: &dyn Plugins) -> Result<Compiled, FilterError> {
-    let (name, argument) = expression.split_once(':').unwrap_or((expression, ""));
-    Ok(Compiled { filter: plugins.filter(name.trim(), argument)?, calls_plugins: true })
+    let (name, argument) = name::split_argument(expression);
+    Ok(Compiled { filter: plugins.filter(name, argument)?, calls_plugins: true })
 }
 
 #[cfg(test)]

@@ -33,6 +33,13 @@ pub fn validate(name: &str) -> Result<(), NameError> {
     }
 }
 
+/// A name and what follows it behind a `:`, which is the argument, empty if there is none: so clients and operators name a plugin.
+#[must_use]
+pub fn split_argument(text: &str) -> (&str, &str) {
+    let (name, argument) = text.split_once(':').unwrap_or((text, ""));
+    (name.trim(), argument)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +52,11 @@ mod tests {
         assert_eq!(validate("a/b"), Err(NameError::Character('/')));
         assert_eq!(validate("a:b"), Err(NameError::Character(':')));
         assert_eq!(validate(&"n".repeat(65)), Err(NameError::TooLong(65)));
+    }
+
+    #[test]
+    fn an_argument_follows_the_first_colon_as_it_is() {
+        assert_eq!(split_argument("gray"), ("gray", ""));
+        assert_eq!(split_argument(" gray : 10:20 "), ("gray", " 10:20 "));
     }
 }

@@ -99,13 +99,13 @@ Examples:
 Examples:
   petrel plugin bind json-fields --group readers --argument 'price > 10'
   petrel plugin bind schema --topic Orders
-  petrel plugin bind gray --group readers --allocator
+  petrel plugin bind gray --group readers --allocator --argument 20
   petrel plugin bind AVG_BY_CIRCLE --group readers --allocator")]
     Bind {
         /// The plugin, or with --allocator a built-in strategy
         name: String,
-        /// What a filter is given
-        #[arg(long, default_value = "", conflicts_with = "allocator")]
+        /// What the plugin is given
+        #[arg(long, default_value = "")]
         argument: String,
         #[command(flatten)]
         bound: BoundArgs,
@@ -266,7 +266,7 @@ fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
 fn only(list: &PluginList, name: &str) -> Option<PluginList> {
     let plugin = list.plugins.iter().find(|plugin| plugin.name == name)?.clone();
     let mut bindings = list.bindings.clone();
-    bindings.group_allocators.retain(|_, bound| bound == name);
+    bindings.group_allocators.retain(|_, bound| name::split_argument(bound).0 == name);
     bindings.group_filters.retain(|_, bound| bound.plugin == name);
     bindings.topic_filters.retain(|_, bound| bound.plugin == name);
     Some(PluginList { bindings, plugins: vec![plugin] })

@@ -9,10 +9,9 @@ use std::{
 };
 
 use route_core::plugins::{
-    name,
+    self, name,
     shelf::{Lying, PluginShelf, Stamp},
 };
-use sha2::{Digest as _, Sha256};
 
 /// What files of plugins end with.
 const USED: &str = ".wasm";
@@ -102,13 +101,13 @@ impl PluginFolder {
         self.sync()
     }
 
-    /// SHA-256 of a plugin's file, in use or not, in hexadecimal digits: by it the same file is told from another one everywhere.
+    /// The [digest](plugins::digest) of a plugin's file, in use or not.
     ///
     /// # Errors
     /// It cannot be read, or is too long.
     pub fn digest(&self, lying: &Lying) -> io::Result<String> {
         let file = read_limited(&self.file(&lying.name, if lying.disabled { DISABLED } else { USED })?)?;
-        Ok(Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(plugins::digest(&file))
     }
 
     /// What becomes of messages that a plugin fails on, as it is written beside it; empty if nothing is.

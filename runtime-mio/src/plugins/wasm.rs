@@ -52,8 +52,8 @@ impl Plugins for WasmHost {
         self.set.filter(name, argument)
     }
 
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
-        self.set.allocator(name)
+    fn allocator(&self, name: &str, argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+        self.set.allocator(name, argument)
     }
 
     fn list(&self) -> Vec<PluginInfo> {

@@ -1,4 +1,4 @@
-;; An allocator: the last client owns all queues.
+;; An allocator: the last client owns all queues; with an argument, the first one.
 (module
   (memory (export "memory") 40)
   (global $free (mut i32) (i32.const 65536))
@@ -12,12 +12,16 @@
     (i32.store (i32.const 16) (i32.const 900))
     (i32.store (i32.const 20) (i32.const 5))
     (i32.const 16))
+  (func (export "petrel:plugin/allocating@1.0.0#validate") (param $argument i32) (param $size i32) (result i32)
+    (i32.store8 (i32.const 32) (i32.const 0))
+    (global.set $free (i32.const 65536))
+    (i32.const 32))
   (func (export "petrel:plugin/allocating@1.0.0#allocate")
-    (param $group i32) (param $group-size i32) (param $queues i32) (param $count i32) (param $clients i32) (param $members i32)
+    (param $group i32) (param $group-size i32) (param $argument i32) (param $argument-size i32) (param $queues i32) (param $count i32) (param $clients i32) (param $members i32)
     (result i32)
     (local $index i32)
     (loop $next
-      (i32.store offset=4096 (i32.shl (local.get $index) (i32.const 2)) (i32.sub (local.get $members) (i32.const 1)))
+      (i32.store offset=4096 (i32.shl (local.get $index) (i32.const 2)) (select (i32.sub (local.get $members) (i32.const 1)) (i32.const 0) (i32.eqz (local.get $argument-size))))
       (local.set $index (i32.add (local.get $index) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $index) (local.get $count))))
     (i32.store8 (i32.const 32) (i32.const 0))

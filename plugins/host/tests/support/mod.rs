@@ -14,24 +14,23 @@ use route_core::{
     plugins::{PluginInfo, Plugins},
 };
 
-/// A filter that does this for each of its functions. Bytes from 512 on are `0x55`, so that an answer from there delivers every second message;
-/// what a call is given lies at 4096; answers are told at 16.
+/// A filter that does this for each of its functions. What a call is given lies at 4096; texts are told at 16.
 pub(crate) struct FilterText {
     pub(crate) module: &'static str,
     pub(crate) wants: &'static str,
     pub(crate) validate: &'static str,
     pub(crate) matches: &'static str,
+    pub(crate) realloc: &'static str,
 }
 
 /// Every second message.
-pub(crate) const EVERY_SECOND: &str =
-    "(call $answer (i32.const 512) (i32.div_u (i32.add (i32.load (i32.add (local.get 0) (i32.const 8))) (i32.const 7)) (i32.const 8)))";
+pub(crate) const EVERY_SECOND: &str = "(i64.const 0x5555555555555555)";
 /// Takes each argument.
 pub(crate) const TAKES_ALL: &str = "(i32.store8 (i32.const 32) (i32.const 0)) (i32.const 32)";
 
 impl Default for FilterText {
     fn default() -> Self {
-        Self { module: "", wants: "(i32.const 2)", validate: TAKES_ALL, matches: EVERY_SECOND }
+        Self { module: "", wants: "(i32.const 2)", validate: TAKES_ALL, matches: EVERY_SECOND, realloc: "(i32.const 4096)" }
     }
 }
 
@@ -41,21 +40,19 @@ impl FilterText {
     }
 
     pub(crate) fn wasm(&self) -> Vec<u8> {
-        let Self { module, wants, validate, matches } = self;
+        let Self { module, wants, validate, matches, realloc } = self;
         let text = format!(
             r#"(module
                 (memory (export "memory") 40)
-                (data (i32.const 512) "{}")
                 (data (i32.const 900) "0.1.0no")
                 (func $answer (param i32 i32) (result i32)
                     (i32.store (i32.const 16) (local.get 0)) (i32.store (i32.const 20) (local.get 1)) (i32.const 16))
-                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {realloc})
                 (func (export "petrel:plugin/filtering@1.0.0#version") (result i32) (call $answer (i32.const 900) (i32.const 5)))
                 (func (export "petrel:plugin/filtering@1.0.0#wants") (result i32) {wants})
                 (func (export "petrel:plugin/filtering@1.0.0#validate") (param i32 i32) (result i32) {validate})
-                (func $matches (export "petrel:plugin/filtering@1.0.0#matches") (param i32 i32) (result i32) {matches})
-                {module})"#,
-            "\\55".repeat(64),
+                (func $matches (export "petrel:plugin/filtering@1.0.0#matches") (param i32 i32) (result i64) {matches})
+                {module})"#
         );
         wat::parse_str(text).expect("the text of a test is WebAssembly")
     }
@@ -76,7 +73,9 @@ pub(crate) fn allocator(owners: &[u32]) -> Vec<u8> {
                 (local.get 4))
             (func (export "petrel:plugin/allocating@1.0.0#version") (result i32)
                 (i32.store (i32.const 16) (i32.const 900)) (i32.store (i32.const 20) (i32.const 5)) (i32.const 16))
-            (func (export "petrel:plugin/allocating@1.0.0#allocate") (param i32 i32 i32 i32 i32 i32) (result i32)
+            (func (export "petrel:plugin/allocating@1.0.0#validate") (param i32 i32) (result i32)
+                (i32.store8 (i32.const 32) (i32.const 0)) (i32.const 32))
+            (func (export "petrel:plugin/allocating@1.0.0#allocate") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 (i32.store8 (i32.const 32) (i32.const 0)) (i32.store (i32.const 36) (i32.const 64)) (i32.store (i32.const 40) (i32.const {}))
                 (global.set $free (i32.const 4096))
                 (i32.const 32)))"#,

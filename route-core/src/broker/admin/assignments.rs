@@ -24,7 +24,7 @@ use crate::{
     },
     filter::{QueueAllocator, QueueName},
     output::{NoticeLevel, Reply, Request, Table},
-    plugins::{GroupClient, PluginAllocator, PluginRefusal, Share},
+    plugins::{GroupClient, PluginAllocator, PluginRefusal, Share, name},
     storage::Storage,
     time::{Millis, Now},
 };
@@ -119,7 +119,8 @@ impl<S: Storage> Broker<S> {
         if let Some(allocator) = allocate::by_name(strategy) {
             return Ok(allocator.allocate(&queues, &ids));
         }
-        let allocated = match self.plugins.allocator(strategy) {
+        let (name, argument) = name::split_argument(strategy);
+        let allocated = match self.plugins.allocator(name, argument) {
             Ok(allocator) => {
                 let members = self.consumers.members(&request.consumer_group);
                 ask_plugin(&*allocator, &request.consumer_group, &queues, &ids, members)

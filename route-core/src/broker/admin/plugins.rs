@@ -40,7 +40,7 @@ pub struct PluginList {
 pub struct BindPluginRequest {
     /// Whether it is to share out the queues of the group, and not to filter.
     pub allocator: bool,
-    /// What a filter is given.
+    /// What the plugin is given.
     pub argument: String,
     /// The group, if it is bound to one.
     pub group: Option<String>,
@@ -78,6 +78,13 @@ impl BindPluginRequest {
             _ => Err(Refusal::invalid("name a group or a topic, and not both")),
         }
     }
+
+    /// What is to share out queues, as a client would name it: the plugin, with its argument behind a `:`.
+    #[must_use]
+    pub fn strategy(&self) -> Option<String> {
+        let plugin = self.plugin.as_deref()?;
+        Some(if self.argument.is_empty() { plugin.to_owned() } else { format!("{plugin}:{}", self.argument) })
+    }
 }
 
 impl<S: Storage> Broker<S> {
@@ -92,8 +99,8 @@ impl<S: Storage> Broker<S> {
         let request: BindPluginRequest = body(command)?;
         match request.place()? {
             BindingPlace::Filter(target) => self.bind_filter(target, request.plugin.clone(), request.argument.clone())?,
-            BindingPlace::Allocator(group) => match &request.plugin {
-                Some(strategy) => self.bindings.bind_allocator(group, strategy)?,
+            BindingPlace::Allocator(group) => match request.strategy() {
+                Some(strategy) => self.bindings.bind_allocator(group, &strategy)?,
                 None => drop(self.bindings.unbind_allocator(group)),
             },
         }

@@ -30,8 +30,12 @@ impl Plugins for Installed {
         }
     }
 
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
-        if name == "none" { Ok(Arc::new(FirstTakesAll)) } else { Err(PluginRefusal::NotInstalled(name.into())) }
+    fn allocator(&self, name: &str, argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+        match (name, argument) {
+            ("none", "?") => Err(PluginRefusal::Argument { name: name.into(), argument: argument.into(), why: "no".into() }),
+            ("none", _) => Ok(Arc::new(FirstTakesAll)),
+            _ => Err(PluginRefusal::NotInstalled(name.into())),
+        }
     }
 }
 
@@ -42,6 +46,14 @@ fn bindings() -> (Bindings, Arc<Installed>) {
 
 fn tags(argument: &str) -> BoundFilter {
     BoundFilter { argument: argument.to_owned(), plugin: "tags".to_owned() }
+}
+
+/// Other plugins have come: of how many filters that is told that they are lost.
+fn recheck(bindings: &mut Bindings) -> usize {
+    bindings.handle_plugins_changed();
+    let lost = bindings.recheck(&mut 10).len();
+    assert!(bindings.are_rechecked());
+    lost
 }
 
 fn count(bindings: &Bindings, group: &str, topic: &str) -> usize {
@@ -74,8 +86,10 @@ fn an_allocation_is_a_plugin_or_a_strategy_that_is_built_in() {
     let (mut bindings, _) = bindings();
     bindings.bind_allocator("G", "AVG_BY_CIRCLE").unwrap();
     assert_eq!((bindings.allocator("G"), bindings.allocator("H")), (Some("AVG_BY_CIRCLE"), None));
-    bindings.bind_allocator("G", "none").unwrap();
-    assert_eq!(bindings.allocator("G"), Some("none"));
+    bindings.bind_allocator("G", "none:10").unwrap();
+    assert_eq!(bindings.allocator("G"), Some("none:10"));
+    assert!(bindings.bind_allocator("G", "none:?").unwrap_err().remark.contains("refuses the argument"));
+    assert_eq!(bindings.allocator("G"), Some("none:10"), "what is refused takes nothing away");
     assert!(bindings.unbind_allocator("G"));
     assert_eq!(bindings.allocator("G"), None);
 }
@@ -85,12 +99,12 @@ fn while_a_plugin_is_away_its_bindings_stay_and_are_refused() {
     let (mut bindings, installed) = bindings();
     bindings.bind_filter(Target::Topic("T"), tags("a")).unwrap();
     installed.gone.store(true, Ordering::Relaxed);
-    assert_eq!(bindings.handle_plugins_changed().len(), 1);
-    assert!(bindings.handle_plugins_changed().is_empty(), "it is told once");
+    assert_eq!(recheck(&mut bindings), 1);
+    assert!(recheck(&mut bindings) == 0, "it is told once");
     assert_eq!(bindings.filters("G", "T").err(), Some(PluginRefusal::NotInstalled("tags".to_owned())));
     assert_eq!(count(&bindings, "G", "U"), 0);
     installed.gone.store(false, Ordering::Relaxed);
-    assert!(bindings.handle_plugins_changed().is_empty());
+    assert_eq!(recheck(&mut bindings), 0);
     assert_eq!(count(&bindings, "G", "T"), 1);
 }
 

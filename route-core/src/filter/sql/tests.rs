@@ -31,7 +31,7 @@ impl Plugins for Has {
         }
     }
 
-    fn allocator(&self, name: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
+    fn allocator(&self, name: &str, _argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
         Err(PluginRefusal::NotInstalled(name.to_owned()))
     }
 }

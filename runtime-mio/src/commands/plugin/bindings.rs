@@ -45,7 +45,7 @@ pub(super) fn change(root: &Path, request: &BindPluginRequest) -> Result<(), Com
 fn apply(file: &mut BindingsFile, request: &BindPluginRequest) -> Result<(), String> {
     let filter = |plugin: &String| BoundFilter { argument: request.argument.clone(), plugin: plugin.clone() };
     match request.place().map_err(|refusal| refusal.remark.into_owned())? {
-        BindingPlace::Allocator(group) => set(&mut file.group_allocators, group, request.plugin.clone()),
+        BindingPlace::Allocator(group) => set(&mut file.group_allocators, group, request.strategy()),
         BindingPlace::Filter(Target::Group(group)) => set(&mut file.group_filters, group, request.plugin.as_ref().map(filter)),
         BindingPlace::Filter(Target::Topic(topic)) => set(&mut file.topic_filters, topic, request.plugin.as_ref().map(filter)),
     }
