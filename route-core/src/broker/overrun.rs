@@ -46,6 +46,10 @@ impl<S: Storage> Broker<S> {
         for it in &clamped {
             self.storage.note_offset(OffsetTableKind::Consumer, &it.key, it.queue_id, it.after);
         }
+        // Before the log grows and another crash brings back what lies behind this end, but not behind that one.
+        if !clamped.is_empty() {
+            self.save_offsets_now();
+        }
         for it in clamped.iter().take(NOTICES) {
             let (key, queue_id, before, after) = (&it.key, it.queue_id, it.before, it.after);
             self.notice(
@@ -105,6 +109,16 @@ mod tests {
         let told = std::iter::from_fn(|| broker.poll_output())
             .filter(|output| matches!(output, Output::Notice { level: NoticeLevel::Warn, text } if text.contains("since the crash")));
         assert_eq!(told.count(), 3);
+    }
+
+    #[test]
+    fn offsets_that_went_back_are_saved_at_once() {
+        for (committed, saves) in [(50, 1), (1, 0)] {
+            let mut broker = started(log_with_a_message_stored_at(1_000).after_a_crash(), &[("Lost@G", 3, committed)]);
+            let saved = std::iter::from_fn(|| broker.poll_output())
+                .filter(|output| matches!(output, Output::Persist { table: crate::output::Table::ConsumerOffsets, .. }));
+            assert_eq!(saved.count(), saves, "committed at {committed}");
+        }
     }
 
     #[test]

@@ -70,11 +70,13 @@ pub enum Mutation {
     TailForgotten,
     /// A message that comes again has lost its keys.
     KeysLost,
+    /// Offsets that a start has found after a loss of power are not on disk all the same.
+    FoundNotKept,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::OneAttemptMore,
         Self::AttemptNotCounted,
         Self::DeadLetterTwice,
@@ -103,6 +105,7 @@ impl Mutation {
         Self::SyncsIgnored,
         Self::TailForgotten,
         Self::KeysLost,
+        Self::FoundNotKept,
     ];
 }
 

@@ -158,7 +158,7 @@ impl BrokerProcess {
             store.save(ticket, table, content);
             return self.writes.give(self.now, ticket, table, &mut self.random);
         }
-        let noted = self.broker.storage().noted().len();
+        let noted = self.broker.storage().count_of_noted();
         let save = Save { due: self.now.mono, ticket, table, content, noted };
         self.writes.save(self.now, save, self.broker.storage().log_bounds().1, &mut self.random);
     }

@@ -45,7 +45,7 @@ fn busy(seed: u64, mutation: Option<Mutation>) -> Scenario {
         delayed_one_in,
         delay_levels: 3,
     };
-    Scenario {
+    let mut scenario = Scenario {
         seed,
         network: Conditions { latency: Millis(2), jitter: Millis(20), keeps: true, ..Conditions::steady(Millis(2)) },
         name_servers: 1,
@@ -67,7 +67,13 @@ fn busy(seed: u64, mutation: Option<Mutation>) -> Scenario {
         mutation,
         span: Millis::from_secs(120),
         patience: Millis::from_secs(600),
+    };
+    if mutation == Some(Mutation::FoundNotKept) {
+        // Power comes and goes, faster than tables are saved.
+        let dark = |second| (Millis::from_secs(second), Fault::Dark(Host::Broker(0), Millis(200)));
+        scenario.faults.extend((93..100).map(dark));
     }
+    scenario
 }
 
 fn run(scenario: &Scenario) -> Result<(), Violation> {
@@ -82,7 +88,7 @@ fn watchman(mutation: Mutation) -> &'static str {
             "failed messages come again by their policy"
         }
         LostWakeUp | PullForgotten | NotTold | Restless => "nobody waits or works for nothing",
-        CommitEarly | CommitForgotten | OffsetTooLow => "offsets neither run ahead nor back",
+        CommitEarly | CommitForgotten | OffsetTooLow | FoundNotKept => "offsets neither run ahead nor back",
         LockShared | LockTooShort => "a locked queue has one owner",
         DelayEarly | DelayLate | DelayedTwice | DelayedElsewhere | DelayedDropped => "delayed messages come in time, once",
         AckedTooEarly | SyncsIgnored | TailForgotten => "what is acknowledged is stored",

@@ -15,9 +15,9 @@ use crate::{
 struct Known {
     /// What was noted since the last save, oldest first, behind what the table on disk says. `None` is nothing.
     noted: VecDeque<Option<i64>>,
-    /// What a loss of power may have left on disk before the first of `noted`, when nobody had asked before that was noted: the next loss of
-    /// power may bring it back, as long as nothing was saved.
-    before: Vec<Option<i64>>,
+    /// What a loss of power left on disk and the next start took back, as it lay behind the end of the log; `noted` begins with where it was taken
+    /// back to. Another loss of power may undo that as long as nothing was saved.
+    taken_back: Vec<Option<i64>>,
     /// Entries that a save under way will hold.
     saving: VecDeque<usize>,
     /// Power was lost since: any of `noted` may be what was kept.
@@ -32,7 +32,7 @@ impl Default for Known {
 
 impl Known {
     fn at(offset: Option<i64>) -> Self {
-        Self { noted: VecDeque::from([offset]), before: Vec::new(), saving: VecDeque::new(), unsure: false }
+        Self { noted: VecDeque::from([offset]), taken_back: Vec::new(), saving: VecDeque::new(), unsure: false }
     }
 
     fn last(&self) -> Option<i64> {
@@ -77,9 +77,13 @@ impl Oracle for Offsets {
                 if !right {
                     return Err(format!("{offset} was noted for {group} in {queue}, but what it has said is {asked:?}"));
                 }
-                if known.unsure {
-                    let before = known.before.drain(..).chain(known.noted.drain(..)).collect();
-                    *known = Known { before, ..Known::at(Some(*offset)) };
+                if taken_back {
+                    // Only what lies behind the end is taken back.
+                    let left = known.taken_back.drain(..).chain(known.noted.drain(..));
+                    let behind = left.filter(|left| left.is_some_and(|left| left > end)).collect();
+                    *known = Known { taken_back: behind, ..Known::at(Some(*offset)) };
+                } else if known.unsure {
+                    *known = Known::at(Some(*offset));
                 } else {
                     known.noted.push_back(Some(*offset));
                 }
@@ -91,13 +95,13 @@ impl Oracle for Offsets {
                     return Err(format!("{group} is told to be at {offset:?} of {queue}, which ends at {end}"));
                 }
                 let matches = |noted: &Option<i64>| noted.map(|noted| noted.min(end)) == *offset || (noted.is_none() && *offset == Some(0));
-                let right = if known.unsure { known.noted.iter().chain(&known.before).any(matches) } else { matches(&known.last()) };
+                let right = if known.unsure { known.noted.iter().chain(&known.taken_back).any(matches) } else { matches(&known.last()) };
                 if !right {
                     return Err(format!("{group} is told to be at {offset:?} of {queue}, but it was noted at {known:?}"));
                 }
                 if known.unsure {
                     // A group that nothing is known of begins at 0 as long as the queue's first message is there.
-                    let unknown = *offset == Some(0) && known.noted.iter().chain(&known.before).any(Option::is_none);
+                    let unknown = *offset == Some(0) && known.noted.contains(&None);
                     *known = Known::at(offset.filter(|_| !unknown));
                 }
             }
@@ -105,7 +109,7 @@ impl Oracle for Offsets {
             Fact::Saved { broker } => self.of_broker(broker).for_each(|known| {
                 let held = known.saving.pop_front();
                 if held.is_some() {
-                    known.before.clear();
+                    known.taken_back.clear();
                 }
                 let held = held.unwrap_or(1);
                 for _ in 1..held {
@@ -123,5 +127,117 @@ impl Oracle for Offsets {
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fact::Record, names::Spot, scenario::Scenario};
+
+    /// The oracle and what all oracles know.
+    struct Court {
+        book: Book,
+        offsets: Offsets,
+    }
+
+    impl Court {
+        /// A queue with ten messages, of which a group has said that it had three, and then seven.
+        fn new() -> Self {
+            let mut court = Self { book: Book::new(&Scenario::draw(1)), offsets: Offsets::default() };
+            for offset in 0..10 {
+                court.store(offset);
+            }
+            for offset in [3, 7] {
+                court.commit(offset).unwrap();
+            }
+            court
+        }
+
+        fn see(&mut self, fact: &Fact) -> Result<(), String> {
+            self.book.see(Now::default(), fact);
+            self.offsets.see(Now::default(), fact, &self.book)
+        }
+
+        fn store(&mut self, offset: i64) {
+            let spot = Spot { queue: queue(), offset };
+            let (place, end) = (offset * 100, offset * 100 + 100);
+            let record = Record { spot, place, end, key: None, times: 0, real: None, tags_code: 0, stored_at: 0 };
+            self.see(&Fact::Stored { broker: broker(), record }).unwrap();
+        }
+
+        fn note(&mut self, offset: i64) -> Result<(), String> {
+            self.see(&Fact::OffsetNoted { group: "G".into(), queue: queue(), offset })
+        }
+
+        fn commit(&mut self, offset: i64) -> Result<(), String> {
+            self.see(&Fact::CommitAsked { group: "G".into(), queue: queue(), offset }).unwrap();
+            self.note(offset)
+        }
+
+        fn is_told(&mut self, offset: i64) -> bool {
+            self.see(&Fact::OffsetTold { group: "G".into(), queue: queue(), offset: Some(offset) }).is_ok()
+        }
+
+        /// The process ends; the log keeps so many messages.
+        fn end(&mut self, dark: bool, kept: i64) {
+            self.see(&Fact::Ended { broker: broker(), kept: kept * 100, lost: 0, dark }).unwrap();
+        }
+    }
+
+    fn broker() -> Name {
+        "broker-a".into()
+    }
+
+    fn queue() -> Queue {
+        Queue { topic: "T".into(), broker: broker(), id: 0 }
+    }
+
+    #[test]
+    fn a_kill_takes_no_offset_back_and_a_loss_of_power_may() {
+        let mut court = Court::new();
+        court.end(false, 10);
+        assert!(!court.is_told(3));
+        court.end(true, 10);
+        assert!(court.is_told(3));
+    }
+
+    #[test]
+    fn what_was_told_after_a_loss_of_power_is_not_undone_by_the_next() {
+        let mut court = Court::new();
+        court.end(true, 10);
+        assert!(court.is_told(7));
+        court.end(true, 10);
+        assert!(!court.is_told(3));
+    }
+
+    #[test]
+    fn what_was_taken_back_at_a_start_may_come_back_with_the_next_loss_of_power_and_nothing_else() {
+        let mut court = Court::new();
+        court.end(true, 5);
+        court.note(5).unwrap();
+        assert!(court.is_told(5));
+        (5..10).for_each(|offset| court.store(offset));
+        court.end(true, 10);
+        // Three was not behind the end: had it been what was left, nothing had been taken back.
+        assert!(!court.is_told(3));
+        assert!(court.is_told(7));
+    }
+
+    #[test]
+    fn what_was_taken_back_stays_so_after_a_kill_and_once_the_table_is_saved() {
+        for saved in [false, true] {
+            let mut court = Court::new();
+            court.end(true, 5);
+            court.note(5).unwrap();
+            (5..10).for_each(|offset| court.store(offset));
+            if saved {
+                court.see(&Fact::SaveBegan { broker: broker() }).unwrap();
+                court.see(&Fact::Saved { broker: broker() }).unwrap();
+            }
+            court.end(saved, 10);
+            assert!(!court.is_told(7));
+            assert!(court.is_told(5));
+        }
     }
 }

@@ -48,8 +48,8 @@ pub(super) struct Save {
     pub(super) ticket: Ticket,
     pub(super) table: Table,
     pub(super) content: Bytes,
-    /// How many offsets had been noted when it was made: the table holds them.
-    pub(super) noted: usize,
+    /// How many offsets had ever been noted when it was made: the table holds them.
+    pub(super) noted: u64,
 }
 
 /// What is on its way to the disk.
@@ -212,10 +212,7 @@ impl Writes {
 
     fn finish(&mut self, save: Save, log: &mut WatchedLog) {
         if save.table == Table::ConsumerOffsets || save.table == Table::DelayOffsets {
-            let forgotten = log.forget_noted(save.table, save.noted);
-            for later in self.saves.iter_mut().chain(self.held.iter_mut().map(|(_, save)| save)) {
-                later.noted = later.noted.saturating_sub(forgotten);
-            }
+            log.forget_noted(save.table, save.noted);
         }
         self.tables.insert(save.table, save.content);
     }

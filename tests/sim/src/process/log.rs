@@ -45,6 +45,8 @@ pub struct Noted {
     pub offset: i64,
     /// Where the log ended then.
     log_end: i64,
+    /// How many were noted before it.
+    number: u64,
 }
 
 /// The log of one broker.
@@ -53,6 +55,8 @@ pub struct WatchedLog {
     broker: Name,
     backing: Backing,
     noted: Vec<Noted>,
+    /// How many offsets were ever noted.
+    count: u64,
     /// So many of them were found on disk after power was lost: they cannot be lost again.
     safe: usize,
     /// Topic, group and queue of every offset that was ever noted.
@@ -80,13 +84,18 @@ impl WatchedLog {
             Some((seed, levels)) => Backing::Disk(Box::new(OnDisk::new(flush, levels, seed, mutation == Some(Mutation::SyncsIgnored)))),
         };
         let (positions, tamper) = (BTreeSet::new(), Tamper::new(mutation));
-        Self { broker, backing, noted: Vec::new(), safe: 0, positions, closed: false, flush, readable: 0, journal, tamper }
+        Self { broker, backing, noted: Vec::new(), count: 0, safe: 0, positions, closed: false, flush, readable: 0, journal, tamper }
     }
 
     /// The offsets that were noted and are in no saved table.
     #[must_use]
     pub fn noted(&self) -> &[Noted] {
         &self.noted
+    }
+
+    /// How many offsets were ever noted.
+    pub(super) const fn count_of_noted(&self) -> u64 {
+        self.count
     }
 
     /// Topic, group and queue of every offset that was ever noted.
@@ -105,18 +114,17 @@ impl WatchedLog {
         self.closed = true;
     }
 
-    /// A table was saved that holds the first `len` of the noted offsets; how many were forgotten.
-    pub(super) fn forget_noted(&mut self, table: Table, len: usize) -> usize {
+    /// A table was saved that holds those of the first `count` offsets that belong to it.
+    pub(super) fn forget_noted(&mut self, table: Table, count: u64) {
         let kind = if table == Table::DelayOffsets { OffsetTableKind::Delay } else { OffsetTableKind::Consumer };
-        let (before, safe) = (self.noted.len(), self.safe);
+        let safe = self.safe;
         let mut index = 0;
         self.noted.retain(|noted| {
             index += 1;
-            let stays = index > len || noted.table != kind;
+            let stays = noted.number >= count || noted.table != kind;
             self.safe -= usize::from(!stays && index <= safe);
             stays
         });
-        before - self.noted.len()
     }
 
     /// How many of the noted offsets a loss of power leaves.
@@ -142,7 +150,7 @@ impl WatchedLog {
         let (disk, Found { tables, noted }) = disk.reopen(end, seed);
         let noted: Vec<Noted> = noted
             .into_iter()
-            .map(|(table, NotedOffset { key, queue_id, offset })| Noted { table, key, queue: queue_id, offset, log_end: 0 })
+            .map(|(table, NotedOffset { key, queue_id, offset })| Noted { table, key, queue: queue_id, offset, log_end: 0, number: 0 })
             .collect();
         let log = Self { backing: Backing::Disk(Box::new(disk)), safe: noted.len(), noted, closed: false, readable: 0, ..self };
         Ok(Disk { log, tables })
@@ -176,7 +184,7 @@ impl WatchedLog {
     /// being on disk: recovery syncs what it finds.
     #[must_use]
     pub(super) fn reopen(self, kept: Option<i64>, noted_kept: Option<usize>) -> Self {
-        let Self { broker, backing: mut memory, mut noted, mut safe, positions, flush, journal, tamper, .. } = self;
+        let Self { broker, backing: mut memory, mut noted, count, mut safe, positions, flush, journal, tamper, .. } = self;
         let (_, end) = memory.log_bounds();
         // Now every record has its unit, with its tags code.
         memory.set_durable(end);
@@ -185,7 +193,7 @@ impl WatchedLog {
             noted.truncate(noted_kept);
             // A cursor does not outlive what was delivered up to it.
             noted.retain(|noted| noted.table == OffsetTableKind::Consumer || noted.log_end <= kept);
-            safe = noted.len();
+            safe = if tamper.makes(Mutation::FoundNotKept) { 0 } else { noted.len() };
         }
         let mut copy = empty(flush);
         let mut place = 0;
@@ -218,6 +226,7 @@ impl WatchedLog {
             broker,
             backing: Backing::Memory(Box::new(copy.after_a_crash())),
             noted,
+            count,
             safe,
             positions,
             closed: false,
@@ -396,7 +405,8 @@ impl Storage for WatchedLog {
             if let Backing::Disk(_) = self.backing {
                 return self.backing.note_offset(table, key, queue_id, offset);
             }
-            self.noted.push(Noted { table, key: key.to_owned(), queue: queue_id, offset, log_end });
+            self.noted.push(Noted { table, key: key.to_owned(), queue: queue_id, offset, log_end, number: self.count });
+            self.count += 1;
         }
     }
 }
