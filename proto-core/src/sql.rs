@@ -34,7 +34,7 @@ pub use tree::{Constant, Expression, Ordered, TextTest};
 pub use value::{EvaluationError, Value, compare, equal};
 
 /// Longest expression in bytes. Java sets no limit; every consumer's expression stays in memory and in a file.
-pub const MAX_LEN: usize = 64 * 1024;
+pub const MAX_LEN: usize = 16 * 1024;
 
 /// How deep an expression may nest: parentheses, signs, `NOT`, and operators whose operand is a result. Chains of `AND` and of `OR` may be as
 /// long as they like. Java has no such limit and runs out of stack.

@@ -117,26 +117,36 @@ pub trait Plugins: Debug + Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PluginInfo {
-    /// Times that it was asked: batches of messages, or shares of queues.
+    /// Batches of messages that it has judged, or shares of queues that it has made.
     pub calls: u64,
     /// SHA-256 of its file, in hexadecimal digits.
     pub digest: String,
-    /// Times that it failed or ran into a limit.
+    /// Times that it failed, in judging, sharing out, or looking at an argument.
     pub failures: u64,
+    /// The steps that it made, in units of what runs it.
+    pub fuel: u64,
     /// `filter` or `allocator`; empty if its file cannot be used.
     pub kind: String,
     /// The last failure, or why the file that lies there is not used.
     pub last_error: String,
+    /// Failures that were a limit: of steps, memory, tables or stack.
+    pub limits: u64,
     /// Messages that it has judged.
     pub messages: u64,
     /// Its name.
     pub name: String,
+    /// Nanoseconds that a call takes, by a sample of its calls; 0 if none was timed.
+    pub nanos_per_call: u64,
+    /// Nanoseconds that a message takes, by the same calls.
+    pub nanos_per_message: u64,
     /// What becomes of messages that it fails on, as the operator has set it.
     pub policy: String,
     /// Size of its file, in bytes.
     pub size: u64,
     /// `active`, `disabled` or `refused`.
     pub state: String,
+    /// Failures that were a trap, as a panic is.
+    pub traps: u64,
     /// The version that it gives itself, if it does.
     pub version: String,
 }

@@ -4,6 +4,7 @@
 //! disk: the loop does neither.
 
 use std::{
+    collections::VecDeque,
     fmt, io,
     path::{Path, PathBuf},
     sync::{
@@ -14,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use route_core::{
     output::{NoticeLevel, PeerId, PluginChange},
     plugins::{
@@ -28,7 +28,7 @@ mod folder;
 #[cfg(feature = "wasm")]
 mod wasm;
 
-pub use folder::PluginFolder;
+pub use folder::{PluginFolder, read_limited};
 
 /// The room of a broker whose store lies at `root`; `None` if this build runs no plugins.
 ///
@@ -57,19 +57,21 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Things to do, and things done, that wait between loop and thread.
 const WAITING: usize = 2 * PluginShelf::LIMIT;
 
-/// Who runs plugins. A policy says what becomes of messages that a plugin fails on; empty is the host's own. Called by the thread of plugins alone, but for what [`Plugins`] has.
+/// Puts a plugin that was loaded in the place of the version before, for all who use that, from their next batch on; or says in one line why it has no
+/// place.
+pub type Install<'a> = Box<dyn FnOnce() -> Result<(), String> + 'a>;
+
+/// Who runs plugins. A policy says what becomes of messages that a plugin fails on; empty is the host's own. Called by the thread of plugins alone, but
+/// for what [`Plugins`] has.
 pub trait PluginHost: Plugins {
-    /// Whether a file could be loaded with this policy; changes nothing.
+    /// Loads a file with this policy, and changes nothing before the answer is called.
     ///
     /// # Errors
     /// One line that says what is wrong with it.
-    fn check(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String>;
+    fn load<'a>(&'a self, name: &'a str, file: &[u8], policy: &str) -> Result<Install<'a>, String>;
 
-    /// Loads a file; if it is good it takes the place of the version before, for all who use that, from their next batch on.
-    ///
-    /// # Errors
-    /// One line that says what is wrong with it; the version before stays.
-    fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String>;
+    /// Notes why the file that lies there is not used; the version before stays.
+    fn refuse(&self, name: &str, why: &str);
 
     /// Another number when other plugins are in use than before, be it that one has switched itself off.
     fn revision(&self) -> u64;
@@ -98,7 +100,7 @@ pub enum PluginEvent {
     /// Other plugins are in use than before.
     Changed,
     /// What somebody asked for is done: the plugin as it is now, or why nothing was changed.
-    Answer(Asker, Result<Option<PluginInfo>, String>),
+    Answer(Asker, Box<Result<Option<PluginInfo>, String>>),
     /// Something for the operator.
     Notice(NoticeLevel, String),
 }
@@ -111,7 +113,7 @@ pub struct PluginRoom {
     done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
     /// Answers that have come before what the shelf makes of them.
-    answers: Vec<PluginEvent>,
+    answers: VecDeque<PluginEvent>,
     /// What the broker has been told of.
     revision: u64,
 }
@@ -135,7 +137,7 @@ impl PluginRoom {
         worker.told = worker.folder.list();
         worker.listed.clone_from(&worker.told);
         shelf.handle_listed(worker.told.clone());
-        let mut answers = Vec::new();
+        let mut answers = VecDeque::new();
         // Before the broker serves there is nobody whom it would keep waiting.
         while let Some(output) = shelf.poll_output() {
             match output {
@@ -145,7 +147,7 @@ impl PluginRoom {
                 }
                 ShelfOutput::Unload { name, disabled } => host.unload(&name, disabled),
                 ShelfOutput::Changed => {}
-                ShelfOutput::Notice(level, text) => answers.push(PluginEvent::Notice(level, text)),
+                ShelfOutput::Notice(level, text) => answers.push_back(PluginEvent::Notice(level, text)),
             }
         }
         let revision = host.revision();
@@ -170,15 +172,18 @@ impl PluginRoom {
         if let Err(errand) = self.hand_over(Errand::Change { asked, name, change })
             && let Errand::Change { asked, .. } = errand
         {
-            self.answers.push(PluginEvent::Answer(asked, Err("too many plugins are being changed: try again in a moment".to_owned())));
+            self.answers.push_back(PluginEvent::Answer(
+                asked,
+                Box::new(Err("too many plugins are being changed: try again in a moment".to_owned())),
+            ));
         }
     }
 
     /// What has happened; drained after each wake and each change.
     pub fn poll_event(&mut self) -> Option<PluginEvent> {
         loop {
-            if !self.answers.is_empty() {
-                return Some(self.answers.remove(0));
+            if let Some(answer) = self.answers.pop_front() {
+                return Some(answer);
             }
             match self.shelf.poll_output() {
                 Some(ShelfOutput::Load { name, stamp }) => {
@@ -214,7 +219,7 @@ impl PluginRoom {
                     let known = self.host.list().into_iter().find(|plugin| *plugin.name == *name);
                     is_there.then(|| known.unwrap_or_else(|| PluginInfo { name: name.to_string(), ..PluginInfo::default() }))
                 });
-                self.answers.push(PluginEvent::Answer(asked, outcome));
+                self.answers.push_back(PluginEvent::Answer(asked, Box::new(outcome)));
             }
         }
     }
@@ -287,8 +292,12 @@ impl Worker {
     }
 
     fn load(&self, name: &str) -> Result<(), String> {
-        let file = self.folder.read(name).map_err(|error| format!("its file cannot be read: {error}"))?;
-        self.host.load(name, &file, &self.folder.policy(name))
+        let file = self.folder.read(name).map_err(|error| format!("its file cannot be read: {error}"));
+        let used = file.and_then(|file| self.host.load(name, &file, &self.folder.policy(name))?());
+        if let Err(why) = &used {
+            self.host.refuse(name, why);
+        }
+        used
     }
 
     /// Changes what lies in the folder, and uses it at once.
@@ -297,13 +306,13 @@ impl Worker {
         match change {
             PluginChange::Install { file, policy } => {
                 let before = self.folder.policy(name);
-                self.host.check(name, &file, if policy.is_empty() { &before } else { &policy })?;
+                let install = self.host.load(name, &file, if policy.is_empty() { &before } else { &policy })?;
                 self.folder.write(name, &file, &policy).map_err(failed)?;
-                self.host.load(name, &file, &self.folder.policy(name))?;
+                install()?;
             }
             PluginChange::Enable => {
-                let file: Bytes = self.folder.enable(name).map_err(failed)?.into();
-                self.host.load(name, &file, &self.folder.policy(name))?;
+                self.folder.enable(name).map_err(failed)?;
+                self.load(name)?;
             }
             PluginChange::Disable => self.folder.disable(name).map_err(failed)?,
             PluginChange::Remove => self.folder.remove(name).map_err(failed)?,

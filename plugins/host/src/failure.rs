@@ -62,23 +62,50 @@ pub enum LoadError {
 
 /// What a plugin ran into, or what it answered, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{words}")]
+pub struct Failure {
+    words: String,
+    cause: Cause,
+}
+
+/// What kind of failure it was, for who counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It did what WebAssembly forbids.
+    Trap,
+    /// It wanted more than a plugin has.
+    Limit,
+    /// It answered what is no answer, or is not there.
+    Other,
+}
+
+/// A plugin wants more memory or larger tables than it may have.
+#[derive(Debug, Error)]
 #[error("{0}")]
-pub struct Failure(String);
+pub(crate) struct OutOfBounds(pub(crate) String);
 
 impl Failure {
     /// A failure in these words.
     pub(crate) fn new(words: impl Into<String>) -> Self {
-        Self(words.into())
+        Self { words: words.into(), cause: Cause::Other }
     }
 
     /// What wasmtime's error means, with the limit named if it is one.
     pub(crate) fn of(error: &wasmtime::Error, limits: &Limits) -> Self {
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Self(format!("it made {} steps in one call without an answer (limit: fuel)", limits.fuel)),
-            Some(Trap::StackOverflow) => Self(format!("its calls nest deeper than {} bytes (limit: stack)", limits.stack)),
-            Some(trap) => Self(format!("it trapped: {trap}")),
-            None => Self(first_words(&error.root_cause().to_string(), limits.text)),
-        }
+        let (cause, words) = match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => (Cause::Limit, format!("it made {} steps in one call without an answer (limit: fuel)", limits.fuel)),
+            Some(Trap::StackOverflow) => (Cause::Limit, format!("its calls nest deeper than {} bytes (limit: stack)", limits.stack)),
+            Some(trap) => (Cause::Trap, format!("it trapped: {trap}")),
+            None => {
+                let cause = if error.downcast_ref::<OutOfBounds>().is_some() { Cause::Limit } else { Cause::Other };
+                (cause, first_words(&error.root_cause().to_string(), limits.text))
+            }
+        };
+        Self { words, cause }
+    }
+
+    pub(crate) const fn cause(&self) -> Cause {
+        self.cause
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`PluginEngine::load`] makes a [`LoadedPlugin`] of a file, which takes milliseconds and may be done by any thread; [`PluginSet`] holds what is
 //! installed and hands out filters and allocators as `route_core::plugins` wants them. A new version takes the place of an old one between two
-//! batches. Nothing here reads a clock: a plugin is bounded by the steps that it makes (fuel), so the same batch gets the same answer, and fails at
+//! batches. No answer depends on a clock: a plugin is bounded by the steps that it makes (fuel), so the same batch gets the same answer, and fails at
 //! the same place, on every machine and in a simulation.
 //!
 //! What a plugin says is checked before it is believed, and what becomes of messages that it fails on is its operator's [`Policy`].
@@ -11,8 +11,10 @@
 mod code_cache;
 mod component;
 mod contract;
+mod counters;
 mod engine;
 mod failure;
+mod inflate;
 mod limits;
 mod packing;
 mod plugin;
@@ -23,6 +25,7 @@ mod slot;
 
 pub use component::component_of;
 pub use contract::{CONTRACT_VERSION, Kind};
+pub use counters::Clock;
 pub use engine::{EngineError, PluginEngine};
 pub use failure::{Failure, LoadError};
 pub use limits::Limits;

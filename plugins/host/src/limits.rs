@@ -18,6 +18,8 @@ pub struct Limits {
     pub fuel: u64,
     /// Bytes of one call; a batch that grows longer becomes several, and one message is always taken.
     pub batch_bytes: usize,
+    /// Bytes of a body that was decompressed for it; a longer one comes as it was sent.
+    pub body: usize,
     /// Bytes of a text that it answers. What is longer is cut.
     pub text: usize,
     /// Messages of a failed call that may fail again when they are asked for one by one; the others then go as the policy says.
@@ -33,6 +35,7 @@ impl Default for Limits {
             stack: 256 << 10,
             fuel: 10_000_000,
             batch_bytes: 1 << 20,
+            body: 1 << 20,
             text: 1024,
             failures_per_batch: 3,
         }

@@ -5,6 +5,7 @@ use route_core::filter::Candidate;
 
 use crate::{
     contract::{MAX_BATCH, wants},
+    inflate::{Inflate, flag_of_inflated},
     limits::Limits,
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Batch {
     /// Bit `n` is set if candidate `n` is in it: all are but those without a whole record.
     packed: u64,
     first_offset: i64,
+    inflate: Inflate,
 }
 
 impl Batch {
@@ -29,6 +31,10 @@ impl Batch {
         let candidates = &candidates[..candidates.len().min(MAX_BATCH)];
         let entries_end = HEAD + candidates.len() * ENTRY;
         (self.len, self.packed) = (0, 0);
+        if self.bytes.capacity() > 4 * limits.batch_bytes {
+            // One large message is no reason to keep its room for ever.
+            self.bytes = Vec::new();
+        }
         // What lies there from the batch before is written over, each byte up to the last entry; the rest is cleared below.
         self.bytes.truncate(entries_end);
         self.bytes.resize(entries_end, 0);
@@ -44,7 +50,7 @@ impl Batch {
                 self.first_offset = peek::queue_offset(record);
                 self.put_head(record, &parts, argument, wanted);
             }
-            self.put_entry(record, &parts, candidate.tags_code, wanted);
+            self.put_entry(record, &parts, candidate.tags_code, wanted, limits.body);
             self.len += 1;
             self.packed |= 1 << (passed - 1);
         }
@@ -97,8 +103,18 @@ impl Batch {
         put(&mut self.bytes, 0, head);
     }
 
-    fn put_entry(&mut self, record: &[u8], parts: &Parts<'_>, tags_code: i64, wanted: u32) {
-        let body_at = if wanted & wants::BODY != 0 { self.append(parts.body).0 } else { 0 };
+    fn put_entry(&mut self, record: &[u8], parts: &Parts<'_>, tags_code: i64, wanted: u32, longest_body: usize) {
+        let mut sys_flag = peek::sys_flag(record);
+        let (mut body_at, mut body_size) = (0, number(parts.body.len()));
+        if wanted & wants::BODY != 0 {
+            let at = self.bytes.len();
+            if self.inflate.append(parts.body, sys_flag, longest_body, &mut self.bytes).is_some() {
+                sys_flag = flag_of_inflated(sys_flag);
+                (body_at, body_size) = (number(at), number(self.bytes.len() - at));
+            } else {
+                body_at = self.append(parts.body).0;
+            }
+        }
         let (properties_at, properties_size) = if wanted & wants::PROPERTIES != 0 { self.append(parts.properties) } else { (0, 0) };
         let mut entry = [0; ENTRY];
         put(&mut entry, 0, peek::queue_offset(record).to_le_bytes());
@@ -106,9 +122,9 @@ impl Batch {
         put(&mut entry, 16, peek::store_timestamp(record).to_le_bytes());
         put(&mut entry, 24, tags_code.to_le_bytes());
         put(&mut entry, 32, peek::flag(record).to_le_bytes());
-        put(&mut entry, 36, peek::sys_flag(record).to_le_bytes());
+        put(&mut entry, 36, sys_flag.to_le_bytes());
         put(&mut entry, 40, peek::reconsume_times(record).to_le_bytes());
-        put(&mut entry, 44, number(parts.body.len()).to_le_bytes());
+        put(&mut entry, 44, body_size.to_le_bytes());
         put(&mut entry, 48, body_at.to_le_bytes());
         put(&mut entry, 52, properties_at.to_le_bytes());
         put(&mut entry, 56, properties_size.to_le_bytes());

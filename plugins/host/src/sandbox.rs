@@ -6,7 +6,7 @@ use wasmtime::{
 };
 
 use crate::{
-    failure::{Failure, LoadError},
+    failure::{Failure, LoadError, OutOfBounds},
     limits::Limits,
 };
 
@@ -20,17 +20,16 @@ pub(crate) struct Bounds {
 impl ResourceLimiter for Bounds {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         if desired > self.memory {
-            return Err(wasmtime::Error::msg(format!("it wants {desired} bytes of memory, and may have {} (limit: memory)", self.memory)));
+            let words = format!("it wants {desired} bytes of memory, and may have {} (limit: memory)", self.memory);
+            return Err(OutOfBounds(words).into());
         }
         Ok(true)
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         if desired > self.table_elements {
-            let allowed = self.table_elements;
-            return Err(wasmtime::Error::msg(format!(
-                "it wants a table of {desired} elements, and may have {allowed} (limit: table_elements)"
-            )));
+            let words = format!("it wants a table of {desired} elements, and may have {} (limit: table_elements)", self.table_elements);
+            return Err(OutOfBounds(words).into());
         }
         Ok(true)
     }

@@ -18,7 +18,7 @@ use route_core::{
 };
 use thiserror::Error;
 
-use crate::{contract::Kind, plugin::LoadedPlugin, policy::Policy, slot::Slot};
+use crate::{contract::Kind, counters::Clock, plugin::LoadedPlugin, policy::Policy, slot::Slot};
 
 /// A plugin that cannot be installed, whatever is in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -36,6 +36,7 @@ pub enum SetError {
 pub struct PluginSet {
     slots: Arc<Mutex<BTreeMap<String, Arc<Slot>>>>,
     revision: Arc<AtomicU64>,
+    clock: Option<Clock>,
 }
 
 impl PluginSet {
@@ -43,6 +44,12 @@ impl PluginSet {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Nothing is installed; some calls of what will be are timed with this clock.
+    #[must_use]
+    pub fn timed(clock: Clock) -> Self {
+        Self { clock: Some(clock), ..Self::default() }
     }
 
     /// Installs a plugin, or another one in the place of the one that has this name: from the next batch on it answers.
@@ -61,6 +68,15 @@ impl PluginSet {
     /// [`SetError`].
     pub fn refuse(&self, name: &str, why: &str) -> Result<(), SetError> {
         self.slot(name)?.refuse(why.to_owned());
+        Ok(())
+    }
+
+    /// Notes that a plugin is there which nobody has loaded, since its operator has switched it off.
+    ///
+    /// # Errors
+    /// [`SetError`].
+    pub fn note_disabled(&self, name: &str) -> Result<(), SetError> {
+        self.slot(name)?.note_disabled();
         Ok(())
     }
 
@@ -124,7 +140,7 @@ impl PluginSet {
         if slots.len() >= PluginShelf::LIMIT {
             return Err(SetError::Full);
         }
-        let slot = Arc::new(Slot::new(name, Arc::clone(&self.revision)));
+        let slot = Arc::new(Slot::new(name, Arc::clone(&self.revision), self.clock));
         slots.insert(name.to_owned(), Arc::clone(&slot));
         Ok(slot)
     }

@@ -13,6 +13,7 @@ use route_core::{
 
 use crate::{
     contract::Kind,
+    counters::{Clock, Counters},
     failure::{Failure, first_words},
     packing::Batch,
     plugin::{Asked, LoadedPlugin, Warm},
@@ -26,6 +27,8 @@ pub(crate) struct Slot {
     state: Mutex<State>,
     /// Counts what clients should hear of: this plugin was switched off.
     revision: std::sync::Arc<AtomicU64>,
+    /// What some calls are timed with.
+    clock: Option<Clock>,
 }
 
 /// What is at the place, behind its lock: the broker's loop asks, others look.
@@ -41,15 +44,12 @@ struct State {
     refused: String,
     last_failure: String,
     failures_in_a_row: u32,
-    calls: u64,
-    messages: u64,
-    failures: u64,
-    fuel: u64,
+    counters: Counters,
 }
 
 impl Slot {
-    pub(crate) fn new(name: &str, revision: std::sync::Arc<AtomicU64>) -> Self {
-        Self { name: name.to_owned(), state: Mutex::default(), revision }
+    pub(crate) fn new(name: &str, revision: std::sync::Arc<AtomicU64>, clock: Option<Clock>) -> Self {
+        Self { name: name.to_owned(), state: Mutex::default(), revision, clock }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,7 +65,15 @@ impl Slot {
 
     /// Notes that a file was not taken; what was there stays.
     pub(crate) fn refuse(&self, why: String) {
-        self.state().refused = why;
+        let mut state = self.state();
+        state.refused = why;
+        // Without a version before, it is no more than refused.
+        state.disabled &= state.plugin.is_some();
+    }
+
+    /// Notes that a plugin lies there which nobody has loaded, since it is switched off.
+    pub(crate) fn note_disabled(&self) {
+        self.state().disabled = true;
     }
 
     /// Takes the plugin away. Filters of it that are still held go on by its policy.
@@ -90,6 +98,9 @@ impl Slot {
     pub(crate) fn serves(&self, wanted: Kind) -> Result<(), PluginRefusal> {
         let state = self.state();
         let name = || self.name.clone();
+        if state.disabled {
+            return Err(PluginRefusal::Disabled(name()));
+        }
         let Some(plugin) = &state.plugin else {
             let why = format!("its file is not taken: {}", state.refused);
             return Err(if state.refused.is_empty() {
@@ -101,7 +112,7 @@ impl Slot {
         if plugin.kind() != wanted {
             return Err(PluginRefusal::WrongKind { name: name(), wanted: wanted.world() });
         }
-        if state.disabled { Err(PluginRefusal::Disabled(name())) } else { Ok(()) }
+        Ok(())
     }
 
     /// Asks the plugin about an argument.
@@ -144,8 +155,7 @@ impl Slot {
         if state.batch.len() == 0 {
             return passed;
         }
-        state.messages += state.batch.len() as u64;
-        let failure = match state.ask(|warm, batch, _| warm.matches(batch)) {
+        let failure = match state.work(self.clock, state.batch.len(), |warm, batch, _| warm.matches(batch)) {
             Ok(answer) => {
                 verdicts.deliver_all(from, state.batch.by_candidate(answer));
                 state.failures_in_a_row = 0;
@@ -165,7 +175,7 @@ impl Slot {
             if state.batch.len() == 0 {
                 continue;
             }
-            match state.ask(|warm, batch, _| warm.matches(batch)) {
+            match state.work(None, 0, |warm, batch, _| warm.matches(batch)) {
                 Ok(answer) => verdicts.deliver_all(from + nth, state.batch.by_candidate(answer)),
                 Err(failure) => {
                     if failed == 0 {
@@ -211,7 +221,7 @@ impl Slot {
     pub(crate) fn allocate(&self, argument: &str, share: &Share<'_>) -> Result<Vec<usize>, PluginRefusal> {
         self.serves(Kind::Allocator)?;
         let mut state = self.state();
-        match state.ask(|warm, _, plugin| warm.allocate(argument, share, plugin.limits())) {
+        match state.work(self.clock, 0, |warm, _, plugin| warm.allocate(argument, share, plugin.limits())) {
             Ok(owners) => {
                 state.failures_in_a_row = 0;
                 Ok(owners)
@@ -229,16 +239,24 @@ impl Slot {
     /// What an operator is told of it; nothing of a place where nothing is.
     pub(crate) fn info(&self) -> Option<PluginInfo> {
         let state = self.state();
+        let counters = state.counters;
+        let (nanos_per_call, nanos_per_message) = counters.nanos();
         let info = PluginInfo {
-            calls: state.calls,
-            failures: state.failures,
-            messages: state.messages,
+            calls: counters.calls,
+            failures: counters.failures,
+            fuel: counters.fuel,
+            limits: counters.limits,
+            messages: counters.messages,
+            nanos_per_call,
+            nanos_per_message,
+            traps: counters.traps,
             name: self.name.clone(),
             policy: state.policy.to_string(),
             last_error: if state.refused.is_empty() { state.last_failure.clone() } else { state.refused.clone() },
             ..PluginInfo::default()
         };
         match &state.plugin {
+            None if state.disabled => Some(PluginInfo { state: "disabled".to_owned(), ..info }),
             None if state.refused.is_empty() => None,
             None => Some(PluginInfo { state: "refused".to_owned(), ..info }),
             Some(plugin) => Some(PluginInfo {
@@ -254,7 +272,7 @@ impl Slot {
 
     /// All the fuel that it has used.
     pub(crate) fn fuel(&self) -> u64 {
-        self.state().fuel
+        self.state().counters.fuel
     }
 }
 
@@ -264,23 +282,39 @@ impl State {
         self.batch.pack(argument, plugin.wants(), candidates, plugin.limits())
     }
 
-    /// Asks the warm instance, or a new one, and counts. After a failure the instance is gone.
+    /// Has the plugin judge so many messages, or none and share out queues; counts and times that.
+    fn work<T>(
+        &mut self,
+        clock: Option<Clock>,
+        messages: usize,
+        question: impl FnOnce(&mut Warm, &Batch, &LoadedPlugin) -> Asked<T>,
+    ) -> Result<T, Failure> {
+        let begun = self.counters.begin(messages, clock);
+        let answer = self.ask(question);
+        if let (Some(begun), Some(clock)) = (begun, clock) {
+            self.counters.end(messages, clock().saturating_sub(begun));
+        }
+        answer
+    }
+
+    /// Asks the warm instance, or a new one. After a failure the instance is gone.
     fn ask<T>(&mut self, question: impl FnOnce(&mut Warm, &Batch, &LoadedPlugin) -> Asked<T>) -> Result<T, Failure> {
         let Some(plugin) = &mut self.plugin else { return Err(Failure::new("it is not installed any more")) };
-        self.calls += 1;
         let warm = match self.warm.take() {
             Some(warm) => Ok(warm),
             None => plugin.warm(),
         };
         let answer = warm.and_then(|mut warm| {
             let (answer, fuel) = question(&mut warm, &self.batch, plugin);
-            self.fuel = self.fuel.saturating_add(fuel);
+            self.counters.note_fuel(fuel);
             if answer.is_ok() {
                 self.warm = Some(warm);
             }
             answer
         });
-        self.failures += u64::from(answer.is_err());
+        if let Err(failure) = &answer {
+            self.counters.note(failure);
+        }
         answer
     }
 

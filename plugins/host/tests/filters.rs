@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::io::Write as _;
+
+use flate2::{Compression, write::ZlibEncoder};
 use route_core::filter::{Candidate, Verdicts};
-use support::{FilterText, delivered, filter_of, info, load, messages, set_of};
+use support::{FilterText, delivered, filter_of, info, load, message_with, messages, set_of};
 
 #[test]
 fn a_filter_answers_a_batch_with_a_bit_for_each_message() {
@@ -47,4 +50,27 @@ fn messages_without_a_record_are_passed_over_and_move_no_others() {
     // Of those that are asked for every second one, beginning anew with the second call.
     let of_call = |from: usize, to: usize| (from..to).filter(|n| n % 3 > 0).step_by(2);
     assert_eq!(delivered, of_call(0, 64).chain(of_call(64, 100)).collect::<Vec<_>>());
+}
+
+/// Delivers a message whose body begins with an `x` and is not compressed.
+const FIRST_BYTE_IS_X: &str = "(i64.extend_i32_u (i32.and
+    (i32.eq (i32.load8_u (i32.add (local.get 0) (i32.load offset=88 (local.get 0)))) (i32.const 120))
+    (i32.eqz (i32.and (i32.load offset=76 (local.get 0)) (i32.const 1)))))";
+
+#[test]
+fn bodies_that_were_compressed_come_as_they_were_before() {
+    let text = FilterText { wants: "(i32.const 1)", matches: FIRST_BYTE_IS_X, ..FilterText::default() };
+    let set = set_of(&text.wasm(), "withhold");
+    let filter = filter_of(&set);
+    let zlib = |body: &[u8]| {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let judged = |body: &[u8], sys_flag| !delivered(&*filter, &[message_with(100, body, "", sys_flag)]).is_empty();
+    assert!(judged(b"xyz", 0) && !judged(b"yz", 0));
+    assert!(judged(&zlib(&[b'x'; 10_000]), 1) && !judged(&zlib(&[b'y'; 10_000]), 1));
+    assert!(judged(&zlib(&[b'x'; 1 << 20]), 1), "so long it may be");
+    assert!(!judged(&zlib(&[b'x'; (1 << 20) + 1]), 1) && !judged(b"x is not zlib", 1), "these are told to be compressed");
+    assert_eq!(info(&set).failures, 0);
 }

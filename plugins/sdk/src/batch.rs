@@ -98,7 +98,8 @@ impl<'a> Message<'a> {
         i32_at(self.entry, 36)
     }
 
-    /// Whether the producer compressed the body, as the Java client does with more than 4 KiB.
+    /// Whether [`Self::body`] is compressed. A filter that wants bodies gets them decompressed if they were compressed with zlib, as clients do it with
+    /// large ones unless they are told otherwise, and have 1 MiB at most; of any other this tells. Without bodies it tells how the producer sent it.
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         self.sys_flag() & 1 != 0
@@ -110,7 +111,7 @@ impl<'a> Message<'a> {
         i32_at(self.entry, 40)
     }
 
-    /// Bytes of its body, wanted or not.
+    /// Bytes of its body; if the filter does not want bodies, as the producer sent it, perhaps compressed.
     #[must_use]
     pub fn body_size(&self) -> usize {
         u32_at(self.entry, 44) as usize

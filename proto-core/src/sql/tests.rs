@@ -135,7 +135,7 @@ fn nesting_has_a_limit_in_whatever_way_it_comes() {
         format!("a{}", " = TRUE".repeat(1000)),
         format!("a{}", " IS NULL".repeat(1000)),
         format!("a{}", " CONTAINS 'x'".repeat(1000)),
-        format!("{}a{}", "-(".repeat(1000), " BETWEEN 1 AND 2)".repeat(1000)),
+        format!("{}a{}", "-(".repeat(800), " BETWEEN 1 AND 2)".repeat(800)),
     ];
     for text in deep {
         assert_eq!(parse(&text), Err(SqlError::TooDeep), "{}", &text[..40]);

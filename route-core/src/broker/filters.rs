@@ -49,8 +49,8 @@ pub enum FilterError {
     Full(usize),
 }
 
-/// Longest expression, in bytes.
-pub const MAX_EXPRESSION_LEN: usize = 16 << 10;
+/// Longest expression in any language, in bytes.
+pub const MAX_EXPRESSION_LEN: usize = sql::MAX_LEN;
 
 /// How large the table may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,17 +8,17 @@ mod target;
 mod trial;
 
 use std::{
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use route_core::{
     broker::admin::plugins::{BindPluginRequest, PluginList},
-    plugins::{name, shelf::PluginShelf},
+    plugins::name,
 };
 
 use super::CommandError;
+use crate::plugins::read_limited;
 use target::Target;
 
 /// See, install, switch and bind plugins: filters and allocations that run in the broker
@@ -250,16 +250,8 @@ fn name_of(file: &Path) -> Result<String, CommandError> {
     name::validate(stem).map(|()| stem.to_owned()).map_err(wrong)
 }
 
-/// The file of a plugin. One that is too long is not read to its end.
 fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
-    let mut content = Vec::new();
-    let limit = PluginShelf::MAX_LEN;
-    let failed = |source| CommandError::System { what: "the file of the plugin cannot be read", source };
-    File::open(file).and_then(|file| file.take(limit + 1).read_to_end(&mut content)).map_err(failed)?;
-    if content.len() as u64 > limit {
-        return Err(CommandError::Usage(format!("{}: a plugin has {limit} bytes at most", file.display())));
-    }
-    Ok(content)
+    read_limited(file).map_err(|source| CommandError::System { what: "the file of the plugin cannot be read", source })
 }
 
 /// A list with one plugin's entries alone.

@@ -119,7 +119,7 @@ impl BrokerMachine {
         while let Some(event) = self.plugins.as_mut().and_then(PluginRoom::poll_event) {
             match event {
                 PluginEvent::Changed => self.broker.handle_plugins_changed(now),
-                PluginEvent::Answer(asked, outcome) => self.broker.handle_plugin_changed(now, asked, outcome.map_err(Refusal::system)),
+                PluginEvent::Answer(asked, outcome) => self.broker.handle_plugin_changed(now, asked, (*outcome).map_err(Refusal::system)),
                 PluginEvent::Notice(level, text) => notice(level, &text),
             }
         }
@@ -182,7 +182,9 @@ impl Machine for BrokerMachine {
     }
 
     fn poll_timeout(&self) -> Option<Millis> {
-        self.broker.poll_timeout().into_iter().chain(self.broker.storage().poll_timeout()).min()
+        // A plugin that has switched itself off wakes nobody, and who uses it is to hear of it all the same.
+        let moved = self.plugins.as_ref().is_some_and(PluginRoom::has_moved).then_some(Millis(0));
+        self.broker.poll_timeout().into_iter().chain(self.broker.storage().poll_timeout()).chain(moved).min()
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -1,4 +1,5 @@
-//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not, `NAME.policy` says what becomes of messages that it fails on. Everything else in it is nobody's business here.
+//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not, `NAME.policy` says what becomes of messages that it fails on. Everything
+//! else in it is nobody's business here.
 
 use std::{
     collections::BTreeMap,
@@ -122,17 +123,17 @@ impl PluginFolder {
         policy.trim().to_owned()
     }
 
-    /// Switches a plugin on, and reads it.
+    /// Switches a plugin on.
     ///
     /// # Errors
     /// There is none, or the system refuses.
-    pub fn enable(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub fn enable(&self, name: &str) -> io::Result<()> {
         let (used, disabled) = (self.file(name, USED)?, self.file(name, DISABLED)?);
         if !used.exists() {
             fs::rename(disabled, &used).map_err(|error| named(error, name))?;
             self.sync()?;
         }
-        read_limited(&used)
+        Ok(())
     }
 
     /// Switches a plugin off.
@@ -187,11 +188,18 @@ fn remove_if_there(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+/// The file of a plugin. One that is too long is not read to its end.
+///
+/// # Errors
+/// It cannot be read, or is too long.
+pub fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(PluginShelf::MAX_LEN + 1).read_to_end(&mut content)?;
     if content.len() as u64 > PluginShelf::MAX_LEN {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} bytes", PluginShelf::MAX_LEN)));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{}: a plugin has {} bytes at most", path.display(), PluginShelf::MAX_LEN),
+        ));
     }
     Ok(content)
 }

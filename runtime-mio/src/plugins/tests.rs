@@ -42,16 +42,19 @@ impl Plugins for TestHost {
 }
 
 impl PluginHost for TestHost {
-    fn check(&self, _name: &str, file: &[u8], policy: &str) -> Result<(), String> {
-        if file.starts_with(b"good") && policy != "odd" { Ok(()) } else { Err("it is not good".to_owned()) }
+    fn load<'a>(&'a self, name: &'a str, file: &[u8], policy: &str) -> Result<Install<'a>, String> {
+        if !file.starts_with(b"good") || policy == "odd" {
+            return Err("it is not good".to_owned());
+        }
+        let loaded = format!("{}{policy}", String::from_utf8_lossy(file));
+        Ok(Box::new(move || {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+            self.loaded.lock().unwrap().insert(name.to_owned(), loaded);
+            Ok(())
+        }))
     }
 
-    fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String> {
-        self.check(name, file, policy)?;
-        self.changes.fetch_add(1, Ordering::Relaxed);
-        self.loaded.lock().unwrap().insert(name.to_owned(), format!("{}{policy}", String::from_utf8_lossy(file)));
-        Ok(())
-    }
+    fn refuse(&self, _name: &str, _why: &str) {}
 
     fn revision(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
@@ -113,7 +116,7 @@ impl Scene {
                 }
             }
             if let Some(answer) = answer {
-                return (answer, changed);
+                return (*answer, changed);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use plugin_host::{Limits, PluginEngine, PluginSet, Policy};
@@ -11,7 +12,7 @@ use route_core::{
     plugins::{PluginAllocator, PluginInfo, PluginRefusal, Plugins},
 };
 
-use super::PluginHost;
+use super::{Install, PluginHost};
 
 /// The folder of compiled code in that of plugins.
 const COMPILED: &str = "compiled";
@@ -27,7 +28,7 @@ pub(super) struct WasmHost {
 impl WasmHost {
     /// A host that keeps compiled code below the folder of plugins.
     pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), engine: OnceLock::new(), set: PluginSet::new() }
+        Self { folder: folder.to_owned(), engine: OnceLock::new(), set: PluginSet::timed(nanos) }
     }
 
     fn engine(&self) -> Result<&PluginEngine, String> {
@@ -41,6 +42,12 @@ impl WasmHost {
         });
         made.as_ref().map_err(Clone::clone)
     }
+}
+
+/// A steady clock, for who wants to know what plugins take.
+fn nanos() -> u64 {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(BEGUN.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn policy(text: &str) -> Result<Policy, String> {
@@ -62,21 +69,15 @@ impl Plugins for WasmHost {
 }
 
 impl PluginHost for WasmHost {
-    fn check(&self, _name: &str, file: &[u8], policy: &str) -> Result<(), String> {
-        self::policy(policy)?;
-        self.engine()?.load(file).map(drop).map_err(|error| error.to_string())
+    fn load<'a>(&'a self, name: &'a str, file: &[u8], policy: &str) -> Result<Install<'a>, String> {
+        let policy = self::policy(policy)?;
+        let plugin = self.engine()?.load(file).map_err(|error| error.to_string())?;
+        Ok(Box::new(move || self.set.install(name, plugin, policy, true).map_err(|error| error.to_string())))
     }
 
-    fn load(&self, name: &str, file: &[u8], policy: &str) -> Result<(), String> {
-        let installed = self::policy(policy).and_then(|policy| {
-            let plugin = self.engine()?.load(file).map_err(|error| error.to_string())?;
-            self.set.install(name, plugin, policy, true).map_err(|error| error.to_string())
-        });
-        if let Err(why) = &installed {
-            // Without room for the name there is nothing to note it under.
-            let _ = self.set.refuse(name, why);
-        }
-        installed
+    fn refuse(&self, name: &str, why: &str) {
+        // Without room for the name there is nothing to note it under.
+        let _ = self.set.refuse(name, why);
     }
 
     fn revision(&self) -> u64 {
@@ -87,7 +88,8 @@ impl PluginHost for WasmHost {
         if !disabled {
             self.set.remove(name);
         } else if !self.set.set_enabled(name, false) {
-            let _ = self.set.refuse(name, "it is disabled");
+            // Without room for the name there is nothing to note it under.
+            let _ = self.set.note_disabled(name);
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod mutation;
 pub mod names;
 pub mod oracle;
+pub mod plugins;
 pub mod process;
 pub mod scenario;
 pub mod shrink;

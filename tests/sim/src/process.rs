@@ -1,6 +1,6 @@
 //! Brokers as processes: the shipped machine over a log that is watched, with a disk that takes its time and survives the process.
 
-use std::{any::Any, collections::VecDeque, net::SocketAddr};
+use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use petrel_tests::{Machine, packet};
@@ -16,6 +16,7 @@ use route_core::{
         config::{BrokerConfig, FlushMode},
     },
     output::{Table, Ticket},
+    plugins::Plugins,
     random::Random,
 };
 use store::StoreEvent;
@@ -71,11 +72,19 @@ impl BrokerProcess {
     /// # Panics
     /// If it does not understand what it has written itself.
     #[must_use]
-    pub fn start(now: Now, config: BrokerConfig, disk: Disk, journal: Journal, mutation: Option<Mutation>, seed: u64) -> Self {
+    pub fn start(
+        now: Now,
+        config: BrokerConfig,
+        disk: Disk,
+        plugins: Arc<dyn Plugins>,
+        journal: Journal,
+        mutation: Option<Mutation>,
+        seed: u64,
+    ) -> Self {
         let name = Name::from(config.name.as_ref());
         let flush_mode = config.flush_mode;
         let noted = disk.log.noted().to_vec();
-        let mut broker = Broker::new(now, config, disk.log).expect("the configuration is good");
+        let mut broker = Broker::with_plugins(now, config, disk.log, plugins).expect("the configuration is good");
         for (table, content) in &disk.tables {
             broker.load(*table, content).expect("a broker reads what it has saved");
         }

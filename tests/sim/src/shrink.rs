@@ -68,6 +68,7 @@ fn smaller(scenario: &Scenario, failed_at: Millis) -> Vec<Scenario> {
     add(&|it| it.name_servers = 1);
     for index in 0..scenario.groups.len() {
         add(&|it| it.groups[index].1 = (it.groups[index].1 - 1).max(1));
+        add(&|it| it.groups[index].0 = Rc::new(GroupPlan { filtered: false, ..(*it.groups[index].0).clone() }));
         add(&|it| it.groups[index].0 = Rc::new(GroupPlan { failing_one_in: 0, ..(*it.groups[index].0).clone() }));
     }
     for index in 0..scenario.producers.len() {

@@ -1,15 +1,19 @@
 //! A run: everybody is started, works, suffers, and is watched.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use petrel_tests::{Cluster, network::Network};
-use route_core::Millis;
+use route_core::{
+    Millis,
+    plugins::{NoPlugins, Plugins},
+};
 
 use crate::{
     client::{Client, consumer::Consumer, producer::Producer},
     journal::Journal,
     names::Name,
     oracle::{Oracles, Violation},
+    plugins,
     process::clock::OwnClock,
     scenario::Scenario,
 };
@@ -52,6 +56,8 @@ pub struct World {
     oracles: Oracles,
     tally: Tally,
     trace: Vec<String>,
+    /// What the brokers have installed.
+    plugins: Arc<dyn Plugins>,
 }
 
 impl World {
@@ -72,6 +78,11 @@ impl World {
             oracles,
             tally: Tally::default(),
             trace: Vec::new(),
+            plugins: if scenario.groups.iter().any(|(plan, _)| plan.filtered) {
+                Arc::new(plugins::installed())
+            } else {
+                Arc::new(NoPlugins)
+            },
             scenario: scenario.clone(),
         };
         world.start_everybody();
@@ -79,6 +90,11 @@ impl World {
             world.plan(*at, Act::Begin(*fault));
         }
         world
+    }
+
+    /// What the brokers have installed.
+    pub fn plugins(&self) -> &dyn Plugins {
+        &*self.plugins
     }
 
     /// Runs until all is sent, all faults are over and everything has come to rest.

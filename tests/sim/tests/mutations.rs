@@ -27,6 +27,7 @@ fn group(name: &str, style: Style, failing_one_in: u32) -> (Rc<GroupPlan>, usize
         style,
         model: Model::Clustering,
         max_reconsume_times: 2,
+        filtered: false,
         work: Millis(300),
         failing_one_in,
         failing_seed: 5,

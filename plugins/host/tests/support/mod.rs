@@ -106,6 +106,11 @@ pub(crate) fn info(set: &PluginSet) -> PluginInfo {
 
 /// A stored message.
 pub(crate) fn message(queue_offset: i64, body: &[u8], properties: &str) -> Vec<u8> {
+    message_with(queue_offset, body, properties, 0)
+}
+
+/// A stored message with these bits of the system flag.
+pub(crate) fn message_with(queue_offset: i64, body: &[u8], properties: &str, sys_flag: i32) -> Vec<u8> {
     let host = "10.0.0.1:1000".parse().expect("an address");
     let fields = RecordFields {
         topic: "TopicTest",
@@ -113,7 +118,7 @@ pub(crate) fn message(queue_offset: i64, body: &[u8], properties: &str) -> Vec<u
         flag: 5,
         queue_offset,
         physical_offset: 0,
-        sys_flag: 0,
+        sys_flag,
         born_timestamp: 1_700_000_000_000,
         born_host: host,
         store_timestamp: 1_700_000_000_007,

@@ -36,8 +36,8 @@ const AT_REST: [(&str, &str); 16] = [
 ];
 
 impl<S: Storage> Broker<S> {
-    /// 28: what `clusterList`, `brokerStatus` and the dashboard show, by Java's keys; and the transactions since the start, which Java tells
-    /// with its metrics.
+    /// 28: what `clusterList`, `brokerStatus` and the dashboard show, by Java's keys; the transactions since the start, which Java tells
+    /// with its metrics; and what plugins have done, as `plugin_<name>_<figure>`.
     pub(super) fn runtime_info(&self, now: Now) -> Handled {
         let mut info = KvTable::default();
         let mut tell = |key: &str, value: String| drop(info.table.insert(key.to_owned(), value));
@@ -74,6 +74,22 @@ impl<S: Storage> Broker<S> {
             ("GivenUp", ends.given_up),
         ] {
             tell(&format!("transactions{name}"), count.to_string());
+        }
+
+        for plugin in self.plugins.list() {
+            tell(&format!("plugin_{}_state", plugin.name), plugin.state);
+            for (figure, count) in [
+                ("calls", plugin.calls),
+                ("messages", plugin.messages),
+                ("failures", plugin.failures),
+                ("traps", plugin.traps),
+                ("limits", plugin.limits),
+                ("fuel", plugin.fuel),
+                ("nanosPerCall", plugin.nanos_per_call),
+                ("nanosPerMessage", plugin.nanos_per_message),
+            ] {
+                tell(&format!("plugin_{}_{figure}", plugin.name), count.to_string());
+            }
         }
 
         let (start, end) = self.storage.log_bounds();

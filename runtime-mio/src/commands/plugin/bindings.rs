@@ -1,31 +1,35 @@
 //! What is bound in the folder of a broker that is down.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    io,
     path::Path,
+    sync::{Arc, mpsc},
 };
 
-use ::store::examine::{Examination, ExamineConfig};
+use ::store::{
+    TablePaths, Tables,
+    examine::{Examination, ExamineConfig},
+};
 use proto_core::json::{self, Dialect};
-use route_core::broker::{
-    admin::plugins::{BindPluginRequest, BindingPlace},
-    bindings::{BindingsFile, BoundFilter, Target},
+use route_core::{
+    broker::{
+        admin::plugins::{BindPluginRequest, BindingPlace},
+        bindings::{BindingsFile, BoundFilter, Target},
+    },
+    output::{Table, Ticket},
 };
 
 use crate::commands::CommandError;
 
-/// The file, in the folder of a store.
-const FILE: &str = "config/plugins.json";
+/// The folder of tables, in that of a store.
+const CONFIG: &str = "config";
 
 /// What is bound there.
 pub(super) fn read(root: &Path) -> Result<BindingsFile, CommandError> {
-    let failed = |source| CommandError::System { what: FILE, source };
-    match fs::read(root.join(FILE)) {
-        Ok(content) => json::from_table(&content).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BindingsFile::default()),
-        Err(error) => Err(failed(error)),
+    if !root.join(CONFIG).is_dir() {
+        return Ok(BindingsFile::default());
     }
+    load(&open(root, || {})?)
 }
 
 /// Binds or unbinds something. Whether the plugin is there and takes its argument shows when the broker starts.
@@ -35,11 +39,33 @@ pub(super) fn change(root: &Path, request: &BindPluginRequest) -> Result<(), Com
     let config = ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() };
     let held =
         Examination::open(config).map_err(|error| usage(format!("{error}; of a broker that runs, bindings are changed with --broker")))?;
-    let mut file = read(root)?;
+    let (tell, told) = mpsc::channel();
+    let mut tables = open(root, move || tell.send(()).unwrap_or_default())?;
+    let mut file = load(&tables)?;
     apply(&mut file, request).map_err(usage)?;
-    write(root, &file).map_err(|source| CommandError::System { what: FILE, source })?;
+    save(&mut tables, &told, &file).map_err(failed)?;
+    tables.close();
     drop(held);
     Ok(())
+}
+
+fn failed(error: impl ToString) -> CommandError {
+    CommandError::System { what: "the table of bindings", source: io::Error::other(error.to_string()) }
+}
+
+fn open(root: &Path, notify: impl Fn() + Send + Sync + 'static) -> Result<Tables, CommandError> {
+    Tables::open(TablePaths::in_dir(&root.join(CONFIG)), Arc::new(notify)).map_err(failed)
+}
+
+fn load(tables: &Tables) -> Result<BindingsFile, CommandError> {
+    let parse = |content: &[u8]| json::from_table(content).map_err(|error| error.to_string());
+    Ok(tables.load(Table::Bindings, parse).map_err(failed)?.unwrap_or_default())
+}
+
+fn save(tables: &mut Tables, told: &mpsc::Receiver<()>, file: &BindingsFile) -> Result<(), String> {
+    tables.save(Ticket(0), Table::Bindings, json::to_vec(file, Dialect::Pretty).into());
+    told.recv().map_err(|error| error.to_string())?;
+    tables.poll_saved().map_or(Ok(()), |(_, saved)| saved)
 }
 
 fn apply(file: &mut BindingsFile, request: &BindPluginRequest) -> Result<(), String> {
@@ -59,21 +85,10 @@ fn set<T>(bound: &mut std::collections::BTreeMap<String, T>, name: &str, value: 
     }
 }
 
-/// The file is there whole, or as it was.
-fn write(root: &Path, bindings: &BindingsFile) -> io::Result<()> {
-    let path = root.join(FILE);
-    let folder = path.parent().unwrap_or(root);
-    fs::create_dir_all(folder)?;
-    let partial = folder.join("plugins.json.partial");
-    let mut file = File::create(&partial)?;
-    file.write_all(&json::to_vec(bindings, Dialect::Pretty))?;
-    file.sync_all()?;
-    fs::rename(partial, &path)?;
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn request(plugin: Option<&str>, group: Option<&str>, topic: Option<&str>, allocator: bool) -> BindPluginRequest {
@@ -88,8 +103,12 @@ mod tests {
         apply(&mut file, &request(Some("json"), Some("G"), None, false)).unwrap();
         apply(&mut file, &request(Some("json"), None, Some("T"), false)).unwrap();
         apply(&mut file, &request(Some("AVG"), Some("G"), None, true)).unwrap();
-        write(folder.path(), &file).unwrap();
+        let (tell, told) = mpsc::channel();
+        let mut tables = open(folder.path(), move || tell.send(()).unwrap_or_default()).unwrap();
+        save(&mut tables, &told, &BindingsFile::default()).unwrap();
+        save(&mut tables, &told, &file).unwrap();
         assert_eq!(read(folder.path()).unwrap(), file);
+        assert!(folder.path().join("config/plugins.json.bak").is_file(), "what was there before is kept as of any table");
         apply(&mut file, &request(None, Some("G"), None, false)).unwrap();
         assert!(file.group_filters.is_empty() && file.topic_filters.contains_key("T") && file.group_allocators.contains_key("G"));
     }

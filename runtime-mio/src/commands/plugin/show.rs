@@ -17,11 +17,12 @@ pub(super) fn list(out: &mut impl Write, list: &PluginList, as_json: bool) -> io
         writeln!(out, "no plugins")?;
     } else {
         let width = list.plugins.iter().map(|plugin| plugin.name.len()).max().unwrap_or(0).max(4);
-        writeln!(out, "{:width$}  {:9}  {:8}  {:SHORT$}  {:>12}  {:>8}", "NAME", "KIND", "STATE", "SHA-256", "MESSAGES", "FAILURES")?;
+        let (count, cost) = ("MESSAGES", "NS EACH");
+        writeln!(out, "{:width$}  {:9}  {:8}  {:SHORT$}  {count:>12}  {cost:>8}  {:>8}", "NAME", "KIND", "STATE", "SHA-256", "FAILURES")?;
         for plugin in &list.plugins {
-            let PluginInfo { name, kind, state, digest, messages, failures, .. } = plugin;
+            let PluginInfo { name, kind, state, digest, messages, nanos_per_message, failures, .. } = plugin;
             let digest = digest.get(..SHORT).unwrap_or(digest);
-            writeln!(out, "{name:width$}  {kind:9}  {state:8}  {digest:SHORT$}  {messages:>12}  {failures:>8}")?;
+            writeln!(out, "{name:width$}  {kind:9}  {state:8}  {digest:SHORT$}  {messages:>12}  {nanos_per_message:>8}  {failures:>8}")?;
         }
     }
     bindings(out, list)
@@ -60,7 +61,9 @@ pub(super) fn info(out: &mut impl Write, list: &PluginList, name: &str, as_json:
         ("policy", plugin.policy.clone()),
         ("calls", plugin.calls.to_string()),
         ("messages", plugin.messages.to_string()),
-        ("failures", plugin.failures.to_string()),
+        ("ns", format!("{} a call, {} a message", plugin.nanos_per_call, plugin.nanos_per_message)),
+        ("fuel", plugin.fuel.to_string()),
+        ("failures", format!("{}: {} traps, {} limits", plugin.failures, plugin.traps, plugin.limits)),
         ("last error", plugin.last_error.clone()),
     ] {
         if !value.is_empty() {
@@ -112,6 +115,7 @@ mod tests {
             state: "active".to_owned(),
             digest: "0123456789abcdef".to_owned(),
             messages: 7,
+            nanos_per_message: 120,
             ..PluginInfo::default()
         });
         let filter = BoundFilter { argument: "price > 10".to_owned(), plugin: "json-fields".to_owned() };
@@ -130,7 +134,7 @@ mod tests {
     fn a_list_tells_plugins_with_their_digests_and_what_is_bound() {
         let text = text(|out| list(out, &shown(), false));
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[1], "json-fields  filter     active    0123456789ab             7         0");
+        assert_eq!(lines[1], "json-fields  filter     active    0123456789ab             7       120         0");
         assert_eq!(lines[2..], ["group readers is filtered by json-fields with 'price > 10'", "group readers shares queues by gray"]);
     }
 

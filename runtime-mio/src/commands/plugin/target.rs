@@ -87,7 +87,7 @@ impl Target {
                 let header = SwitchPluginRequest { name: Text::plain(name), enable };
                 Ok(connection.call(RequestCode::PetrelSwitchPlugin, &header, b"", |_| Ok(()))?)
             }
-            Self::Folder(folder, _) if enable => folder.enable(name).map(drop).map_err(failed),
+            Self::Folder(folder, _) if enable => folder.enable(name).map_err(failed),
             Self::Folder(folder, _) => folder.disable(name).map_err(failed),
         }
     }

@@ -12,6 +12,7 @@ use proto_core::{
     code::RequestCode,
     json::{self, Dialect},
     names,
+    subscription::WASM,
 };
 use route_core::{Millis, Now, random::Random};
 
@@ -25,6 +26,7 @@ use crate::{
     fact::Fact,
     journal::Journal,
     names::{Name, Queue},
+    plugins,
 };
 
 mod concurrent;
@@ -232,9 +234,12 @@ impl Consumer {
     }
 
     fn send_heartbeats(&self, now: Now, net: &mut Remoting<Tag>) {
+        // What was sent back has passed the filter before.
+        let is_filtered = |topic: &Name| self.plan.filtered && !names::is_retry(topic);
         let subscription = |topic: &Name| SubscriptionData {
             topic: topic.to_string(),
-            sub_string: Some(SubscriptionData::SUB_ALL.to_owned()),
+            sub_string: Some(if is_filtered(topic) { plugins::EVEN } else { SubscriptionData::SUB_ALL }.to_owned()),
+            expression_type: is_filtered(topic).then(|| WASM.to_owned()),
             sub_version: self.sub_version,
             ..SubscriptionData::default()
         };

@@ -1,10 +1,14 @@
 //! What all oracles know: what lies in which log, what was lost, and whether anything is wrong at the moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use route_core::{Millis, Now, broker::config::FlushMode};
 
 use crate::{
+    client::consumer::GroupPlan,
     fact::{Fact, Record},
     names::{Key, Name, Queue},
     scenario::Scenario,
@@ -20,6 +24,10 @@ pub(super) struct Book {
     lost_now: Vec<Record>,
     /// Every message of which a log has lost a record.
     lost: BTreeSet<Key>,
+    /// Whose messages have lain at a place of a queue.
+    keys: BTreeMap<Queue, BTreeMap<i64, Vec<Key>>>,
+    /// Groups that are filtered.
+    filtered: BTreeMap<Name, Rc<GroupPlan>>,
     /// Brokers that acknowledge what is on disk.
     durable: BTreeSet<Name>,
     wrong: i32,
@@ -36,6 +44,13 @@ impl Book {
             next: BTreeMap::new(),
             lost_now: Vec::new(),
             lost: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            filtered: scenario
+                .groups
+                .iter()
+                .filter(|(plan, _)| plan.filtered)
+                .map(|(plan, _)| (plan.group.clone(), Rc::clone(plan)))
+                .collect(),
             durable: durable.collect(),
             wrong: 0,
             disturbed: None,
@@ -47,6 +62,10 @@ impl Book {
         match fact {
             Fact::Stored { broker, record } => {
                 self.next.insert(record.spot.queue.clone(), record.spot.offset + 1);
+                if let (Some(key), false) = (record.key, self.filtered.is_empty()) {
+                    let of_queue = self.keys.entry(record.spot.queue.clone()).or_default();
+                    of_queue.entry(record.spot.offset).or_default().push(key);
+                }
                 self.logs.entry(broker.clone()).or_default().insert(record.place, record.clone());
             }
             Fact::Ended { broker, kept, .. } => {
@@ -78,6 +97,13 @@ impl Book {
     /// The offset that the next record of a queue gets.
     pub(super) fn next_offset(&self, queue: &Queue) -> i64 {
         self.next.get(queue).copied().unwrap_or(0)
+    }
+
+    /// Whether the filter of a group withholds what lies at this place, or has lain there before a log lost it.
+    pub(super) fn is_withheld(&self, group: &Name, queue: &Queue, offset: i64) -> bool {
+        let Some(plan) = self.filtered.get(group).filter(|plan| plan.topics.contains(&queue.topic)) else { return false };
+        let keys = self.keys.get(queue).and_then(|of_queue| of_queue.get(&offset));
+        keys.into_iter().flatten().any(|key| !plan.wants(*key))
     }
 
     /// What the fact that was seen last has taken from a log.

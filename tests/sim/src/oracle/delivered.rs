@@ -1,4 +1,5 @@
-//! Every group gets every acknowledged message: handled well, or dead after as many attempts as it has. A message comes twice only to a
+//! Every group gets every acknowledged message: handled well, or dead after as many attempts as it has; one that is filtered, no others than
+//! its filter lets pass. A message comes twice only to a
 //! consumer that has begun to read its queue anew; that it had to is the business of other oracles.
 
 use std::{
@@ -62,7 +63,7 @@ impl Delivered {
 
     fn expect(&mut self, key: Key, spot: &Spot) {
         self.acked.insert(key, spot.clone());
-        for plan in self.groups.iter().filter(|plan| plan.topics.contains(&spot.queue.topic)) {
+        for plan in self.groups.iter().filter(|plan| plan.topics.contains(&spot.queue.topic) && plan.wants(key)) {
             let receivers: Vec<Receiver> = match plan.model {
                 Model::Clustering => vec![(plan.group.clone(), None)],
                 Model::Broadcasting => {
@@ -127,6 +128,9 @@ impl Oracle for Delivered {
             Fact::Handled { group, client, reading, spot, key, times, well, damage } => {
                 if let Some(damage) = damage {
                     return Err(format!("{key} came to {client} from {spot} with {damage}"));
+                }
+                if self.plan(group).is_some_and(|plan| !plan.wants(*key)) {
+                    return Err(format!("{key} came to {client} from {spot}, and {group} has a filter that withholds it"));
                 }
                 let receiver = self.receiver(group, client);
                 let before = self.attempts.insert((client.clone(), *reading, spot.clone()), (*times, *well));

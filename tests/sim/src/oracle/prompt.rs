@@ -14,9 +14,13 @@ impl Oracle for Prompt {
         "nobody waits or works for nothing"
     }
 
-    fn see(&mut self, _now: Now, fact: &Fact, _book: &Book) -> Result<(), String> {
+    fn see(&mut self, _now: Now, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
-            Fact::Overlooked { group, queue, from } => Err(format!("a pull of {group} waits for {queue}@{from}, which is there")),
+            Fact::Overlooked { group, queue, from }
+                if (*from..book.next_offset(queue)).any(|offset| !book.is_withheld(group, queue, offset)) =>
+            {
+                Err(format!("a pull of {group} waits for {queue}@{from}, which is there"))
+            }
             Fact::Overdue { group, queue, from } => Err(format!("a pull of {group} waits for {queue}@{from}, and its time is over")),
             Fact::NotTold { broker, group } => Err(format!("{broker} has not told all members of {group} that it has changed")),
             Fact::Spins { who } => Err(format!("{who} is woken again and again and has nothing to do")),

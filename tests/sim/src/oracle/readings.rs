@@ -1,4 +1,4 @@
-//! A consumer that reads a queue gets every message from the place on where its group was, in order, each once.
+//! A consumer that reads a queue gets every message from the place on where its group was, in order, each once; but for what its filter withholds.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Oracle for Readings {
         "a reading skips nothing"
     }
 
-    fn see(&mut self, now: Now, fact: &Fact, _book: &Book) -> Result<(), String> {
+    fn see(&mut self, now: Now, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
             Fact::OffsetTold { group, queue, offset } => {
                 let told = self.told.entry((group.clone(), queue.clone())).or_default();
@@ -39,10 +39,11 @@ impl Oracle for Readings {
                 }
                 self.next.insert((client.clone(), queue.clone()), *from);
             }
-            Fact::Pulled { client, queue, from, offsets, next, .. } => {
+            Fact::Pulled { group, client, queue, from, offsets, next } => {
                 let expected = self.next.entry((client.clone(), queue.clone())).or_default();
-                let all = *from..*next;
-                if from != expected || !offsets.iter().copied().eq(all) {
+                let mut got = offsets.iter().copied().peekable();
+                let all = (*from..*next).all(|offset| got.next_if_eq(&offset).is_some() || book.is_withheld(group, queue, offset));
+                if from != expected || !all || got.next().is_some() {
                     return Err(format!(
                         "{client} was at {expected} of {queue}; asked from {from} it got {offsets:?} and is sent to {next}"
                     ));

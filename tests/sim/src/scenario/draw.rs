@@ -24,6 +24,9 @@ const LEVELS: [&str; 3] = [
 /// The stream of chance that decides about disks.
 const DISKS: u64 = 5 << 40;
 
+/// The stream of chance that decides about plugins.
+const PLUGINS: u64 = 6 << 40;
+
 const TOPICS: [&str; 2] = ["Orders", "Trades"];
 
 impl Scenario {
@@ -38,7 +41,16 @@ impl Scenario {
         let brokers: Vec<_> = (0..draw.from(1, 3)).map(|_| BrokerPlan { on_disk: disks.one_in(4), ..draw.broker(delay_levels) }).collect();
         let span = Millis::from_secs(draw.from(60, 1800) as u64);
         let producers: Vec<_> = (0..draw.from(1, 3)).map(|number| draw.producer(number)).collect();
-        let groups: Vec<_> = (0..draw.from(1, 3)).map(|number| (Rc::new(draw.group(number, seed)), draw.from(1, 4))).collect();
+        let mut plugins = Draw(Random::new(seed ^ PLUGINS));
+        let groups: Vec<_> = (0..draw.from(1, 3))
+            .map(|number| {
+                let plan = draw.group(number, seed);
+                // What orderly groups pass over would have to be told to the oracle of order.
+                let filtered = plugins.one_in(6) && plan.style == Style::Concurrent;
+                let plan = GroupPlan { filtered, ..plan };
+                (Rc::new(plan), draw.from(1, 4))
+            })
+            .collect();
         let consumers = groups.iter().map(|(_, members)| members).sum();
         let hosts = Hosts { names: name_servers, brokers: brokers.len(), producers: producers.len(), consumers };
         let count = if draw.one_in(4) { 0 } else { draw.from(1, 10) };
@@ -138,6 +150,7 @@ impl Draw {
             style,
             model,
             max_reconsume_times: if has_limit { self.from(0, 3) as i32 } else { -1 },
+            filtered: false,
             work: self.millis(0, 400),
             failing_one_in: self.one_of(&[0, 50, 10, 3]),
             failing_seed: seed ^ number as u64,

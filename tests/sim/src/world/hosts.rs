@@ -1,6 +1,6 @@
 //! Processes: how each is started, how it ends, and what it finds when it comes back.
 
-use std::{collections::BTreeMap, net::SocketAddr, rc::Rc};
+use std::{collections::BTreeMap, net::SocketAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use petrel_tests::NodeId;
@@ -283,7 +283,7 @@ impl World {
     fn broker_process(&self, number: usize, config: &BrokerConfig, disk: Disk, shift: i64, life: u64) -> BrokerOnClock {
         let seed = self.scenario.seed ^ stream::BROKER ^ (number as u64) << 32 ^ life;
         OwnClock::start(self.cluster.now(), shift, config.name.to_string(), self.journal.clone(), |now| {
-            BrokerProcess::start(now, config.clone(), disk, self.journal.clone(), self.scenario.mutation, seed)
+            BrokerProcess::start(now, config.clone(), disk, Arc::clone(&self.plugins), self.journal.clone(), self.scenario.mutation, seed)
         })
     }
 

@@ -2,7 +2,10 @@
 
 use route_core::{Millis, random::Random};
 
-use crate::names::{Key, Name};
+use crate::{
+    names::{Key, Name},
+    plugins,
+};
 
 /// How the application takes messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct GroupPlan {
     pub model: Model,
     /// `maxReconsumeTimes`; -1 is the client's default.
     pub max_reconsume_times: i32,
+    /// Whether the group is [filtered by a plugin](crate::plugins) and gets even messages alone.
+    pub filtered: bool,
     /// The longest time that the application takes for a message.
     pub work: Millis,
     /// One message in so many is one that the application cannot handle at first; 0 if it can handle all.
@@ -44,6 +49,12 @@ pub struct GroupPlan {
 }
 
 impl GroupPlan {
+    /// Whether a message is for the group.
+    #[must_use]
+    pub const fn wants(&self, key: Key) -> bool {
+        !self.filtered || plugins::is_even(key)
+    }
+
     /// How often the application fails with a message before it can handle it. Some it can never handle.
     #[must_use]
     pub fn failures(&self, key: Key) -> i32 {
