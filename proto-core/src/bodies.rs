@@ -45,8 +45,8 @@ pub use inspection::{
     QueryConsumeTimeSpanBody, QueueTimeSpan,
 };
 pub use offset::{
-    ConsumeStats, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, GetConsumerStatusBody, OffsetWrapper, ResetOffsetBody,
-    TopicOffset, TopicStatsTable,
+    ConsumeStats, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, GetConsumerStatusBody, OffsetWrapper,
+    QueryCorrectionOffsetBody, ResetOffsetBody, TopicOffset, TopicStatsTable,
 };
 pub use queue::{LockBatchRequestBody, LockBatchResponseBody, MessageQueue, UnlockBatchRequestBody};
 pub use route::{BrokerData, ClusterInfo, QueueData, TopicRouteData};

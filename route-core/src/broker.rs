@@ -31,6 +31,7 @@ use crate::{
 pub mod address;
 pub mod attributes;
 pub mod bindings;
+pub mod broadcast_offsets;
 pub mod complaints;
 pub mod config;
 pub mod consumers;
@@ -57,6 +58,7 @@ pub mod transaction;
 pub mod admin;
 mod announce;
 mod aside;
+mod broadcasting;
 mod check_back;
 mod found;
 mod half_messages;
@@ -72,6 +74,7 @@ mod timed;
 
 use announce::Announced;
 use bindings::Bindings;
+use broadcast_offsets::BroadcastOffsets;
 use complaints::Complaints;
 use config::BrokerConfig;
 use consumers::ConsumerTable;
@@ -135,6 +138,7 @@ pub struct Broker<S: Storage> {
     routes: KnownRoutes,
     transactions: TransactionTable,
     offsets: OffsetTable,
+    broadcast_offsets: BroadcastOffsets,
     locks: QueueLocks,
     delay_levels: DelayLevels,
     delay: DelaySchedule,
@@ -239,6 +243,7 @@ impl<S: Storage> Broker<S> {
             request_modes: RequestModes::new(limits.groups),
             routes: KnownRoutes::new(config.load_balance_poll_interval),
             offsets: OffsetTable::new(now.wall, limits.offsets),
+            broadcast_offsets: BroadcastOffsets::new(config.broadcast, limits.broadcast_bytes),
             locks: QueueLocks::new(limits.locks),
             delay: DelaySchedule::new(now, &delay_levels, &mut storage),
             delivery_refused: false,
@@ -432,6 +437,7 @@ impl<S: Storage> Broker<S> {
         self.traffic.handle_timeout(now);
         let (registration, announced) = self.registration();
         registration.handle_timeout(now, &announced);
+        self.commit_broadcast_offsets(now);
         self.save_due_tables(now);
         self.deliver_due(now);
         self.deliver_timed(now);
@@ -463,6 +469,7 @@ impl<S: Storage> Broker<S> {
             self.holds.poll_timeout(),
             self.parked.poll_timeout(),
             self.questions.poll_timeout(),
+            self.broadcast_offsets.poll_timeout(),
             Some(self.save_offsets.next()),
             Some(self.save_delays.next()),
             Some(self.save_filters.next()),

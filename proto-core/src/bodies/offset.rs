@@ -31,6 +31,14 @@ pub struct DelayOffsetSerializeWrapper {
     pub offset_table: BTreeMap<i32, i64>,
 }
 
+/// The answer to QUERY_CORRECTION_OFFSET.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct QueryCorrectionOffsetBody {
+    /// Offset by queue.
+    pub correction_offsets: BTreeMap<i32, i64>,
+}
+
 /// The answer to GET_TOPIC_STATS_INFO.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

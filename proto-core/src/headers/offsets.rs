@@ -124,6 +124,16 @@ ext_header! {
         is_force: bool = "isForce",
     }
 
+    /// 308 `QUERY_CORRECTION_OFFSET`: how far the groups of a topic have come at least.
+    lenient QueryCorrectionOffsetRequest<'a> {
+        /// Groups that are left out, with commas between them.
+        filter_groups: Option<Text<'a>> = "filterGroups",
+        /// The group to compare with.
+        compare_group: Text<'a> = "compareGroup",
+        /// The topic.
+        topic: Text<'a> = "topic",
+    }
+
     /// 314 `CLONE_GROUP_OFFSET`: one group begins where another is.
     lenient CloneGroupOffsetRequest<'a> {
         /// The group whose offsets are copied.

@@ -119,6 +119,7 @@ impl<S: Storage> Broker<S> {
             RequestCode::QueryTopicConsumeByWho => self.groups_of_topic(command),
             RequestCode::QueryTopicsByConsumer => self.topics_of_group(command),
             RequestCode::QuerySubscriptionByConsumer => self.subscription_of_group(command),
+            RequestCode::QueryCorrectionOffset => self.correction_offsets(command),
             RequestCode::CloneGroupOffset => self.clone_group_offset(now, command),
             RequestCode::GetConsumerRunningInfo => self.consumer_running_info(now, asked, command),
             RequestCode::ConsumeMessageDirectly => self.consume_message_directly(now, asked, command),

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use proto_core::bloom::BloomFilter;
 
 use super::{
-    consumers::SubscriptionLimits, filters::FilterLimits, hold::HoldLimits, members::MemberLimits, read::ReadLimits, timer::TimerConfig,
+    broadcast_offsets::BroadcastConfig, consumers::SubscriptionLimits, filters::FilterLimits, hold::HoldLimits, members::MemberLimits,
+    read::ReadLimits, timer::TimerConfig,
 };
 use crate::{registration::RegistrationConfig, settings::SettingsText, time::Millis};
 
@@ -105,6 +106,8 @@ pub struct BrokerConfig {
     pub max_msgs_num_batch: usize,
     /// `useServerSideResetOffset`: whether a group is set back by its next pulls, not by a request to each member.
     pub use_server_side_reset_offset: bool,
+    /// What is remembered of clients of broadcasting groups.
+    pub broadcast: BroadcastConfig,
     /// `slaveReadEnable`: whether groups are told to read what is no longer in memory from the broker that their configuration names.
     pub slave_read: bool,
     /// `storeReplyMessageEnable`: whether replies are also kept in the cluster's topic for them.
@@ -145,6 +148,8 @@ pub struct TableLimits {
     /// Pairs of topic and group with offsets. Each is two tables in `consumerOffset.json`, which must stay readable
     /// ([`proto_core::json::MAX_CONTAINERS`]).
     pub offsets: usize,
+    /// Bytes of what is remembered of clients of broadcasting groups; who finds no room keeps its offsets alone.
+    pub broadcast_bytes: usize,
     /// Queue locks.
     pub locks: usize,
     /// Pulls that wait; a further one is answered "nothing new" at once.
@@ -167,6 +172,7 @@ impl Default for TableLimits {
             heartbeat_groups: 2_000,
             members: MemberLimits { members: 1_000_000, bytes: 128 << 20 },
             offsets: 400_000,
+            broadcast_bytes: 64 << 20,
             locks: 1_000_000,
             holds: HoldLimits { pulls: 250_000, pulls_of_peer: 50_000, steps: 10_000_000, steps_of_queue: 100_000 },
             subscriptions: SubscriptionLimits { bytes: 256 << 20, bytes_of_peer: 16 << 20 },
@@ -213,6 +219,7 @@ impl BrokerConfig {
             default_query_max_num: changed.default_query_max_num,
             max_msgs_num_batch: changed.max_msgs_num_batch,
             use_server_side_reset_offset: changed.use_server_side_reset_offset,
+            broadcast: changed.broadcast,
             slave_read: changed.slave_read,
             server_load_balancer: changed.server_load_balancer,
             store_replies: changed.store_replies,
@@ -295,6 +302,7 @@ impl Default for BrokerConfig {
             default_query_max_num: 32,
             max_msgs_num_batch: 64,
             use_server_side_reset_offset: true,
+            broadcast: BroadcastConfig::default(),
             slave_read: false,
             read_limits: ReadLimits::default(),
             limits: TableLimits::default(),

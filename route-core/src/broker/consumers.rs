@@ -99,6 +99,12 @@ impl ConsumerGroup {
         self.subscriptions.get(topic)
     }
 
+    /// Whether each of its members gets all messages, and has them pushed.
+    #[must_use]
+    pub fn is_pushed_to_all(&self) -> bool {
+        self.message_model == MessageModel::Broadcasting && self.consume_type == ConsumeType::ConsumePassively
+    }
+
     /// All its subscriptions.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Arc<Subscription>> {
         self.subscriptions.values()
@@ -141,6 +147,8 @@ pub struct ConsumerTable {
     /// Groups whose last member has left.
     vanished: IndexSet<Arc<str>, FixedState>,
     room: Room,
+    /// How many groups push messages to all of their members.
+    pushed_to_all: usize,
 }
 
 impl ConsumerTable {
@@ -155,6 +163,7 @@ impl ConsumerTable {
             round: VecDeque::new(),
             vanished: IndexSet::default(),
             room: Room::new(subscriptions),
+            pushed_to_all: 0,
         }
     }
 
@@ -210,8 +219,10 @@ impl ConsumerTable {
         // A broker that was started again knows none of the subscriptions that a client leaves out: it has to ask for them.
         let unknown = registration.subscriptions.is_none() && !known;
         let resend_subscriptions = registration.fingerprint == 0 || unknown || group.fingerprint != registration.fingerprint;
+        let was_pushed_to_all = known && group.is_pushed_to_all();
         group.consume_type = registration.consume_type;
         group.message_model = registration.message_model;
+        self.pushed_to_all = self.pushed_to_all - usize::from(was_pushed_to_all) + usize::from(group.is_pushed_to_all());
         group.consume_from_where = registration.consume_from_where;
         group.fingerprint = registration.fingerprint;
         group.notify = registration.notify;
@@ -297,6 +308,12 @@ impl ConsumerTable {
         self.groups.get(group)
     }
 
+    /// Whether a group pushes messages to all of its members. Costs nothing while no group does.
+    #[must_use]
+    pub fn is_pushed_to_all(&self, group: &str) -> bool {
+        self.pushed_to_all > 0 && self.groups.get(group).is_some_and(ConsumerGroup::is_pushed_to_all)
+    }
+
     /// All groups that have a consumer connected.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &ConsumerGroup)> {
         self.groups.iter().map(|(name, group)| (&**name, group))
@@ -326,7 +343,8 @@ impl ConsumerTable {
         self.note_change(group);
         if self.members.group(group).is_none() {
             self.room.free(group);
-            if let Some((name, _)) = self.groups.swap_remove_entry(group) {
+            if let Some((name, group)) = self.groups.swap_remove_entry(group) {
+                self.pushed_to_all -= usize::from(group.is_pushed_to_all());
                 self.vanished.insert(name);
             }
             self.to_notify.swap_remove(group);

@@ -278,12 +278,26 @@ impl OffsetTable {
 
     /// The groups that have offsets in a topic.
     pub fn groups_of(&self, topic: &str) -> impl Iterator<Item = &str> {
-        self.committed_keys().filter(move |key| key.topic() == topic).map(Key::group)
+        self.groups_keys().filter(move |key| key.topic() == topic).map(Key::group)
+    }
+
+    /// The least offset of all groups in each queue of a topic, without these groups and without what is less than `first` tells of a queue.
+    #[must_use]
+    pub fn least(&self, topic: &str, without: &[&str], first: impl Fn(i32) -> i64) -> BTreeMap<i32, i64> {
+        let mut least = BTreeMap::new();
+        for (_, group) in self.entries.iter().filter(|(key, _)| key.topic() == topic && !without.contains(&key.group())) {
+            for (&queue_id, offset) in group.queues.iter().filter_map(|(queue_id, progress)| Some((queue_id, progress.committed?))) {
+                if offset >= first(queue_id) {
+                    least.entry(queue_id).and_modify(|least: &mut i64| *least = offset.min(*least)).or_insert(offset);
+                }
+            }
+        }
+        least
     }
 
     /// Every topic with every group that has offsets in it.
     pub fn committed(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.committed_keys().map(|key| (key.topic(), key.group()))
+        self.groups_keys().map(|key| (key.topic(), key.group()))
     }
 
     /// The table's data version.
@@ -301,6 +315,11 @@ impl OffsetTable {
     fn committed_keys(&self) -> impl Iterator<Item = &Key> {
         let has_commit = |group: &GroupProgress| group.queues.values().any(|progress| progress.committed.is_some());
         self.entries.iter().filter(move |(_, group)| has_commit(group)).map(|(key, _)| key)
+    }
+
+    /// The keys with commits of groups, without those that are kept for a broadcasting group beside it: no group's name has an `@`.
+    fn groups_keys(&self) -> impl Iterator<Item = &Key> {
+        self.committed_keys().filter(|key| !key.group().contains('@'))
     }
 
     fn progress(&self, topic: &str, group: &str, queue_id: i32) -> Option<&Progress> {

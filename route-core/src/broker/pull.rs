@@ -15,6 +15,7 @@ use proto_core::{
 
 use super::{
     Asked, Broker,
+    broadcast_offsets::{Place, Reader},
     hold::{Held, NoRoom},
     pull_filter::PullFilter,
     read::{QueueRead, ReadStatus, Wanted, read_queue},
@@ -70,6 +71,13 @@ pub(super) struct HeldPull {
     topic: Box<str>,
     group: Box<str>,
     queue_id: i32,
+    reader: Option<Reader>,
+}
+
+impl HeldPull {
+    fn place(&self) -> Place<'_> {
+        Place { topic: &self.topic, group: &self.group, queue_id: self.queue_id }
+    }
 }
 
 impl Held for HeldPull {
@@ -121,7 +129,11 @@ impl<S: Storage> Broker<S> {
             Ok(pull) => pull,
             Err(refusal) => return self.refuse_pull(asked, refusal),
         };
-        if let Some(read) = self.reset_read(&topic, &group, queue_id, pull.queue) {
+        let (reader, place) = (self.broadcast_reader(asked, request, &group), Place { topic: &topic, group: &group, queue_id });
+        let reset = self.reset_read(&topic, &group, queue_id, pull.queue);
+        let reset = reset.or_else(|| self.broadcast_begin(reader.as_ref()?, place, pull.queue, pull.from));
+        if let Some(read) = reset {
+            self.note_broadcast(now, place, reader.as_ref(), &pull, &read);
             return self.answer_pull(asked, &pull, read);
         }
         if pull_flag::has_commit_offset(request.sys_flag) {
@@ -133,6 +145,7 @@ impl<S: Storage> Broker<S> {
         let given = self.given(&read);
         self.offsets.note_pull(now.mono, (&topic, &group), queue_id, given, read.next_begin_offset);
         if !pull_flag::has_suspend(request.sys_flag) || answer_code(read.status, pull.from) != ResponseCode::PullNotFound {
+            self.note_broadcast(now, place, reader.as_ref(), &pull, &read);
             return self.answer_pull(asked, &pull, read);
         }
         let wait = if self.config.long_polling {
@@ -141,7 +154,7 @@ impl<S: Storage> Broker<S> {
             self.config.short_polling_time
         };
         let queue = pull.queue;
-        let held = HeldPull { asked, pull, topic: topic.into(), group: group.into(), queue_id };
+        let held = HeldPull { asked, pull, topic: topic.into(), group: group.into(), queue_id, reader };
         if let Err(NoRoom { pull, limit }) = self.holds.hold(queue, now.mono + wait, held) {
             if self.holds_full.allows(now.mono) {
                 self.notice(NoticeLevel::Warn, format!("{limit}, as many as may: further ones are answered at once ({})", asked.peer.addr));
@@ -157,6 +170,7 @@ impl<S: Storage> Broker<S> {
             return self.refuse_pull(held.asked, refusal);
         }
         if let Some(read) = self.reset_read(&held.topic, &held.group, held.queue_id, held.pull.queue) {
+            self.note_broadcast(now, held.place(), held.reader.as_ref(), &held.pull, &read);
             return self.answer_pull(held.asked, &held.pull, read);
         }
         if held.pull.filters_epoch != self.filters_epoch {
@@ -168,6 +182,7 @@ impl<S: Storage> Broker<S> {
         }
         let read = self.look(now, &held.pull);
         let given = self.given(&read);
+        self.note_broadcast(now, held.place(), held.reader.as_ref(), &held.pull, &read);
         self.offsets.note_held_pull(now.mono, (&held.topic, &held.group), held.queue_id, given, read.next_begin_offset);
         self.answer_pull(held.asked, &held.pull, read);
     }
@@ -191,6 +206,13 @@ impl<S: Storage> Broker<S> {
         }
         let remark = format!("the broker[{}] pulling message is forbidden", self.config.address.ip());
         Err(PullRefusal::forbidden(forbidden::BROKER, remark))
+    }
+
+    /// A client of a broadcasting group is answered: it has come to where it asks for, or is sent elsewhere.
+    fn note_broadcast(&mut self, now: Now, place: Place<'_>, reader: Option<&Reader>, pull: &AdmittedPull, read: &QueueRead) {
+        let Some(reader) = reader else { return };
+        let is_sent = answer_code(read.status, pull.from) == ResponseCode::PullOffsetMoved;
+        self.broadcast_offsets.note(now, place, reader, if is_sent { read.next_begin_offset } else { pull.from });
     }
 
     /// A group was set to another place of a queue: one of its pulls that waits there is sent on its way.

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process, time::Duration};
 use proto_core::{bloom::BloomFilter, delay::DelayLevels};
 use route_core::{
     broker::{
+        broadcast_offsets::BroadcastConfig,
         config::{BrokerConfig, FlushMode},
         read::ReadLimits,
         timer::{TimerConfig, TimerRules},
@@ -116,6 +117,11 @@ fn machine_config(config: &Config) -> BrokerConfig {
         default_query_max_num: config.number("defaultQueryMaxNum"),
         max_msgs_num_batch: config.number("maxMsgsNumBatch"),
         use_server_side_reset_offset: config.switch("useServerSideResetOffset"),
+        broadcast: BroadcastConfig {
+            enabled: config.switch("enableBroadcastOffsetStore"),
+            expire: Millis::from_secs(config.number("broadcastOffsetExpireSecond")),
+            expire_max: Millis::from_secs(config.number("broadcastOffsetExpireMaxSecond")),
+        },
         slave_read: config.switch("slaveReadEnable"),
         read_limits: read_limits(config),
         // Which queue a careless sender gets need not be foretold, but should differ from start to start.

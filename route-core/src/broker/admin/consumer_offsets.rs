@@ -2,8 +2,9 @@
 
 use proto_core::{
     Command,
+    bodies::QueryCorrectionOffsetBody,
     code::ResponseCode,
-    headers::{CloneGroupOffsetRequest, QueryConsumerOffsetRequest, UpdateConsumerOffsetRequest},
+    headers::{CloneGroupOffsetRequest, QueryConsumerOffsetRequest, QueryCorrectionOffsetRequest, UpdateConsumerOffsetRequest},
 };
 
 use super::{Answer, Handled, header};
@@ -79,6 +80,23 @@ impl<S: Storage> Broker<S> {
             Commit::Full => return Err(Refusal::system("the table of offsets is full")),
         }
         Ok(Answer::Now(reply))
+    }
+
+    /// 308: how far the groups of a topic have come at least in each queue; the greatest number there is for a queue in which the group to
+    /// compare with is behind all of them. Java forgets the offsets of the groups that are left out.
+    pub(super) fn correction_offsets(&self, command: &Command<'_>) -> Handled {
+        let request: QueryCorrectionOffsetRequest<'_> = header(command)?;
+        let (topic, compared) = (request.topic.to_cow(), request.compare_group.to_cow());
+        let without = request.filter_groups.map(|groups| groups.to_cow()).unwrap_or_default();
+        let without: Vec<&str> = without.split(',').filter(|group| !group.trim().is_empty()).collect();
+        let first = |queue_id| self.storage.find_queue(&topic, queue_id).map_or(0, |queue| self.storage.bounds(queue).min);
+        let mut correction_offsets = self.offsets.least(&topic, &without, first);
+        for (queue_id, least) in &mut correction_offsets {
+            if self.offsets.query(&topic, &compared, *queue_id).is_some_and(|offset| offset < *least) {
+                *least = i64::MAX;
+            }
+        }
+        Answer::body(&QueryCorrectionOffsetBody { correction_offsets })
     }
 
     /// 314: a group begins where another one is, in one topic or in all. What the other one no longer subscribes to is left out unless

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Answer, Handled, body, encode, header, page};
 use crate::{
-    broker::{Broker, refusal::Refusal},
+    broker::{Broker, broadcast_offsets::broadcast_group, refusal::Refusal},
     output::{Reply, ReplyBody, Table},
     storage::Storage,
     time::Now,
@@ -56,6 +56,8 @@ impl<S: Storage> Broker<S> {
             return Ok(Answer::AfterSaves(&[Table::SubscriptionGroups], Reply::ok()));
         }
         self.offsets.remove_group(&group);
+        self.offsets.remove_group(&broadcast_group(&group));
+        self.broadcast_offsets.remove_group(&group);
         self.save_offsets_now();
         Ok(Answer::AfterSaves(&[Table::SubscriptionGroups, Table::ConsumerOffsets], Reply::ok()))
     }

@@ -68,6 +68,7 @@ impl<S: Storage> Broker<S> {
         self.topics.set_mixed_type(config.mixed_message_type);
         self.consumers.set_expiry(config.channel_expired_timeout);
         self.producers.set_expiry(config.channel_expired_timeout);
+        self.broadcast_offsets.set_config(config.broadcast);
         self.filters.set_keep_dead(config.filter_clean_span);
         self.save_offsets.set_period(now, config.flush_consumer_offset_interval);
         self.save_delays.set_period(now, config.flush_delay_offset_interval);

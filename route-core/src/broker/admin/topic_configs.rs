@@ -53,6 +53,7 @@ impl<S: Storage> Broker<S> {
         let topic = request.topic.to_cow();
         let deleted = self.topics.delete(now.wall, &topic)?;
         self.offsets.remove_topic(&topic);
+        self.broadcast_offsets.remove_topic(&topic);
         self.save_offsets_now();
         self.storage.remove_topic(&topic);
         if let Some(entry) = &deleted {

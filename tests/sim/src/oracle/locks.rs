@@ -20,7 +20,8 @@ const AFTER_RESTART: Millis = Millis::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     held: BTreeMap<(Name, Queue), (Name, Millis)>,
-    working: BTreeMap<(Name, Queue), (Name, Spot)>,
+    /// Who works on what, and since when.
+    working: BTreeMap<(Name, Queue), (Name, Spot, Millis)>,
     ended: BTreeMap<Name, Millis>,
     /// When a client gave a lock back by force, while it worked.
     given_back: BTreeMap<(Name, Queue), Millis>,
@@ -61,21 +62,24 @@ impl Oracle for Locks {
                 let key = (group.clone(), spot.queue.clone());
                 let recently = |at: Option<&Millis>| at.is_some_and(|at| now.mono <= *at + AFTER_RESTART);
                 let excused = recently(self.ended.get(&spot.queue.broker)) || recently(self.given_back.get(&key));
-                let other = self.working.insert(key, (client.clone(), spot.clone()));
-                if let Some((other, at)) = other
+                let other = self.working.insert(key, (client.clone(), spot.clone(), now.mono));
+                // No application works for so long: that client stands still, and its lock has run out.
+                let stands_still = |since: Millis| now.mono > since + VALIDITY;
+                if let Some((other, at, since)) = other
                     && other != *client
                     && !excused
+                    && !stands_still(since)
                 {
                     return Err(format!("{client} works on {spot} while {other} works on {at}"));
                 }
             }
             Fact::Handled { group, client, spot, .. } => {
                 let key = (group.clone(), spot.queue.clone());
-                if self.working.get(&key).is_some_and(|(worker, _)| worker == client) {
+                if self.working.get(&key).is_some_and(|(worker, ..)| worker == client) {
                     self.working.remove(&key);
                 }
             }
-            Fact::Left { client, .. } => self.working.retain(|_, (worker, _)| worker != client),
+            Fact::Left { client, .. } => self.working.retain(|_, (worker, ..)| worker != client),
             _ => {}
         }
         Ok(())

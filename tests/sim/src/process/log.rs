@@ -395,6 +395,8 @@ impl Storage for WatchedLog {
     fn note_offset(&mut self, table: OffsetTableKind, key: &str, queue_id: i32, offset: i64) {
         if table == OffsetTableKind::Consumer
             && let Some((topic, group)) = key.split_once('@')
+            // What is kept beside a broadcasting group is nothing that anybody has said.
+            && !group.contains('@')
         {
             self.positions.insert((topic.to_owned(), group.to_owned(), queue_id));
             let queue = Queue { topic: topic.into(), broker: self.broker.clone(), id: queue_id };

@@ -239,3 +239,26 @@ fn what_is_noted_in_the_turn_of_a_save_is_in_the_table_that_is_saved() {
     let saved: ConsumerOffsetSerializeWrapper = json::from_table(&saved.expect("the table is saved")).unwrap();
     assert_eq!(saved.offset_table["T@G"][&0], 5);
 }
+
+/// What 308 tells of queue 0 and the others.
+fn corrections(scene: &mut Scene, compared: &str, without: &str) -> String {
+    let fields = [("topic", "T"), ("compareGroup", compared), ("filterGroups", without)];
+    scene.ask(RequestCode::QueryCorrectionOffset, &fields, "").body
+}
+
+#[test]
+fn the_least_offset_of_all_groups_is_told_and_that_a_group_is_behind_all_others() {
+    let mut scene = scene();
+    (0..7).for_each(|_| scene.store("T", 0, 1_000));
+    for (group, offset) in [("G", "5"), ("H", "3"), ("I", "4")] {
+        scene.make_group(group);
+        let mut fields = queue(group, "T", "0");
+        fields.push(("commitOffset", offset));
+        assert_eq!(scene.ask(RequestCode::UpdateConsumerOffset, &fields, "").code, ResponseCode::Success);
+    }
+    assert_eq!(corrections(&mut scene, "G", ""), r#"{"correctionOffsets":{0:3}}"#);
+    assert_eq!(corrections(&mut scene, "G", "H,none"), r#"{"correctionOffsets":{0:4}}"#);
+    assert_eq!(corrections(&mut scene, "H", "H"), r#"{"correctionOffsets":{0:9223372036854775807}}"#);
+    assert_eq!(corrections(&mut scene, "G", "G,H,I"), r#"{"correctionOffsets":{}}"#);
+    assert_eq!(corrections(&mut scene, "H", ""), r#"{"correctionOffsets":{0:3}}"#, "nothing was forgotten");
+}
