@@ -355,6 +355,13 @@ pub trait Storage {
         Readability::Whole
     }
 
+    /// Whether these bytes of the log are known to be in memory, so that nobody waits for a disk who reads them. Asked only of what lies far
+    /// behind the end of the log, once per look.
+    fn is_in_memory(&self, range: LogRange) -> bool {
+        let _ = range;
+        false
+    }
+
     /// Bytes of the log for sending, without a copy.
     fn slice(&self, range: LogRange) -> Option<Self::Slice>;
 

@@ -6,7 +6,9 @@
 use std::{
     io,
     net::SocketAddr,
+    num::NonZero,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -86,7 +88,7 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             poll,
             events: Events::with_capacity(EVENTS),
             busy: false,
-            patience: Patience::default(),
+            patience: Patience::new(thread::available_parallelism().map_or(1, NonZero::get)),
             clock,
             waker,
             signals: None,

@@ -298,6 +298,11 @@ impl CommitLog {
         LogSlice::new(mapping, at..at.checked_add(len as usize)?)
     }
 
+    /// Whether the system has these bytes in memory, as far as they lie in one file.
+    pub(crate) fn is_in_memory(&self, offset: i64, len: u32) -> bool {
+        self.locate(offset).is_some_and(|(mapping, at)| at.checked_add(len as usize).is_some_and(|end| mapping.is_resident(at..end)))
+    }
+
     /// When the record at `offset` was stored.
     pub(crate) fn store_timestamp(&self, offset: i64) -> Option<i64> {
         let bytes = self.bytes_from(offset)?;

@@ -24,6 +24,9 @@ use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 /// From so many bytes on a range is [synced by its file](Mapping::sync_by_file). For less it is no gain.
 const BY_FILE_FROM: usize = 16 << 10;
 
+/// It is known of so many pages at a time whether they are in memory: 1 MiB and what lies at its edges, with the smallest pages.
+const RESIDENT_PAGES: usize = 260;
+
 /// A mapped file. Shared by the writer, by readers and by the thread that syncs it.
 pub(crate) struct Mapping {
     raw: MmapRaw,
@@ -184,6 +187,25 @@ impl Mapping {
     pub(crate) fn prefer_large_pages(&self) {
         // Only a hint: whether it is taken makes no difference but in time.
         drop(self.raw.advise(Advice::HugePage));
+    }
+
+    /// Whether all pages of `range` are in memory: reading them waits for no disk. Answers no if there are more than [`RESIDENT_PAGES`].
+    pub(crate) fn is_resident(&self, range: Range<usize>) -> bool {
+        if range.end > self.len() {
+            return false;
+        }
+        if !self.is_file {
+            return true;
+        }
+        let page = rustix::param::page_size();
+        let start = range.start - range.start % page;
+        let len = range.end.saturating_sub(start);
+        let mut pages = [0_u8; RESIDENT_PAGES];
+        let Some(pages) = pages.get_mut(..len.div_ceil(page)) else { return false };
+        // SAFETY: the range lies in the mapping, whose first byte lies where a page begins, as does `start`; the system writes one byte for each
+        // page of the range, so many there are.
+        let asked = unsafe { libc::mincore(self.raw.as_mut_ptr().add(start).cast(), len, pages.as_mut_ptr().cast()) };
+        asked == 0 && pages.iter().all(|page| page & 1 == 1)
     }
 
     /// Tells the system that single pages are used here and there: the first touch of one is not to bring in others, which for a
@@ -347,6 +369,17 @@ mod tests {
         writer.spare(rest).unwrap().fill(8);
         writer.publish(rest);
         assert_eq!(writer.mapping().bytes()[len - 1..], [&[7][..], &[8; 50]].concat());
+    }
+
+    #[test]
+    fn a_page_is_in_memory_once_it_was_touched() {
+        let mut writer = writer_of(4 << 20, 4 << 20);
+        assert!(!writer.mapping().is_resident(0..100), "nobody has read or written it");
+        writer.spare(100).unwrap().fill(7);
+        writer.publish(100);
+        assert!(writer.mapping().is_resident(0..100) && writer.mapping().is_resident(50..100));
+        assert!(!writer.mapping().is_resident(0..4 << 20), "the last page is not");
+        assert!(!writer.mapping().is_resident(0..(4 << 20) + 1), "it is not there at all");
     }
 
     #[test]

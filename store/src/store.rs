@@ -388,6 +388,10 @@ impl Storage for Store {
         self.readability_of(queue, offset, unit)
     }
 
+    fn is_in_memory(&self, range: LogRange) -> bool {
+        self.log.is_in_memory(range.offset.0, range.len)
+    }
+
     fn slice(&self, range: LogRange) -> Option<LogSlice> {
         self.log.slice(range.offset.0, range.len)
     }

@@ -6,7 +6,7 @@
 
 use crate::{
     filter::{Candidate, MessageFilter, Verdicts},
-    storage::{LogRange, QueueBounds, QueueId, QueueUnit, Readability, Storage, Units},
+    storage::{LogOffset, LogRange, QueueBounds, QueueId, QueueUnit, Readability, Storage, Units},
 };
 
 /// How a look ended; the names are RocketMQ's and travel as the remark of a pull's answer.
@@ -63,7 +63,7 @@ pub struct ReadLimits {
     pub disk_count: usize,
     /// `maxFilterMessageSize`, in bytes of consume-queue units: how far a look scans for matches.
     pub scan_bytes: usize,
-    /// How many bytes behind the end of the log count as being in memory
+    /// How many bytes behind the end of the log count as being in memory, whether they are or not
     /// (`accessMessageInMemoryMaxRatio` of the machine's memory).
     pub memory_window: i64,
 }
@@ -98,6 +98,9 @@ pub struct QueueRead {
 
 /// Bytes that no look goes beyond but for its first message, whatever the limits say (`MAX_PULL_MSG_SIZE`).
 const MAX_BYTES: u64 = 128 << 20;
+
+/// Storage is asked of so many bytes of the log at a time whether they are in memory. Messages that lie farther apart count as on disk.
+const CLOSE: i64 = 1 << 20;
 
 /// Messages are judged in batches of this many, so that one call of a filter serves several.
 const BATCH: usize = 64;
@@ -149,6 +152,7 @@ pub fn read_queue<S: Storage>(
 
     let (log_start, log_end) = storage.log_bounds();
     let mut taken = Taken { max, limits, count: 0, bytes: 0 };
+    let mut cached = Cached::default();
     let (mut next, mut removed, mut full) = (from, false, false);
     let mut last_looked_at = log_end;
     while !full && units.len() > 0 {
@@ -156,13 +160,17 @@ pub fn read_queue<S: Storage>(
         if let Some(filter) = filter {
             judge(storage, filter, (queue, next), batch, verdicts);
         }
+        let following = |index| batch.skip(index).take(most);
         for (index, unit) in batch.enumerate() {
             // One that leads nowhere is looked at whatever its tags code says.
             let is_possible = unit.offset >= log_start && unit.offset < log_end && unit.size > 0;
             let is_wanted = is_possible && (filter.is_none() || verdicts.delivers(index));
             if is_wanted {
-                full = !taken.has_room_for(&unit, log_end.0 - unit.offset.0 <= limits.memory_window);
-                if full {
+                let is_near = log_end.0 - unit.offset.0 <= limits.memory_window;
+                let fits =
+                    taken.has_room_for(&unit, is_near) || taken.has_room_for(&unit, true) && cached.holds(storage, &unit, following(index));
+                if !fits {
+                    full = true;
                     break;
                 }
             }
@@ -212,6 +220,32 @@ impl Taken<'_> {
     fn take(&mut self, unit: &QueueUnit) {
         self.count += 1;
         self.bytes += u64::from(unit.size);
+    }
+}
+
+/// What is known to be in memory though it lies far behind the end of the log. That it has to come from the disk is an estimate of Java's; the
+/// limits of the disk are for what would have to be waited for.
+#[derive(Default)]
+struct Cached {
+    asked: bool,
+    end: LogOffset,
+}
+
+impl Cached {
+    /// Whether the record of `unit` is in memory; `from_here` begins with that unit. Storage is asked once, about all of them that lie close together.
+    fn holds<S: Storage>(&mut self, storage: &S, unit: &QueueUnit, from_here: impl Iterator<Item = QueueUnit>) -> bool {
+        let end_of = |unit: &QueueUnit| LogOffset(unit.offset.0.saturating_add(i64::from(unit.size)));
+        if !self.asked {
+            self.asked = true;
+            let close = |it: &LogOffset| (unit.offset.0..=unit.offset.0 + CLOSE).contains(&it.0);
+            if let Some(end) = from_here.map(|it| end_of(&it)).take_while(close).last()
+                && let Ok(len) = u32::try_from(end.0 - unit.offset.0)
+                && storage.is_in_memory(LogRange { offset: unit.offset, len })
+            {
+                self.end = end;
+            }
+        }
+        end_of(unit) <= self.end
     }
 }
 

@@ -36,6 +36,7 @@ pub struct MemoryStorage {
     arrivals: std::collections::VecDeque<Arrival>,
     noted: Vec<(OffsetTableKind, String, i32, i64)>,
     lacks_its_end: bool,
+    cached_from: Option<LogOffset>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +75,12 @@ impl MemoryStorage {
         self.arrivals.clear();
         self.durable = self.durable.min(end.0);
         self.after_a_crash()
+    }
+
+    /// The same log, of which it is known from `offset` on that it is in memory: as if it lay on a disk otherwise.
+    #[must_use]
+    pub fn cached_from(self, offset: LogOffset) -> Self {
+        Self { cached_from: Some(offset), ..self }
     }
 
     /// Makes room for more messages in the log and in the queues that are there, so that these come without a look at the heap.
@@ -212,6 +219,10 @@ impl Storage for MemoryStorage {
         let rest = self.log.get(usize::try_from(offset.0).ok()?..)?;
         let size = u32::from_be_bytes(*rest.first_chunk::<4>()?) as usize;
         rest.get(..size)
+    }
+
+    fn is_in_memory(&self, range: LogRange) -> bool {
+        self.cached_from.is_some_and(|from| range.offset >= from)
     }
 
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {

@@ -61,11 +61,14 @@ const SHOWN: usize = 200;
 
 /// A value as a line can hold it: control characters escaped, a long one cut.
 fn shown(value: &str) -> String {
-    let mut text: String = value
-        .chars()
-        .take(SHOWN)
-        .flat_map(|c| c.is_control().then(|| c.escape_default()).map_or_else(|| vec![c], Iterator::collect))
-        .collect();
+    let mut text = String::new();
+    for c in value.chars().take(SHOWN) {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
     if value.chars().nth(SHOWN).is_some() {
         text.push_str(&format!("… ({} bytes)", value.len()));
     }

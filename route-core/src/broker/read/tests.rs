@@ -90,6 +90,25 @@ fn what_lies_far_behind_the_end_of_the_log_has_the_limits_of_the_disk() {
 }
 
 #[test]
+fn what_is_known_to_be_in_memory_has_its_limits_however_far_back_it_lies() {
+    let far = ReadLimits { memory_window: 5 * RECORD as i64, ..LIMITS };
+    let (storage, queue) = log([100; 30]);
+    let log = (storage.cached_from(LogOffset(4 * RECORD as i64)), queue);
+    assert_eq!(look(&log, 0, 100, &far).count, 3, "the first four are on the disk");
+    assert_eq!(look(&log, 4, 100, &far).count, 8);
+}
+
+#[test]
+fn messages_far_apart_are_not_looked_for_in_memory() {
+    let far = ReadLimits { memory_window: 0, memory_bytes: u64::MAX, ..LIMITS };
+    let (storage, queue) = log([400_000; 8]);
+    let log = (storage.cached_from(LogOffset(0)), queue);
+    let wanted = Wanted { queue: log.1, from: 0, max: 100, filter: None };
+    let read = read_queue(&log.0, wanted, &far, &mut Verdicts::default(), &mut Vec::new());
+    assert_eq!(read.count, 3, "the first, and those of which storage was asked");
+}
+
+#[test]
 fn each_message_counts_by_its_own_place() {
     // Two from the disk, then those in memory, up to the limits of memory.
     let far = ReadLimits { memory_window: 6 * RECORD as i64, disk_count: 3, ..LIMITS };

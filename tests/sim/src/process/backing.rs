@@ -223,6 +223,10 @@ impl Storage for Backing {
         either!(self, it => it.readability(queue, offset, unit))
     }
 
+    fn is_in_memory(&self, range: LogRange) -> bool {
+        either!(self, it => it.is_in_memory(range))
+    }
+
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {
         either!(self, it => it.slice(range).map(|slice| Arc::from(slice.as_ref())))
     }

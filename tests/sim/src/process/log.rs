@@ -347,6 +347,10 @@ impl Storage for WatchedLog {
         self.backing.readability(queue, offset, unit)
     }
 
+    fn is_in_memory(&self, range: LogRange) -> bool {
+        self.backing.is_in_memory(range)
+    }
+
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {
         self.backing.slice(range)
     }
