@@ -1,7 +1,7 @@
 //! The plugins of a broker: their folder, and the thread that lists it, loads from it and writes to it.
 //!
-//! What is in use is decided by [`PluginShelf`]; who runs plugins stands behind [`PluginHost`]. Compiling takes tens of milliseconds, and files are on a
-//! disk: the loop does neither.
+//! What is in use is decided by [`PluginShelf`]; who runs plugins stands behind [`PluginHost`]. Compiling takes tens of milliseconds, and files are
+//! on a disk: the loop does neither.
 
 use std::{
     collections::VecDeque,
@@ -57,12 +57,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Things to do, and things done, that wait between loop and thread.
 const WAITING: usize = 2 * PluginShelf::LIMIT;
 
-/// Puts a plugin that was loaded in the place of the version before, for all who use that, from their next batch on; or says in one line why it has no
-/// place.
+/// Puts a plugin that was loaded in the place of the version before, for all who use that, from their next batch on; or says in one line why it has
+/// no place.
 pub type Install<'a> = Box<dyn FnOnce() -> Result<(), String> + 'a>;
 
-/// Who runs plugins. A policy says what becomes of messages that a plugin fails on; empty is the host's own. Called by the thread of plugins alone, but
-/// for what [`Plugins`] has.
+/// Who runs plugins. A policy says what becomes of messages that a plugin fails on; empty is the host's own. Called by the thread of plugins alone,
+/// but for what [`Plugins`] has.
 pub trait PluginHost: Plugins {
     /// Loads a file with this policy, and changes nothing before the answer is called.
     ///

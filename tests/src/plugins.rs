@@ -8,7 +8,7 @@ use std::{
 use proto_core::record::RecordView;
 use route_core::{
     filter::{Candidate, MessageFilter, Verdicts},
-    plugins::{PluginAllocator, PluginRefusal, Plugins, Share},
+    plugins::{PluginAllocator, PluginInfo, PluginRefusal, Plugins, Share},
 };
 
 /// What a test plugin does.
@@ -88,6 +88,10 @@ impl Plugins for TestPlugins {
             TestPlugin::Fails => Ok(Arc::new(TestAllocator { name: name.to_owned(), fails: true })),
             TestPlugin::BodyBegins | TestPlugin::BodyEnds => Err(PluginRefusal::WrongKind { name: name.to_owned(), wanted: "allocator" }),
         }
+    }
+
+    fn list(&self) -> Vec<PluginInfo> {
+        self.real.get().map_or_else(Vec::new, |real| real.list())
     }
 }
 

@@ -145,6 +145,30 @@ fn a_group_whose_plugin_is_removed_is_refused_and_its_operator_is_told() {
 }
 
 #[test]
+fn subscriptions_too_many_for_one_turn_are_all_looked_up_in_the_turns_that_follow() {
+    let (mut pair, client) = scene();
+    let topics: Vec<String> = (0..100).map(|number| format!("Orders{number}")).collect();
+    for topic in &topics {
+        client.send(&mut pair.cluster, pair.broker, &Message::new(topic, "a1")).expect(ResponseCode::Success);
+    }
+    let subscriptions: Vec<_> = topics.iter().map(|topic| (topic.as_str(), "begins:a")).collect();
+    let heartbeat = Heartbeat { language: "WASM", version: 1, ..Heartbeat::consumer("c1", "readers", &subscriptions) };
+    client.heartbeat(&mut pair.cluster, pair.broker, &heartbeat).expect(ResponseCode::Success);
+    let all_are_answered = |pair: &mut Pair, code| {
+        for topic in &topics {
+            client.pull(&mut pair.cluster, pair.broker, &Pull::new("readers", topic, 0).as_subscribed(1)).expect(code);
+        }
+    };
+    all_are_answered(&mut pair, ResponseCode::Success);
+    pair.change_plugins(|plugins| plugins.remove("begins"));
+    pair.cluster.advance(Millis(1));
+    all_are_answered(&mut pair, ResponseCode::FilterDataNotExist);
+    pair.change_plugins(|plugins| plugins.install("begins", TestPlugin::BodyBegins));
+    pair.cluster.advance(Millis(1));
+    all_are_answered(&mut pair, ResponseCode::Success);
+}
+
+#[test]
 fn another_plugin_of_the_same_name_judges_from_then_on() {
     let (mut pair, client) = scene();
     send(&mut pair, client, &["ab", "ba"]);

@@ -1,5 +1,5 @@
-//! Compiled code on disk, found again by wasmtime under a digest of its own settings and the component; and components that were made of modules, found
-//! again under the digest of the module, since making one costs more than all the rest of loading.
+//! Compiled code on disk, found again by wasmtime under a digest of its own settings and the component; and components that were made of modules,
+//! found again under the digest of the module, since making one costs more than all the rest of loading.
 //!
 //! wasmtime runs what it finds there as it is, so what lies there must be what it wrote. A seal beside it has the digest of each file, written
 //! after the files; when the folder is opened, what does not match is deleted, and made anew when it is wanted.

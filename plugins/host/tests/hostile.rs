@@ -212,6 +212,34 @@ fn a_filter_that_fails_too_often_in_a_row_is_switched_off_and_says_so() {
 }
 
 #[test]
+fn traps_and_limits_are_counted_apart_and_calls_are_timed() {
+    let told = |matches| {
+        let set = PluginSet::timed(|| 7);
+        set.install("it", load(&FilterText::that_matches(matches).wasm()).unwrap(), "withhold".parse().unwrap(), true).unwrap();
+        delivered(&*filter_of(&set), &messages(1));
+        let info = info(&set);
+        (info.calls, info.failures, info.traps, info.limits)
+    };
+    assert_eq!(told(EVERY_SECOND), (1, 0, 0, 0));
+    assert_eq!(told("unreachable"), (1, 1, 1, 0));
+    assert_eq!(told("(loop $l (br $l)) (i64.const 0)"), (1, 1, 0, 1));
+    assert_eq!(told("(loop $l (drop (memory.grow (i32.const 16))) (br $l)) (i64.const 0)"), (1, 1, 0, 1));
+    assert_eq!(told("(call $matches (local.get 0) (local.get 1))"), (1, 1, 0, 1));
+}
+
+#[test]
+fn a_plugin_that_was_never_loaded_since_it_is_switched_off_is_told_to_be_so() {
+    let set = PluginSet::new();
+    set.note_disabled("it").unwrap();
+    assert_eq!((info(&set).state.as_str(), info(&set).last_error.as_str()), ("disabled", ""));
+    assert_eq!(set.filter("it", "").unwrap_err(), PluginRefusal::Disabled("it".to_owned()));
+    set.refuse("it", "it is broken").unwrap();
+    assert_eq!((info(&set).state.as_str(), info(&set).last_error.as_str()), ("refused", "it is broken"));
+    set.install("it", load(&FilterText::default().wasm()).unwrap(), "withhold".parse().unwrap(), true).unwrap();
+    assert_eq!((info(&set).state.as_str(), info(&set).last_error.as_str()), ("active", ""));
+}
+
+#[test]
 fn a_good_answer_between_failures_is_a_clean_record() {
     let set = set_of(&FilterText::that_matches(FAILS_ON_101).wasm(), "withhold,disable-after=2");
     let filter = filter_of(&set);

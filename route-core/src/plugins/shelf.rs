@@ -1,7 +1,7 @@
 //! Which version of which plugin is in use: what lies in the operator's folder against what has been loaded of it.
 //!
-//! The world lists the folder, loads files and unloads plugins; here is decided when. A new version is loaded beside the old one, which stays if the new
-//! one is refused; a file that was refused is not tried again before it changes.
+//! The world lists the folder, loads files and unloads plugins; here is decided when. A new version is loaded beside the old one, which stays if the
+//! new one is refused; a file that was refused is not tried again before it changes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,5 +1,5 @@
-//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not, `NAME.policy` says what becomes of messages that it fails on. Everything
-//! else in it is nobody's business here.
+//! The folder of plugins: `NAME.wasm` is in use, `NAME.wasm.disabled` is not, `NAME.policy` says what becomes of messages that it fails on.
+//! Everything else in it is nobody's business here.
 
 use std::{
     collections::BTreeMap,

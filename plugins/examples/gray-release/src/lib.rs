@@ -1,6 +1,6 @@
 //! Gives the canaries of a group a share of the queues, at least one, and the others the rest: a new version of a consumer sees a share of the
-//! messages, however many instances of it there are. A canary is a client with the unit name `canary`, so that its id ends with `@canary`. The argument is
-//! their share in percent, 10 if it is left out.
+//! messages, however many instances of it there are. A canary is a client with the unit name `canary`, so that its id ends with `@canary`. The
+//! argument is their share in percent, 10 if it is left out.
 
 use petrel_plugin_sdk::{Allocator, Client, Queue};
 
