@@ -66,6 +66,7 @@ pub mod saves;
 pub mod seldom;
 pub mod settings;
 pub mod storage;
+pub mod table_content;
 pub mod time;
 
 pub use output::{Output, Peer, PeerId, Reply};

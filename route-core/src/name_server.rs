@@ -203,10 +203,10 @@ impl NameServer {
 
     fn start_saves(&mut self) {
         if let Some(ticket) = self.saves.poll_save(&mut self.tickets) {
-            self.outputs.push_back(Output::Persist { ticket, table: Table::KvConfig, content: self.kv.to_file() });
+            self.outputs.push_back(Output::Persist { ticket, table: Table::KvConfig, content: self.kv.to_file().into() });
         }
         if let Some(ticket) = self.settings_saves.poll_save(&mut self.tickets) {
-            self.outputs.push_back(Output::Persist { ticket, table: Table::Settings, content: self.config.settings.to_file() });
+            self.outputs.push_back(Output::Persist { ticket, table: Table::Settings, content: self.config.settings.to_file().into() });
         }
     }
 

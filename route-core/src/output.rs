@@ -11,7 +11,10 @@ use proto_core::{
 };
 use smallvec::SmallVec;
 
-use crate::storage::{LogOffset, LogRange};
+use crate::{
+    storage::{LogOffset, LogRange},
+    table_content::TableContent,
+};
 
 /// A connection, numbered by the runtime; numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,7 +94,7 @@ pub enum Output {
         /// Which table.
         table: Table,
         /// The file's new content.
-        content: Bytes,
+        content: TableContent,
     },
     /// Change settings as a request wants it; `handle_configured` brings back what has come of it.
     Configure {

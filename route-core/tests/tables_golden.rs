@@ -89,7 +89,7 @@ fn the_topics_of_a_java_broker_are_read_and_written_as_it_writes_them() {
     assert!(!topics.take_dirty(), "what was just read needs no save");
     // Java kept its timer off, so it has no topic for it.
     let timer = "rmq_sys_wheel_timer";
-    let mut written = text(topics.to_file(None));
+    let mut written = text(topics.snapshot(None).to_bytes());
     let start = written.find(&format!("\t\t\"{timer}\"")).unwrap();
     let end = start + written[start..].find("\n\t\t}").unwrap() + "\n\t\t}".len();
     written.replace_range(start..end, "");
@@ -113,7 +113,7 @@ fn the_groups_of_a_java_broker_are_read_and_written_as_it_writes_them() {
     groups.load(saved.as_bytes()).unwrap();
     assert_eq!(groups.version().counter, 3);
     assert!(!groups.take_dirty(), "what was just read needs no save");
-    assert_eq!(lines(&text(groups.to_file())), lines(saved));
+    assert_eq!(lines(&text(groups.snapshot().to_bytes())), lines(saved));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_a_group_may_not_read_survives_a_save() {
     let mut groups = GroupTable::new(NOW, true, 100);
     groups.set_may_read(NOW, "G", "T", false).unwrap();
     let mut again = GroupTable::new(NOW, true, 100);
-    again.load(&groups.to_file()).unwrap();
+    again.load(&groups.snapshot().to_bytes()).unwrap();
     assert!(!again.may_read("G", "T"));
 }
 

@@ -12,6 +12,7 @@ use proto_core::Command;
 use route_core::{
     output::{Output, Peer, PeerId, PluginChange, Reply, Table, Ticket},
     storage::LogRange,
+    table_content::TableContent,
     time::{Millis, Now},
 };
 
@@ -54,7 +55,7 @@ pub trait Machine {
     fn slice(&self, range: LogRange) -> Option<Self::Slice>;
 
     /// Starts to save a table; the ticket comes back through the machine's own disk thread and [`Self::handle_wake`].
-    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes);
+    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: TableContent);
 
     /// Changes settings as a request wants it; the machine hears of the outcome before this returns.
     fn configure(&mut self, now: Now, asked: Option<(PeerId, i32)>, properties: &Bytes);

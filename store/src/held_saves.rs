@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-use route_core::output::{Table, Ticket};
+use route_core::{
+    output::{Table, Ticket},
+    table_content::TableContent,
+};
 
 /// A save that must not reach the disk before the log has, up to `end`.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub(crate) struct HeldSave {
     pub(crate) end: i64,
     pub(crate) ticket: Ticket,
     pub(crate) table: Table,
-    pub(crate) content: Bytes,
+    pub(crate) content: TableContent,
 }
 
 /// The saves that wait, in order. There are few: a machine starts no save of a table before the one under way has ended.
@@ -50,7 +52,7 @@ mod tests {
     fn a_save_waits_until_the_log_is_on_disk_up_to_its_end() {
         let mut saves = HeldSaves::default();
         for (ticket, end) in [(1, 100), (2, 200)] {
-            saves.push(HeldSave { end, ticket: Ticket(ticket), table: Table::TimerCheckpoint, content: Bytes::new() });
+            saves.push(HeldSave { end, ticket: Ticket(ticket), table: Table::TimerCheckpoint, content: "".into() });
         }
         let mut pop = |durable| saves.pop_durable(durable).map(|save| save.ticket.0);
         assert_eq!([pop(99), pop(100), pop(100), pop(300)], [None, Some(1), None, Some(2)]);

@@ -2,7 +2,6 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use proto_core::{
     delay::DelayLevels,
     names::{RETRY_OR_DLQ_TOPIC_MAX_LEN, TOPIC_MAX_LEN, is_dlq, is_retry},
@@ -16,6 +15,7 @@ use route_core::{
         QueueUnit, Readability, Storage, TagsCode, Units,
         keys::{Found, KeyQuery, Search},
     },
+    table_content::TableContent,
     time::Timestamp,
 };
 
@@ -146,10 +146,11 @@ impl Store {
     /// Has a table saved; [`StoreEvent::Persisted`] brings the ticket back. A table that calls messages delivered is saved after the log is on
     /// disk with them. For a table of offsets `content` must hold all that was
     /// [noted](Storage::note_offset) up to this call: a killed process goes by what was noted after it.
-    pub fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
-        let identity = Identity::of(&content);
+    pub fn save(&mut self, ticket: Ticket, table: Table, mut content: TableContent) {
         if let Some(journal) = self.journal_of(table) {
-            journal.saving(identity);
+            let bytes = content.into_bytes();
+            journal.saving(Identity::of(&bytes));
+            content = bytes.into();
         }
         let end = self.position.written;
         if HeldSaves::concern(table) && self.shared.durable() < end {

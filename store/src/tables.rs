@@ -11,8 +11,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bytes::Bytes;
-use route_core::output::{Table, Ticket};
+use route_core::{
+    output::{Table, Ticket},
+    table_content::TableContent,
+};
 use thiserror::Error;
 
 use crate::{
@@ -160,7 +162,7 @@ enum Stop {
 struct Waiting {
     /// All saves that the content stands for.
     tickets: Vec<Ticket>,
-    content: Bytes,
+    content: TableContent,
 }
 
 impl Shared {
@@ -260,7 +262,7 @@ impl Tables {
     }
 
     /// Has a table's content replaced. The newest content wins; each ticket is answered.
-    pub fn save(&self, ticket: Ticket, table: Table, content: Bytes) {
+    pub fn save(&self, ticket: Ticket, table: Table, content: TableContent) {
         let mut state = self.shared.lock();
         match state.waiting.get_mut(&table) {
             Some(waiting) if waiting.tickets.len() >= MAX_WAITING => {
@@ -351,7 +353,7 @@ fn step(shared: &Shared) -> bool {
     let mut state = shared.lock();
     if let Some((table, Waiting { tickets, content })) = state.waiting.pop_first() {
         drop(state);
-        let path = shared.paths.path(table);
+        let (path, content) = (shared.paths.path(table), content.into_bytes());
         let result = replace(&shared.disk, path, &content).map_err(|error| format!("{}: {error}", path.display()));
         if let Err(error) = &result {
             tracing::error!(error, "a table could not be saved");
@@ -443,7 +445,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut tables, bell) = open(dir.path());
         for (number, content) in [(1, "{1}"), (2, "{2}")] {
-            tables.save(Ticket(number), Table::Topics, Bytes::from(content));
+            tables.save(Ticket(number), Table::Topics, content.into());
             assert_eq!(saved(&mut tables, &bell), (Ticket(number), Ok(())));
         }
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
@@ -498,7 +500,7 @@ mod tests {
             Tables::open_on(StoreDisk::from(disk).0, TablePaths::in_dir(dir.path()), Arc::new(|| {}), Background::Stepped).unwrap();
         let mut save = |number, content: &'static str, is_full| {
             full.store(is_full, Ordering::Relaxed);
-            tables.save(Ticket(number), Table::Topics, Bytes::from(content));
+            tables.save(Ticket(number), Table::Topics, content.into());
             assert!(tables.step());
             let result = tables.poll_saved().unwrap().1;
             (result.is_ok(), tables.load(Table::Topics, text).unwrap())
@@ -538,7 +540,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut tables, bell) = open(dir.path());
         for number in 0..200 {
-            tables.save(Ticket(number), Table::ConsumerOffsets, Bytes::from(format!("{{{number}}}")));
+            tables.save(Ticket(number), Table::ConsumerOffsets, format!("{{{number}}}").into_bytes().into());
         }
         for number in 0..200 {
             assert_eq!(saved(&mut tables, &bell), (Ticket(number), Ok(())));
@@ -550,8 +552,8 @@ mod tests {
     fn closing_waits_for_what_is_to_be_saved() {
         let dir = tempfile::tempdir().unwrap();
         let (tables, _bell) = open(dir.path());
-        tables.save(Ticket(1), Table::DelayOffsets, Bytes::from("{}"));
-        tables.save(Ticket(2), Table::KvConfig, Bytes::from("{}"));
+        tables.save(Ticket(1), Table::DelayOffsets, "{}".into());
+        tables.save(Ticket(2), Table::KvConfig, "{}".into());
         tables.close();
         assert!(dir.path().join("delayOffset.json").exists() && dir.path().join("kvConfig.json").exists());
     }
@@ -561,7 +563,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut tables, bell) = open(dir.path());
         std::fs::create_dir(dir.path().join("topics.json.tmp")).unwrap();
-        tables.save(Ticket(7), Table::Topics, Bytes::from("{}"));
+        tables.save(Ticket(7), Table::Topics, "{}".into());
         let (ticket, result) = saved(&mut tables, &bell);
         assert!(ticket == Ticket(7) && result.is_err_and(|error| error.contains("topics.json")));
     }

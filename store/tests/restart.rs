@@ -4,7 +4,6 @@ mod kit;
 
 use std::{fs, path::Path, sync::Arc};
 
-use bytes::Bytes;
 use kit::{Opened, config, open, stepped::Bench, sync_config};
 use route_core::{
     Storage, Timestamp,
@@ -61,7 +60,7 @@ fn load(opened: &mut Opened) -> (Option<String>, Vec<NotedOffset>) {
 }
 
 fn save(opened: &mut Opened, content: &'static str) {
-    opened.store.save(Ticket(1), Table::ConsumerOffsets, Bytes::from_static(content.as_bytes()));
+    opened.store.save(Ticket(1), Table::ConsumerOffsets, content.into());
     while opened.event() != StoreEvent::Persisted(Ticket(1), Ok(())) {}
 }
 

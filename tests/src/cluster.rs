@@ -472,7 +472,7 @@ impl Cluster {
             }
             Output::Persist { ticket, table, content } => {
                 let node = self.node(id);
-                node.tables.insert(table, content);
+                node.tables.insert(table, content.into_bytes());
                 node.unconfirmed.push_back(ticket);
             }
             Output::Configure { asked, properties } => {

@@ -183,8 +183,8 @@ mod tests {
         let before = Broker::new(at(SAVED), BrokerConfig::default(), MemoryStorage::default()).unwrap();
         let content = match table {
             Table::Missing => None,
-            Table::OfJava => Some(before.topics.to_file(None)),
-            Table::OfPetrel(log_end) => Some(before.topics.to_file(Some(LogOffset(log_end)))),
+            Table::OfJava => Some(before.topics.snapshot(None).to_bytes()),
+            Table::OfPetrel(log_end) => Some(before.topics.snapshot(Some(LogOffset(log_end))).to_bytes()),
         };
         let mut broker = Broker::new(at(AFTER + 1), BrokerConfig::default(), storage).unwrap();
         if let Some(content) = content {

@@ -1,6 +1,6 @@
 //! The consumer groups of a broker and what they may do (`subscriptionGroup.json`).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
@@ -18,18 +18,23 @@ use crate::time::Timestamp;
 
 mod file;
 
+pub use file::GroupsSnapshot;
+
 /// Longest name of a group that is made by using it, in bytes; an operator's own limit is shorter.
 const USED_NAME_MAX_LEN: usize = 255;
 
 /// The bit that forbids a group to read a topic (`INDEX_PERM_READ`).
 const FORBIDDEN_READ: i32 = 1 << 2;
 
+type Forbidden = IndexMap<Box<str>, Table<String, i32>, FixedState>;
+
 /// All groups, in the order in which they were made.
 #[derive(Debug)]
 pub struct GroupTable {
-    groups: IndexMap<Box<str>, SubscriptionGroupConfig, FixedState>,
-    /// Bits of what a group may not do with a topic.
-    forbidden: IndexMap<Box<str>, Table<String, i32>, FixedState>,
+    /// Shared with a save that is under way.
+    groups: IndexMap<Box<str>, Arc<SubscriptionGroupConfig>, FixedState>,
+    /// Bits of what a group may not do with a topic; shared, too.
+    forbidden: Arc<Forbidden>,
     version: DataVersion,
     dirty: bool,
     auto_create: bool,
@@ -41,8 +46,8 @@ impl GroupTable {
     /// (`autoCreateSubscriptionGroup`).
     #[must_use]
     pub fn new(now: Timestamp, auto_create: bool, limit: usize) -> Self {
-        let groups = names::SYSTEM_GROUPS.iter().map(|&name| (name.into(), SubscriptionGroupConfig::new(name))).collect();
-        Self { groups, forbidden: IndexMap::default(), version: DataVersion::new(now.0), dirty: false, auto_create, limit }
+        let groups = names::SYSTEM_GROUPS.iter().map(|&name| (name.into(), Arc::new(SubscriptionGroupConfig::new(name)))).collect();
+        Self { groups, forbidden: Arc::default(), version: DataVersion::new(now.0), dirty: false, auto_create, limit }
     }
 
     /// From now on a group is made by using it, or no longer.
@@ -53,7 +58,7 @@ impl GroupTable {
     /// A group that is there.
     #[must_use]
     pub fn get(&self, group: &str) -> Option<&SubscriptionGroupConfig> {
-        self.groups.get(group)
+        self.groups.get(group).map(|config| &**config)
     }
 
     /// A group as it is, or as [`Self::find_or_create`] would make it; `None` if that would not.
@@ -74,13 +79,13 @@ impl GroupTable {
         }
         let config = self.as_used(group)?.into_owned();
         self.step(now);
-        let (index, _) = self.groups.insert_full(group.into(), config);
+        let (index, _) = self.groups.insert_full(group.into(), Arc::new(config));
         Some(&self.groups[index])
     }
 
     /// All groups.
     pub fn configs(&self) -> impl Iterator<Item = &SubscriptionGroupConfig> {
-        self.groups.values()
+        self.groups.values().map(|config| &**config)
     }
 
     /// Number of groups.
@@ -121,13 +126,13 @@ impl GroupTable {
         let current = self.groups.get(group);
         config.attributes = attributes::alter(GROUP_ATTRIBUTES, current.map(|current| &current.attributes), &config.attributes)
             .map_err(|error| Refusal::system(error.to_string()))?;
-        if current == Some(&config) {
+        if current.is_some_and(|current| **current == config) {
             return Ok(false);
         }
         if current.is_none() && self.groups.len() >= self.limit {
             return Err(Refusal::system(format!("the broker has its limit of {} groups", self.limit)));
         }
-        self.groups.insert(group.into(), config);
+        self.groups.insert(group.into(), Arc::new(config));
         self.step(now);
         Ok(true)
     }
@@ -135,7 +140,7 @@ impl GroupTable {
     /// Forgets a group and what it may not do. Tells whether it was there; its offsets and locks are not this table's.
     pub fn delete(&mut self, now: Timestamp, group: &str) -> bool {
         let was_there = self.groups.shift_remove(group).is_some();
-        if was_there | self.forbidden.shift_remove(group).is_some() {
+        if was_there | Arc::make_mut(&mut self.forbidden).shift_remove(group).is_some() {
             self.step(now);
         }
         was_there
@@ -157,17 +162,18 @@ impl GroupTable {
             return Ok(());
         }
         if may_read {
-            if let Some(topics) = self.forbidden.get_mut(group) {
+            let forbidden = Arc::make_mut(&mut self.forbidden);
+            if let Some(topics) = forbidden.get_mut(group) {
                 topics.shift_remove(topic);
                 if topics.is_empty() {
-                    self.forbidden.shift_remove(group);
+                    forbidden.shift_remove(group);
                 }
             }
         } else {
             if self.forbidden.values().map(Table::len).sum::<usize>() >= self.limit {
                 return Err(Refusal::system(format!("the broker has its limit of {} forbidden topics", self.limit)));
             }
-            self.forbidden.entry(group.into()).or_default().insert(topic.to_owned(), FORBIDDEN_READ);
+            Arc::make_mut(&mut self.forbidden).entry(group.into()).or_default().insert(topic.to_owned(), FORBIDDEN_READ);
         }
         self.step(now);
         Ok(())
@@ -295,5 +301,20 @@ mod tests {
         groups.set_may_read(NOW, "G", "U", false).unwrap();
         groups.set_may_read(NOW, "G", "T", true).unwrap();
         assert!(!groups.may_read("G", "U"));
+    }
+
+    #[test]
+    fn a_save_that_is_under_way_keeps_the_table_as_it_was() {
+        let mut table = table();
+        table.find_or_create(NOW, "G");
+        table.set_may_read(NOW, "G", "T", false).unwrap();
+        let (before, snapshot) = (table.snapshot().to_bytes(), table.snapshot());
+        table.create_or_update(NOW, SubscriptionGroupConfig { consume_enable: false, ..SubscriptionGroupConfig::new("G") }).unwrap();
+        table.find_or_create(NOW, "H");
+        table.set_may_read(NOW, "G", "T", true).unwrap();
+        assert_eq!(snapshot.to_bytes(), before);
+        assert_ne!(table.snapshot().to_bytes(), before);
+        table.delete(NOW, "G");
+        assert_eq!(snapshot.to_bytes(), before);
     }
 }

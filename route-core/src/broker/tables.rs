@@ -1,6 +1,5 @@
 //! The broker's tables on disk: read at the start, saved whole when they have changed.
 
-use bytes::Bytes;
 use proto_core::{code::ResponseCode, json::JsonError};
 use thiserror::Error;
 
@@ -12,6 +11,7 @@ use crate::{
     output::{Output, ParkedReply, PeerId, Reply, Table, Ticket},
     saves::{Saves, Tickets, Waiting},
     storage::{OffsetTableKind, Storage},
+    table_content::TableContent,
     time::{Now, Timestamp},
 };
 
@@ -180,21 +180,21 @@ impl<S: Storage> Broker<S> {
         for table in TableSaves::TABLES {
             let Some(ticket) = self.saves.poll_save(table) else { continue };
             let content = match table {
-                Table::Topics => self.topics.to_file(Some(self.storage.log_bounds().1)),
-                Table::SubscriptionGroups => self.groups.to_file(),
-                Table::ConsumerOffsets => self.offsets.to_file(),
-                Table::DelayOffsets => self.delay.to_file(self.now.wall),
+                Table::Topics => TableContent::Topics(self.topics.snapshot(Some(self.storage.log_bounds().1))),
+                Table::SubscriptionGroups => TableContent::Groups(self.groups.snapshot()),
+                Table::ConsumerOffsets => self.offsets.to_file().into(),
+                Table::DelayOffsets => self.delay.to_file(self.now.wall).into(),
                 Table::TimerCheckpoint => match &self.timer {
-                    Some(timer) => timer.to_file(self.now.wall),
+                    Some(timer) => timer.to_file(self.now.wall).into(),
                     None => continue,
                 },
-                Table::ConsumerFilters => self.filters.to_file(),
-                Table::RequestModes => self.request_modes.to_file(),
-                Table::Bindings => self.bindings.to_file(),
+                Table::ConsumerFilters => self.filters.to_file().into(),
+                Table::RequestModes => self.request_modes.to_file().into(),
+                Table::Bindings => self.bindings.to_file().into(),
                 Table::Settings => self.config.settings.to_file().into(),
                 Table::KvConfig => continue,
             };
-            self.outputs.push_back(Output::Persist { ticket, table, content: Bytes::from(content) });
+            self.outputs.push_back(Output::Persist { ticket, table, content });
         }
     }
 }

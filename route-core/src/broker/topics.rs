@@ -23,6 +23,7 @@ use crate::{
 mod file;
 mod system;
 
+pub use file::TopicsSnapshot;
 pub use system::SystemTopics;
 
 /// Queues that a topic may have; Java sets no limit.
@@ -31,7 +32,8 @@ pub const QUEUES_LIMIT: i32 = 65_536;
 /// A topic as the hot path sees it: one look-up finds its configuration and its queues.
 #[derive(Debug)]
 pub struct TopicEntry {
-    config: TopicConfig,
+    /// Shared with a save that is under way.
+    config: Arc<TopicConfig>,
     /// What [`Storage::open_queue`] gave for each queue that was used.
     queues: Vec<Option<QueueId>>,
     /// Messages that were put into it.
@@ -45,7 +47,7 @@ pub struct TopicIndex(usize);
 
 impl TopicEntry {
     fn new(config: TopicConfig, own: bool) -> Self {
-        Self { config, queues: Vec::new(), put: Flow::default(), own }
+        Self { config: Arc::new(config), queues: Vec::new(), put: Flow::default(), own }
     }
 
     /// Whether it belongs to the broker itself.
@@ -67,19 +69,19 @@ impl TopicEntry {
 
     /// The topic's configuration.
     #[must_use]
-    pub const fn config(&self) -> &TopicConfig {
+    pub fn config(&self) -> &TopicConfig {
         &self.config
     }
 
     /// Whether consumers may read it.
     #[must_use]
-    pub const fn is_readable(&self) -> bool {
+    pub fn is_readable(&self) -> bool {
         perm::is_readable(self.config.perm)
     }
 
     /// Whether producers may write it.
     #[must_use]
-    pub const fn is_writable(&self) -> bool {
+    pub fn is_writable(&self) -> bool {
         perm::is_writeable(self.config.perm)
     }
 
@@ -269,8 +271,8 @@ impl TopicTable {
     /// saved of the topics does not change: the next start decides anew.
     pub fn set_auto_create(&mut self, queue_nums: Option<i32>) {
         match (self.entries.get_mut(names::AUTO_CREATE_TOPIC), queue_nums) {
-            (Some(entry), Some(_)) => entry.config.perm |= perm::INHERIT,
-            (Some(entry), None) => entry.config.perm &= !perm::INHERIT,
+            (Some(entry), Some(_)) => Arc::make_mut(&mut entry.config).perm |= perm::INHERIT,
+            (Some(entry), None) => Arc::make_mut(&mut entry.config).perm &= !perm::INHERIT,
             (None, Some(queue_nums)) => {
                 let config = system::auto_create_topic(queue_nums);
                 self.entries.insert(names::AUTO_CREATE_TOPIC.into(), TopicEntry::new(config, true));
@@ -315,7 +317,7 @@ impl TopicTable {
             Some(index) => {
                 self.widen(now, topic, new.queue_nums);
                 if self.entries[index].config.order != new.order {
-                    self.entries[index].config.order = new.order;
+                    Arc::make_mut(&mut self.entries[index].config).order = new.order;
                     self.note_change(now, index);
                 }
                 Ok(&mut self.entries[index])
@@ -328,6 +330,7 @@ impl TopicTable {
         let Some(index) = self.entries.get_index_of(topic) else { return };
         let (config, queue_nums) = (&mut self.entries[index].config, queue_nums.min(QUEUES_LIMIT));
         if config.read_queue_nums < queue_nums || config.write_queue_nums < queue_nums {
+            let config = Arc::make_mut(config);
             config.read_queue_nums = config.read_queue_nums.max(queue_nums);
             config.write_queue_nums = config.write_queue_nums.max(queue_nums);
             self.note_change(now, index);
@@ -390,7 +393,7 @@ impl TopicTable {
             if let Some(index) = self.entries.get_index_of(topic)
                 && !self.entries[index].config.order
             {
-                self.entries[index].config.order = true;
+                Arc::make_mut(&mut self.entries[index].config).order = true;
                 self.note_change(now, index);
             }
         }
@@ -414,7 +417,7 @@ impl TopicTable {
     fn put(&mut self, now: Timestamp, config: TopicConfig) -> usize {
         let index = match self.entries.get_index_of(config.topic_name.as_str()) {
             Some(index) => {
-                self.entries[index].config = config;
+                self.entries[index].config = Arc::new(config);
                 index
             }
             None => {

@@ -336,7 +336,7 @@ fn a_kv_change_is_answered_when_it_is_on_disk() {
     server.handle_request(now(0), peer(CLIENT), &command(RequestCode::PutKvConfig, &put, b""));
     let outputs = drain(&mut server);
     let [Output::Persist { ticket, table: Table::KvConfig, content }] = &outputs[..] else { panic!("not a save: {outputs:?}") };
-    let saved: KvConfigSerializeWrapper = json::from_slice(content).expect("the file");
+    let saved: KvConfigSerializeWrapper = json::from_slice(&content.clone().into_bytes()).expect("the file");
     assert_eq!(saved.config_table["ns"]["k"], "v");
     server.handle_persisted(now(5), *ticket, Ok(()));
     let outputs = drain(&mut server);

@@ -17,6 +17,7 @@ use route_core::{
     output::{Output, Peer, PeerId, PluginChange, Reply, Table, Ticket},
     plugins::{NoPlugins, PluginRefusal, Plugins},
     storage::{LogRange, OffsetTableKind},
+    table_content::TableContent,
     time::{Millis, Now},
 };
 use serde::de::DeserializeOwned;
@@ -199,8 +200,8 @@ impl Machine for BrokerMachine {
         self.broker.storage().slice(range)
     }
 
-    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes) {
-        let content = if table == Table::Settings { self.live.merged(&content) } else { Ok(content) };
+    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: TableContent) {
+        let content = if table == Table::Settings { self.live.merged(&content.into_bytes()).map(Into::into) } else { Ok(content) };
         match content {
             Ok(content) => self.broker.storage_mut().save(ticket, table, content),
             Err(why) => self.broker.handle_persisted(now, ticket, Err(why)),

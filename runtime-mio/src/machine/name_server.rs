@@ -8,6 +8,7 @@ use route_core::{
     name_server::{NameServer, NameServerConfig},
     output::{Output, Peer, PeerId, Reply, Table, Ticket},
     storage::LogRange,
+    table_content::TableContent,
     time::{Millis, Now},
 };
 use store::{Notifier, TablePaths, Tables};
@@ -93,8 +94,8 @@ impl<L: AsRef<[u8]>> Machine for NameServerMachine<L> {
         None
     }
 
-    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: Bytes) {
-        let content = if table == Table::Settings { self.live.merged(&content) } else { Ok(content) };
+    fn persist(&mut self, now: Now, ticket: Ticket, table: Table, content: TableContent) {
+        let content = if table == Table::Settings { self.live.merged(&content.into_bytes()).map(Into::into) } else { Ok(content) };
         match content {
             Ok(content) => {
                 self.saving += 1;

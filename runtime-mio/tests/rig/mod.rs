@@ -20,6 +20,7 @@ use route_core::{
     Millis, Now, Output, PeerId, Reply,
     output::{Peer as From, ReplyBody, ReplyHeader, Request, Table, Ticket},
     storage::{LogOffset, LogRange},
+    table_content::TableContent,
 };
 use runtime_mio::{clock::Clock, event_loop::EventLoop, limits::NetLimits, machine::Machine};
 
@@ -337,7 +338,7 @@ impl Machine for Scripted {
         (offset + range.len as usize <= LOG).then(|| log_bytes(offset, range.len as usize))
     }
 
-    fn persist(&mut self, _now: Now, _ticket: Ticket, _table: Table, _content: Bytes) {}
+    fn persist(&mut self, _now: Now, _ticket: Ticket, _table: Table, _content: TableContent) {}
 
     fn configure(&mut self, _now: Now, _asked: Option<(PeerId, i32)>, _properties: &Bytes) {}
 

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
 use route_core::{
     Storage, Timestamp,
     output::{Table, Ticket},
@@ -173,7 +172,7 @@ impl Run {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.trace.push(format!("save as {ticket:?}"));
-        let content = Bytes::from(table_text(&self.model.noted));
+        let content = table_text(&self.model.noted).into_bytes().into();
         self.saves.push((ticket, self.model.noted.clone()));
         self.store().save(ticket, Table::ConsumerOffsets, content);
     }

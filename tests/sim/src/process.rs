@@ -278,7 +278,7 @@ impl Machine for BrokerProcess {
                 return None;
             };
             if let Output::Persist { ticket, table, content } = output {
-                self.save(ticket, table, content);
+                self.save(ticket, table, content.into_bytes());
                 continue;
             }
             if let Passage::Drop = self.tamper.output(&mut output) {

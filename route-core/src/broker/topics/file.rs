@@ -1,7 +1,9 @@
 //! The topic table as `topics.json`.
 
+use std::sync::Arc;
+
 use proto_core::{
-    bodies::TopicConfigSerializeWrapper,
+    bodies::{DataVersion, TopicConfig, TopicConfigSerializeWrapper},
     json::{self, Dialect},
     names, perm,
 };
@@ -31,11 +33,27 @@ impl TopicTable {
         Ok(saved.log_end.map(LogOffset))
     }
 
-    /// The table as it is saved; Java's broker and its tools read it. It knows of all messages in front of `log_end`.
+    /// The table as it is now, to be saved. It knows of all messages in front of `log_end`.
     #[must_use]
-    pub fn to_file(&self, log_end: Option<LogOffset>) -> Vec<u8> {
-        let table = self.configs().map(|config| (config.topic_name.clone(), config.clone())).collect();
-        let log_end = log_end.map(|LogOffset(end)| end);
-        json::to_vec(&TopicConfigSerializeWrapper { data_version: self.version, log_end, topic_config_table: table }, Dialect::Pretty)
+    pub fn snapshot(&self, log_end: Option<LogOffset>) -> TopicsSnapshot {
+        TopicsSnapshot { version: self.version, log_end, configs: self.entries.values().map(|entry| Arc::clone(&entry.config)).collect() }
+    }
+}
+
+/// All topics as they were at one moment.
+#[derive(Clone, Debug)]
+pub struct TopicsSnapshot {
+    version: DataVersion,
+    log_end: Option<LogOffset>,
+    configs: Vec<Arc<TopicConfig>>,
+}
+
+impl TopicsSnapshot {
+    /// The file; Java's broker and its tools read it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let topic_config_table = self.configs.iter().map(|config| (config.topic_name.clone(), TopicConfig::clone(config))).collect();
+        let log_end = self.log_end.map(|LogOffset(end)| end);
+        json::to_vec(&TopicConfigSerializeWrapper { data_version: self.version, log_end, topic_config_table }, Dialect::Pretty)
     }
 }

@@ -195,3 +195,17 @@ fn the_text_of_a_topic_is_javas() {
          order=false, attributes={message.type=FIFO}]"
     );
 }
+
+#[test]
+fn a_save_that_is_under_way_keeps_the_topics_as_they_were() {
+    let mut table = table();
+    table.open(NOW, "%RETRY%G", NewTopic::plain(1, 0)).unwrap();
+    let (before, snapshot) = (table.snapshot(None).to_bytes(), table.snapshot(None));
+    table.set_ordered(NOW, ["%RETRY%G"]);
+    table.widen(NOW, "%RETRY%G", 4);
+    table.set_auto_create(None);
+    assert_eq!(snapshot.to_bytes(), before);
+    assert_ne!(table.snapshot(None).to_bytes(), before);
+    table.delete(NOW, "%RETRY%G").unwrap();
+    assert_eq!(snapshot.to_bytes(), before);
+}

@@ -125,7 +125,7 @@ impl OnDisk {
 
     /// Has a table saved.
     pub(super) fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
-        self.store.save(ticket, table, content);
+        self.store.save(ticket, table, content.into());
     }
 
     /// One of the saves is done.

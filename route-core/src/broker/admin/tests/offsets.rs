@@ -233,7 +233,7 @@ fn what_is_noted_in_the_turn_of_a_save_is_in_the_table_that_is_saved() {
     // A loop takes requests before it looks for what there is to do. Storage forgets notes that are older than the save.
     scene.post_as(1, RequestCode::UpdateConsumerOffset, &fields, "");
     let saved = std::iter::from_fn(|| scene.broker.poll_output()).find_map(|output| match output {
-        Output::Persist { table: Table::ConsumerOffsets, content, .. } => Some(content),
+        Output::Persist { table: Table::ConsumerOffsets, content, .. } => Some(content.into_bytes()),
         _ => None,
     });
     let saved: ConsumerOffsetSerializeWrapper = json::from_table(&saved.expect("the table is saved")).unwrap();

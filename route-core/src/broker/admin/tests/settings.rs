@@ -35,7 +35,7 @@ fn a_change_is_answered_when_it_is_on_disk() {
     let mut saves = Vec::new();
     while let Some(output) = scene.broker.poll_output() {
         match output {
-            Output::Persist { ticket, table: Table::Settings, content } => saves.push((ticket, content)),
+            Output::Persist { ticket, table: Table::Settings, content } => saves.push((ticket, content.into_bytes())),
             Output::Reply { .. } => panic!("it is not on disk yet"),
             _ => {}
         }
