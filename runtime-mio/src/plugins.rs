@@ -51,6 +51,24 @@ fn host(_path: &Path) -> Option<Arc<dyn PluginHost>> {
     None
 }
 
+/// Whether a file is a plugin that a broker of this build would run with this policy; a build that runs none takes each.
+///
+/// # Errors
+/// One line that says what is wrong with it.
+#[cfg(feature = "wasm")]
+pub fn try_file(file: &[u8], policy: &str) -> Result<(), String> {
+    wasm::try_file(file, policy)
+}
+
+/// Whether a file is a plugin that a broker of this build would run with this policy; a build that runs none takes each.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "wasm"))]
+pub fn try_file(_file: &[u8], _policy: &str) -> Result<(), String> {
+    Ok(())
+}
+
 /// Time between two looks into the folder.
 const LOOK: Duration = Duration::from_secs(1);
 

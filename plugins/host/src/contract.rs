@@ -34,10 +34,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Filter, Self::Allocator];
+    const ALL: [Self; 2] = [Self::Filter, Self::Allocator];
 
     /// What exports of it are called, up to the version.
-    pub(crate) const fn interface(self) -> &'static str {
+    const fn interface(self) -> &'static str {
         match self {
             Self::Filter => "petrel:plugin/filtering@",
             Self::Allocator => "petrel:plugin/allocating@",
@@ -86,8 +86,14 @@ pub(crate) fn recognize<'a>(exports: impl Iterator<Item = &'a str>) -> Result<(K
         return Err(LoadError::Version { theirs: version.chars().take(32).collect() });
     }
     others.truncate(3);
-    let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ").chars().take(200).collect() };
+    let found = if others.is_empty() { "nothing".to_owned() } else { first_names(&others) };
     Err(LoadError::World { found })
+}
+
+/// Names in a row, as many as a line shows.
+pub(crate) fn first_names(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    names.join(", ").chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

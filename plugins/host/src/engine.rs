@@ -85,7 +85,7 @@ impl PluginEngine {
         let types = component.component_type();
         let imports: Vec<&str> = types.imports(&self.engine).map(|(name, _)| name).take(3).collect();
         if !imports.is_empty() {
-            return Err(LoadError::Imports(imports.join(", ")));
+            return Err(LoadError::Imports(contract::first_names(&imports)));
         }
         let (kind, interface) = contract::recognize(types.exports(&self.engine).map(|(name, _)| name))?;
         let instance = self.linker.instantiate_pre(&component).map_err(words)?;

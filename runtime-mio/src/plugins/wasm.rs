@@ -54,6 +54,13 @@ fn policy(text: &str) -> Result<Policy, String> {
     if text.is_empty() { Ok(Policy::default()) } else { text.parse::<Policy>().map_err(|error| error.to_string()) }
 }
 
+/// Whether a file could be loaded with this policy.
+pub(super) fn try_file(file: &[u8], policy: &str) -> Result<(), String> {
+    self::policy(policy)?;
+    let engine = PluginEngine::new(Limits::default(), None).map_err(|error| error.to_string())?;
+    engine.load(file).map(drop).map_err(|error| error.to_string())
+}
+
 impl Plugins for WasmHost {
     fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal> {
         self.set.filter(name, argument)

@@ -18,7 +18,7 @@ use super::{CommandError, PlaceArgs, bindings};
 use crate::{
     client::{ClientError, Connection, Timeouts},
     data_folder,
-    plugins::PluginFolder,
+    plugins::{self, PluginFolder},
 };
 
 /// A new plugin has to be compiled before a broker answers.
@@ -77,7 +77,13 @@ impl Target {
                     read(RequestCode::PetrelInstallPlugin, answer.body).map(Some)
                 })?)
             }
-            Self::Folder(folder, _) => folder.write(name, file, policy).map(|()| None).map_err(failed),
+            Self::Folder(folder, _) => {
+                let before = folder.policy(name);
+                // What the broker would refuse at its start is better refused to who is here.
+                plugins::try_file(file, if policy.is_empty() { &before } else { policy })
+                    .map_err(|why| CommandError::Usage(format!("the plugin '{name}' is refused: {why}")))?;
+                folder.write(name, file, policy).map(|()| None).map_err(failed)
+            }
         }
     }
 
