@@ -18,7 +18,8 @@ fn check(seed: u64) {
 
 #[test]
 fn these_seeds_have_nothing_to_object_to() {
-    (1..=5).for_each(check);
+    // The last ones have shown mistakes of the simulator's own.
+    (1..=5).chain([7_700_010, 123_001_631, 124_001_415]).for_each(check);
 }
 
 #[test]

@@ -121,7 +121,8 @@ impl Oracle for Offsets {
                 self.asked = None;
                 self.of_broker(broker).for_each(|known| {
                     known.saving.clear();
-                    known.unsure |= dark;
+                    // Where nothing was noted there is nothing to lose.
+                    known.unsure |= *dark && known.noted.iter().any(Option::is_some);
                 });
             }
             _ => {}
@@ -209,6 +210,18 @@ mod tests {
         assert!(court.is_told(7));
         court.end(true, 10);
         assert!(!court.is_told(3));
+    }
+
+    #[test]
+    fn the_first_commit_of_all_may_be_lost_also_after_an_earlier_loss_of_power() {
+        let mut court = Court::new();
+        court.offsets = Offsets::default();
+        assert!(court.is_told(0));
+        court.end(true, 10);
+        court.commit(6).unwrap();
+        assert!(!court.is_told(0));
+        court.end(true, 10);
+        assert!(court.is_told(0));
     }
 
     #[test]
