@@ -5,11 +5,17 @@ use std::collections::VecDeque;
 use proto_core::{
     delay::DelayLevels,
     hash::tags_code,
-    names::SCHEDULE_TOPIC,
+    names::{SCHEDULE_TOPIC, TIMER_TOPIC},
     properties::{self, names},
     record::RecordView,
 };
-use route_core::storage::{LogOffset, QueueId, QueueUnit};
+use route_core::{
+    broker::timer::TimerEntry,
+    storage::{LogOffset, QueueId, QueueUnit},
+};
+
+/// A tags code at or below this is a place in the files of `consumequeue_ext`.
+const EXT_ADDRESS: i64 = i32::MIN as i64 - 1;
 
 /// The unit of a record that lies in the log.
 pub(crate) fn unit_of(view: &RecordView<'_>, delay_levels: &DelayLevels) -> QueueUnit {
@@ -28,6 +34,21 @@ fn unit_tags_code(view: &RecordView<'_>, delay_levels: &DelayLevels) -> i64 {
         }
     }
     tags_code(view.property(names::TAGS))
+}
+
+/// Whether a tags code can be that of the unit of a stored message. The levels of delay may have been others when it was stored.
+pub(crate) fn is_tags_code_of(code: i64, view: &RecordView<'_>) -> bool {
+    if view.topic() == SCHEDULE_TOPIC && view.property(names::DELAY).is_some() {
+        return code >= view.store_timestamp();
+    }
+    code == tags_code(view.property(names::TAGS)) || code <= EXT_ADDRESS || is_time_of(code, view)
+}
+
+/// Whether a tags code holds the time of a message that has one.
+fn is_time_of(code: i64, view: &RecordView<'_>) -> bool {
+    let out = properties::find_number(view.properties(), names::TIMER_OUT_MS);
+    let entry = TimerEntry::of_tags_code(code).filter(|_| view.topic() == TIMER_TOPIC);
+    entry.is_some_and(|entry| entry.rolls || out == Some(entry.at.0))
 }
 
 /// A record whose unit is not in its queue yet.

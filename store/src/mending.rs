@@ -1,11 +1,16 @@
 //! What becomes of old units that lead to no message: a damaged message is passed over and told of, a wrong unit is put right from the log.
 
-use std::sync::Weak;
+use std::{cmp::Ordering, sync::Weak};
 
+use proto_core::{
+    names::is_lmq,
+    record::{RecordView, peek},
+};
 use route_core::storage::{QueueId, QueueUnit, Readability};
 
 use crate::{
     consume_queue::{ConsumeQueue, PRE_BLANK},
+    dispatch::is_tags_code_of,
     doubts::Search,
     errands::Errand,
     flusher::OpenedQueueFile,
@@ -15,6 +20,22 @@ use crate::{
 /// So many units around one in doubt are looked at for one that is right: between the messages of two right ones lies the one that is
 /// looked for.
 const AROUND: i64 = 1000;
+
+/// How a whole record fits the unit that leads to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// It is the unit's.
+    Right,
+    /// It is the unit's, but has other tags.
+    OtherTags,
+    /// It says of itself to lie further in front in the queue: so it is where queues were built anew from a log in which offsets come
+    /// twice. A consumer that goes by what it says reads some messages again.
+    Earlier,
+    /// It says of itself to lie further behind in the queue: a consumer that goes by that would pass over all in between.
+    Later,
+    /// It is that of another queue, or there is none.
+    Other,
+}
 
 impl Store {
     /// What [`route_core::Storage::readability`] answers.
@@ -29,16 +50,42 @@ impl Store {
     }
 
     fn look_at(&self, queue: QueueId, target: &ConsumeQueue, offset: i64, unit: &QueueUnit) -> Readability {
-        let Err(why) = self.log.check(unit) else {
-            target.note_right(offset);
-            return Readability::Whole;
+        let fit = match self.log.check(unit) {
+            Ok(()) => self.fit(queue, offset, unit),
+            Err(why) if self.log.bears_out(unit) => {
+                self.log.tell_damaged(unit, &why);
+                return Readability::Damaged;
+            }
+            Err(_) => Fit::Other,
         };
-        if self.log.bears_out(unit) {
-            self.log.tell_damaged(unit, &why);
-            return Readability::Damaged;
-        }
         // It was told of those that are settled.
-        if self.doubts.raise(queue, offset) { Readability::InDoubt } else { Readability::Damaged }
+        if fit != Fit::Right && self.doubts.raise(queue, offset) {
+            return Readability::InDoubt;
+        }
+        match fit {
+            Fit::Right | Fit::OtherTags | Fit::Earlier => {
+                target.note_right(offset);
+                Readability::Whole
+            }
+            Fit::Later | Fit::Other => Readability::Damaged,
+        }
+    }
+
+    /// How the whole record that a unit leads to fits the unit.
+    fn fit(&self, queue: QueueId, offset: i64, unit: &QueueUnit) -> Fit {
+        let Some((topic, queue_id)) = self.queues.place_of(queue) else { return Fit::Other };
+        // What a record says behind its body no checksum covers.
+        let Some(Ok(view)) = self.log.bytes_from(unit.offset.0).map(RecordView::parse) else { return Fit::Other };
+        if view.queue_id() != queue_id || view.topic() != topic {
+            // Java's light queues show messages of other topics.
+            return if is_lmq(topic) { Fit::Right } else { Fit::Other };
+        }
+        match view.queue_offset().cmp(&offset) {
+            Ordering::Less => Fit::Earlier,
+            Ordering::Greater => Fit::Later,
+            Ordering::Equal if is_tags_code_of(unit.tags_code, &view) => Fit::Right,
+            Ordering::Equal => Fit::OtherTags,
+        }
     }
 
     /// Has the log searched for what the next unit in doubt should lead to.
@@ -65,7 +112,8 @@ impl Store {
     fn plan_search(&self, queue: QueueId, offset: i64) -> Option<Search> {
         let (topic, queue_id) = self.queues.name_of(queue)?;
         let target = self.queues.get(queue)?;
-        let right = |at: &i64| target.unit(*at).is_some_and(|unit| self.log.check(&unit).is_ok());
+        let is_right = |at: i64, unit: &QueueUnit| self.log.check(unit).is_ok() && self.fit(queue, at, unit) == Fit::Right;
+        let right = |at: &i64| target.unit(*at).is_some_and(|unit| is_right(*at, &unit));
         let before = (target.min().max(offset - AROUND)..offset).rev().find(right);
         let behind = (offset + 1..target.max().min(offset + AROUND)).find(right);
         let unit_at = |at: Option<i64>| at.and_then(|at| target.unit(at));
@@ -100,15 +148,37 @@ impl Store {
         let mended = self.put_right(queue, &topic, queue_id, &found);
         let settled = self.doubts.settle(queue, offsets, |offset| mended && found.iter().any(|(at, _)| *at == offset));
         for offset in settled.into_iter().filter(|offset| !mended || found.iter().all(|(at, _)| at != offset)) {
-            let Some((path, byte)) = self.queues.get(queue).map(|target| target.place_of(offset)) else { continue };
-            let (path, topic) = (path.display(), &*topic);
-            tracing::error!(%path, byte, topic, queue = queue_id, offset, "the message of a unit is nowhere in the log; readers pass over it");
+            self.tell_not_found(queue, (&topic, queue_id), offset);
+        }
+    }
+
+    /// No record of the log is the one that a unit should lead to.
+    fn tell_not_found(&self, queue: QueueId, (topic, queue_id): (&str, i32), offset: i64) {
+        let Some(target) = self.queues.get(queue) else { return };
+        let (path, byte) = target.place_of(offset);
+        let path = path.display();
+        let unit = target.unit(offset).filter(|unit| self.log.check(unit).is_ok());
+        match unit.map(|unit| (unit, self.fit(queue, offset, &unit))) {
+            Some((unit, Fit::Later)) => {
+                let said = self.log.bytes_from(unit.offset.0).map_or(-1, peek::queue_offset);
+                let why = format!("it says of itself to have offset {said} in queue {queue_id} of {topic}, where its unit has {offset}");
+                self.log.tell_damaged(&unit, &why);
+            }
+            Some((unit, Fit::Earlier)) => {
+                let at = unit.offset.0;
+                tracing::warn!(%path, byte, topic, queue = queue_id, offset, at, "a message has an earlier offset than its unit; readers get it as it is");
+            }
+            _ => {
+                tracing::error!(%path, byte, topic, queue = queue_id, offset, "the message of a unit is nowhere in the log; readers pass over it");
+            }
         }
     }
 
     /// Puts right those units that are wrong. Answers whether that could be done.
     fn put_right(&mut self, queue: QueueId, topic: &str, queue_id: i32, found: &[(i64, QueueUnit)]) -> bool {
         let Ok(target) = self.queues.get_mut(queue) else { return false };
+        // They need no second look, nor do those that will be put in place.
+        found.iter().for_each(|(offset, _)| target.note_right(*offset));
         let wrong: Vec<_> = found.iter().filter(|(at, unit)| target.unit(*at).is_some_and(|is| is != *unit)).copied().collect();
         if wrong.is_empty() {
             return true;

@@ -199,6 +199,12 @@ impl QueueTable {
         Some((Arc::clone(&slot.topic), slot.queue_id))
     }
 
+    /// [`QueueTable::name_of`] for a queue that is there.
+    #[inline]
+    pub(crate) fn place_of(&self, queue: QueueId) -> Option<(&str, i32)> {
+        self.slots.get(queue.0 as usize).map(|slot| (&*slot.topic, slot.queue_id))
+    }
+
     /// The number of a queue that is known.
     pub(crate) fn find(&self, topic: &str, queue_id: i32) -> Option<QueueId> {
         let numbers = self.topics.get(topic)?;

@@ -138,3 +138,76 @@ fn units_that_wait_for_the_disk_find_their_place_in_a_queue_that_was_put_right_m
     assert_eq!(findings(dir.path()), []);
     assert_eq!(open(config(dir.path())).bodies("TopicA", 1).len(), COUNT + 50);
 }
+
+#[test]
+fn a_unit_that_leads_to_another_message_is_put_right_from_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path());
+    overwrite(dir.path(), HIT, &unit(&placed, HIT - 20).encode());
+    overwrite(dir.path(), HIT + 1, &unit(&placed, HIT + 20).encode());
+    let mut opened = open(config(dir.path()));
+    let (pulled, lines) = lines_of(|| pulled(&mut opened));
+    assert_eq!(pulled.0, COUNT);
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("put right from the log")), "{lines:?}");
+    opened.store.close().unwrap();
+    assert_eq!(findings(dir.path()), []);
+}
+
+#[test]
+fn a_unit_whose_tags_code_alone_is_wrong_is_put_right_when_its_message_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path());
+    overwrite(dir.path(), HIT, &QueueUnit { tags_code: 7, ..unit(&placed, HIT) }.encode());
+    let mut opened = open(config(dir.path()));
+    let queue = opened.store.find_queue("TopicA", 1).unwrap();
+    let look_at = |opened: &Opened| {
+        let wanted = Wanted { queue, from: HIT, max: 1, filter: None };
+        read_queue(&opened.store, wanted, &ReadLimits::default(), &mut Verdicts::default(), &mut Vec::new()).count
+    };
+    let (counts, lines) = lines_of(|| {
+        let before = look_at(&opened);
+        opened.turn();
+        (before, look_at(&opened))
+    });
+    assert_eq!(counts, (0, 1), "its reader waits until it is put right");
+    assert!(lines.len() == 1 && lines[0].contains("put right from the log"), "{lines:?}");
+    assert_eq!(pulled(&mut opened).0, COUNT, "those that read by tags get it now");
+    opened.store.close().unwrap();
+    assert_eq!(findings(dir.path()), []);
+}
+
+/// Changes what the record of a message says its offset in the queue to be, which no checksum covers.
+fn rename(root: &Path, placed: &[Appended], offset: i64, said: i64) {
+    let at = unit(placed, offset).offset.0;
+    let log = root.join(format!("commitlog/{:020}", at - at % (16 << 10)));
+    fs::File::options().write(true).open(log).unwrap().write_all_at(&said.to_be_bytes(), (at % (16 << 10)).unsigned_abs() + 20).unwrap();
+}
+
+#[test]
+fn a_message_that_says_to_lie_further_behind_in_its_queue_is_told_of_and_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path());
+    rename(dir.path(), &placed, HIT, HIT + (1 << 40));
+    let mut opened = open(config(dir.path()));
+    for times in [1, 0] {
+        let (pulled, lines) = lines_of(|| pulled(&mut opened));
+        assert_eq!(pulled.0, COUNT - 1, "a consumer would go on behind it");
+        let told = lines
+            .iter()
+            .filter(|line| line.contains("a message is damaged") && line.contains("commitlog") && line.contains("where its unit has 37"));
+        assert_eq!((lines.len(), told.count()), (times, times), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_message_that_says_to_lie_further_in_front_in_its_queue_is_told_of_and_handed_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = filled(dir.path());
+    rename(dir.path(), &placed, HIT, HIT - 32);
+    let mut opened = open(config(dir.path()));
+    for times in [1, 0] {
+        let (pulled, lines) = lines_of(|| pulled(&mut opened));
+        assert_eq!(pulled.0, COUNT);
+        assert!(lines.len() == times && lines.iter().all(|line| line.contains("an earlier offset than its unit")), "{lines:?}");
+    }
+}

@@ -2,32 +2,14 @@
 
 use std::path::PathBuf;
 
-use proto_core::{
-    hash::tags_code,
-    names::{SCHEDULE_TOPIC, TIMER_TOPIC},
-    properties::{
-        find_number,
-        names::{DELAY, TAGS, TIMER_OUT_MS},
-    },
-    record::RecordView,
-};
-use route_core::{broker::timer::TimerEntry, storage::QueueUnit};
+use proto_core::record::RecordView;
+use route_core::storage::QueueUnit;
 
 use super::{Finding, Part, Severity, queue_view::QueueView};
-use crate::{consume_queue::PRE_BLANK, error::OpenError};
+use crate::{consume_queue::PRE_BLANK, dispatch::is_tags_code_of, error::OpenError};
 
 /// Of one queue so many findings are told, of the others only the number: a queue that is wrong is often wrong throughout.
 const TOLD: usize = 8;
-
-/// Whether a unit holds the time of its message.
-fn is_of_timer(unit: &QueueUnit, record: &RecordView<'_>) -> bool {
-    let out = find_number(record.properties(), TIMER_OUT_MS);
-    let entry = TimerEntry::of_tags_code(unit.tags_code).filter(|_| record.topic() == TIMER_TOPIC);
-    entry.is_some_and(|entry| entry.rolls || out == Some(entry.at.0))
-}
-
-/// A tags code at or below this is a place in the files of `consumequeue_ext`.
-const EXT_ADDRESS: i64 = i32::MIN as i64 - 1;
 
 /// What a queue is held against.
 #[derive(Clone, Copy, Debug)]
@@ -140,13 +122,7 @@ impl<'a> QueueCheck<'a> {
             );
             return self.tell(offset, Severity::Repairable, what);
         }
-        let is_delayed = record.topic() == SCHEDULE_TOPIC && record.property(DELAY).is_some();
-        let right = if is_delayed {
-            unit.tags_code >= record.store_timestamp()
-        } else {
-            unit.tags_code == tags_code(record.property(TAGS)) || unit.tags_code <= EXT_ADDRESS
-        };
-        if !right && !is_of_timer(unit, record) {
+        if !is_tags_code_of(unit.tags_code, record) {
             let what = format!("the unit of offset {offset} has tags code {}, which is not that of the message at {place}", unit.tags_code);
             self.tell(offset, Severity::Repairable, what);
         }
