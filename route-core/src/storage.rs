@@ -362,6 +362,12 @@ pub trait Storage {
         false
     }
 
+    /// Finds out about all units from `from` on that are [in doubt](Readability::InDoubt), and puts right what can be, before it returns:
+    /// for readers at the start, whom nobody waits for yet.
+    fn settle_units(&mut self, queue: QueueId, from: i64) {
+        let _ = (queue, from);
+    }
+
     /// Bytes of the log for sending, without a copy.
     fn slice(&self, range: LogRange) -> Option<Self::Slice>;
 

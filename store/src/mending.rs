@@ -137,12 +137,32 @@ impl Store {
     /// A part of the log was read.
     pub(crate) fn handle_searched(&mut self, search: Search, read: Result<(), String>) {
         self.doubts.end();
-        match &read {
-            Ok(()) if !search.is_done() => return self.search(search),
-            Ok(()) => {}
-            Err(why) => {
-                tracing::error!(topic = &*search.topic, queue = search.queue_id, why, "the log could not be searched for a message")
+        if read.is_ok() && !search.is_done() {
+            return self.search(search);
+        }
+        self.conclude(search, &read);
+    }
+
+    /// What [`route_core::Storage::settle_units`] does.
+    pub(crate) fn settle_units_of(&mut self, queue: QueueId, from: i64) {
+        let mut at = from;
+        while let Some(target) = self.queues.get(queue).filter(|target| at < target.max()) {
+            let in_doubt = target.unit(at).is_some_and(|unit| self.readability_of(queue, at, &unit) == Readability::InDoubt);
+            if in_doubt && let Some(mut search) = self.plan_search(queue, at) {
+                let mut read = Ok(());
+                while read.is_ok() && !search.is_done() {
+                    read = search.step(self.queues.disk());
+                }
+                self.conclude(search, &read);
             }
+            at += 1;
+        }
+    }
+
+    /// What the log has was found.
+    fn conclude(&mut self, search: Search, read: &Result<(), String>) {
+        if let Err(why) = read {
+            tracing::error!(topic = &*search.topic, queue = search.queue_id, why, "the log could not be searched for a message");
         }
         let Search { queue, topic, queue_id, offsets, found, .. } = search;
         let mended = self.put_right(queue, &topic, queue_id, &found);

@@ -171,6 +171,11 @@ impl QueueTable {
         unsynced.dedup();
     }
 
+    /// Where their files lie.
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// The folder of all queues.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir

@@ -393,6 +393,10 @@ impl Storage for Store {
         self.log.is_in_memory(range.offset.0, range.len)
     }
 
+    fn settle_units(&mut self, queue: QueueId, from: i64) {
+        self.settle_units_of(queue, from);
+    }
+
     fn slice(&self, range: LogRange) -> Option<LogSlice> {
         self.log.slice(range.offset.0, range.len)
     }

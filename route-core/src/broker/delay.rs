@@ -15,7 +15,7 @@ use proto_core::{
 };
 
 use crate::{
-    storage::{Arrival, QueueId, QueueUnit, Storage},
+    storage::{Arrival, QueueId, QueueUnit, Readability, Storage},
     time::{Millis, Now, Timestamp},
 };
 
@@ -206,6 +206,9 @@ impl Cursor {
             self.offset = storage.next_file_offset(self.offset);
             return Look::Wait(Some(now.mono + PAUSE));
         };
+        if storage.readability(self.queue, self.offset, &unit) == Readability::InDoubt {
+            return Look::Wait(Some(now.mono + PAUSE));
+        }
         let due_at = |offset| storage.units(self.queue, offset).next().map(|unit| Timestamp(unit.tags_code));
         let mut deliver_at = self.set_backs.corrected(self.offset, Timestamp(unit.tags_code));
         if deliver_at > now.wall && self.set_backs.look(self.offset, bounds.max, now.wall.plus(self.delay), due_at) {

@@ -171,6 +171,8 @@ impl<S: Storage> Broker<S> {
             self.offsets.query(topic, TRANS_CONSUMER_GROUP, QUEUE).unwrap_or(bounds.min).clamp(bounds.min, bounds.max)
         };
         let from = Progress { half: from(TRANS_HALF_TOPIC, half_queue), op: from(TRANS_OP_HALF_TOPIC, op_queue) };
+        self.storage.settle_units(half_queue, from.half);
+        self.storage.settle_units(op_queue, from.op);
         let over = self.read_notes(op_queue, from);
         let end = Progress { half: self.storage.bounds(half_queue).max, op: self.storage.bounds(op_queue).max };
         self.transactions.set_end(end);

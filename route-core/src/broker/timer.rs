@@ -21,7 +21,7 @@ use proto_core::{
 
 use crate::{
     random::Random,
-    storage::{Arrival, QueueId, QueueUnit, Storage},
+    storage::{Arrival, QueueId, QueueUnit, Readability, Storage},
     time::{Millis, Now, Timestamp},
 };
 
@@ -142,6 +142,8 @@ pub struct TimerSchedule {
     started: bool,
     /// Nothing is delivered before this moment.
     paused_until: Millis,
+    /// A unit was met of which storage is finding out what it should be.
+    in_doubt: bool,
     look_at: Option<Millis>,
     dirty: bool,
     /// Units of which nothing can be made: without a time, or expired.
@@ -164,6 +166,7 @@ impl TimerSchedule {
             recalled: None,
             started: false,
             paused_until: now.mono,
+            in_doubt: false,
             look_at: Some(now.mono),
             dirty: false,
             unusable: 0,
@@ -273,6 +276,9 @@ impl TimerSchedule {
         while self.progress.read < stop {
             let from = self.progress.read;
             for (offset, unit) in (from..stop).zip(storage.units(self.queue, from)) {
+                if self.is_in_doubt(storage, offset, &unit) {
+                    return;
+                }
                 let Some(entry) = TimerEntry::of_unit(&unit, &self.config.rules, || storage.record(unit.offset)) else {
                     self.unusable += 1;
                     self.progress.skip_to(offset + 1);
@@ -291,6 +297,15 @@ impl TimerSchedule {
         }
     }
 
+    /// Whether storage is finding out what a unit should be. One that holds a time is looked at when that has come: a million of
+    /// records are not read for it.
+    fn is_in_doubt(&mut self, storage: &impl Storage, offset: i64, unit: &QueueUnit) -> bool {
+        let in_doubt =
+            TimerEntry::of_tags_code(unit.tags_code).is_none() && storage.readability(self.queue, offset, unit) == Readability::InDoubt;
+        self.in_doubt |= in_doubt;
+        in_doubt
+    }
+
     fn read_again(&mut self, storage: &impl Storage, min: i64) {
         let Some(mut scan) = self.scan else { return };
         scan.at = scan.at.max(min);
@@ -298,6 +313,10 @@ impl TimerSchedule {
         while scan.at < stop {
             let from = scan.at;
             for (offset, unit) in (from..stop).zip(storage.units(self.queue, from)) {
+                if self.is_in_doubt(storage, offset, &unit) {
+                    self.scan = Some(scan);
+                    return;
+                }
                 scan.at = offset + 1;
                 let Some(entry) = TimerEntry::of_unit(&unit, &self.config.rules, || storage.record(unit.offset)) else { continue };
                 let key = TimerKey { at: entry.at, offset };
@@ -382,6 +401,10 @@ impl TimerSchedule {
                         return None;
                     }
                     match storage.units(self.queue, key.offset).next() {
+                        Some(unit) if storage.readability(self.queue, key.offset, &unit) == Readability::InDoubt => {
+                            self.in_doubt = true;
+                            return None;
+                        }
                         Some(unit) => return Some(DueTimer { key, unit }),
                         None => {
                             self.unusable += 1;
@@ -420,8 +443,13 @@ impl TimerSchedule {
         let offsets = self.recalls.get(&at).map_or(&[][..], Vec::as_slice);
         let open = offsets.get(recalled.looked_at..).unwrap_or_default();
         for offset in open.iter().take(RECALLS_PER_TURN) {
+            let unit = storage.units(self.queue, *offset).next();
+            if unit.is_some_and(|unit| storage.readability(self.queue, *offset, &unit) == Readability::InDoubt) {
+                self.in_doubt = true;
+                break;
+            }
             recalled.looked_at += 1;
-            let record = storage.units(self.queue, *offset).next().and_then(|unit| storage.record(unit.offset));
+            let record = unit.and_then(|unit| storage.record(unit.offset));
             let key = record.and_then(|record| properties::find(RecordView::parse(record).ok()?.properties(), property::TIMER_DEL_UNIQKEY));
             recalled.keys.extend(key.map(Box::from));
         }
@@ -481,7 +509,13 @@ impl TimerSchedule {
             let at = now.deadline(self.config.rules.due(at)).min(now.mono + CLOCK_CHECK);
             at.max(self.paused_until)
         });
-        self.look_at = if unread || wants_scan { Some(now.mono) } else { due };
+        self.look_at = if std::mem::take(&mut self.in_doubt) {
+            Some(now.mono + PAUSE)
+        } else if unread || wants_scan {
+            Some(now.mono)
+        } else {
+            due
+        };
     }
 
     /// Whether there was progress since the last call: then it is to be saved.
