@@ -330,7 +330,10 @@ impl Worker {
             }
             PluginChange::Enable => {
                 self.folder.enable(name).map_err(failed)?;
-                self.load(name)?;
+                let at_work = |plugin: &PluginInfo| plugin.name == name && plugin.state == "active" && plugin.last_error.is_empty();
+                if !self.host.list().iter().any(at_work) {
+                    self.load(name)?;
+                }
             }
             PluginChange::Disable => self.folder.disable(name).map_err(failed)?,
             PluginChange::Remove => self.folder.remove(name).map_err(failed)?,

@@ -95,6 +95,10 @@ impl Failure {
         let (cause, words) = match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => (Cause::Limit, format!("it made {} steps in one call without an answer (limit: fuel)", limits.fuel)),
             Some(Trap::StackOverflow) => (Cause::Limit, format!("its calls nest deeper than {} bytes (limit: stack)", limits.stack)),
+            Some(trap @ Trap::MemoryOutOfBounds) => (
+                Cause::Trap,
+                format!("it trapped: {trap} (so ends also the stack that compilers keep in memory, when calls nest too deep)"),
+            ),
             Some(trap) => (Cause::Trap, format!("it trapped: {trap}")),
             None => {
                 let cause = if error.downcast_ref::<OutOfBounds>().is_some() { Cause::Limit } else { Cause::Other };

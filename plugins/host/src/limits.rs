@@ -14,7 +14,8 @@ pub struct Limits {
     /// Bytes of its calls' stack.
     pub stack: usize,
     /// Steps of one call, in wasmtime's fuel: about one for each instruction. A limit that counts steps and not time gives every machine the
-    /// same answer.
+    /// same answer. A message that is asked for alone, since its batch has failed, has an eighth; and each failed batch in a row leaves the next
+    /// one half as much, so that a plugin that fails always does not keep everybody waiting until it is switched off.
     pub fuel: u64,
     /// Bytes of one call; a batch that grows longer becomes several, and one message is always taken.
     pub batch_bytes: usize,
@@ -26,6 +27,13 @@ pub struct Limits {
     pub failures_per_batch: usize,
 }
 
+impl Limits {
+    /// Steps of a batch after so many failed ones in a row.
+    pub(crate) const fn fuel_after(&self, failures: u32) -> u64 {
+        self.fuel >> if failures < 6 { failures } else { 6 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -33,7 +41,7 @@ impl Default for Limits {
             memory: 32 << 20,
             table_elements: 16_384,
             stack: 256 << 10,
-            fuel: 10_000_000,
+            fuel: 5_000_000,
             batch_bytes: 1 << 20,
             body: 1 << 20,
             text: 1024,

@@ -21,7 +21,6 @@ pub(crate) struct Batch {
     len: usize,
     /// Bit `n` is set if candidate `n` is in it: all are but those without a whole record.
     packed: u64,
-    first_offset: i64,
     inflate: Inflate,
 }
 
@@ -47,7 +46,6 @@ impl Batch {
             let Some(record) = candidate.record else { continue };
             let Some(parts) = peek::parts(record) else { continue };
             if self.len == 0 {
-                self.first_offset = peek::queue_offset(record);
                 self.put_head(record, &parts, argument, wanted);
             }
             self.put_entry(record, &parts, candidate.tags_code, wanted, limits.body);
@@ -77,11 +75,6 @@ impl Batch {
             left &= left - 1;
         }
         bits
-    }
-
-    /// Where its first message stands in the queue.
-    pub(crate) const fn first_offset(&self) -> i64 {
-        self.first_offset
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -89,11 +89,11 @@ impl LoadedPlugin {
         };
         let mut sandbox = Sandbox::start(&instance, &limits).map_err(LoadError::Start)?;
         let version = sandbox.function::<(), (String,)>("version", &place("version")?)?;
-        let (version,) = sandbox.call(&version, ()).0.map_err(LoadError::Start)?;
+        let (version,) = sandbox.call(&version, (), limits.fuel).0.map_err(LoadError::Start)?;
         let (work, wants) = match kind {
             Kind::Filter => {
                 let wanted = sandbox.function::<(), (u32,)>("wants", &place("wants")?)?;
-                let (wanted,) = sandbox.call(&wanted, ()).0.map_err(LoadError::Start)?;
+                let (wanted,) = sandbox.call(&wanted, (), limits.fuel).0.map_err(LoadError::Start)?;
                 if wanted & !wants::KNOWN != 0 {
                     return Err(LoadError::Wants(wanted & !wants::KNOWN));
                 }
@@ -184,15 +184,15 @@ pub(crate) type Asked<T> = (Result<T, Failure>, u64);
 
 impl Warm {
     /// What the plugin says of an argument: `Ok(Err(..))` is its refusal.
-    pub(crate) fn validate(&mut self, argument: &str) -> Asked<Result<(), String>> {
-        let (answer, fuel) = self.sandbox.call(&self.functions.validate, (argument,));
+    pub(crate) fn validate(&mut self, argument: &str, fuel: u64) -> Asked<Result<(), String>> {
+        let (answer, fuel) = self.sandbox.call(&self.functions.validate, (argument,), fuel);
         (answer.map(|(verdict,)| verdict), fuel)
     }
 
     /// A bit for each message of a batch, and others that say nothing.
-    pub(crate) fn matches(&mut self, batch: &Batch) -> Asked<u64> {
+    pub(crate) fn matches(&mut self, batch: &Batch, fuel: u64) -> Asked<u64> {
         let Work::Matches(matches) = &self.functions.work else { return (Err(not_of_this_kind()), 0) };
-        let (answer, fuel) = self.sandbox.call(matches, (batch.bytes(),));
+        let (answer, fuel) = self.sandbox.call(matches, (batch.bytes(),), fuel);
         (answer.map(|(bits,)| bits), fuel)
     }
 
@@ -203,7 +203,7 @@ impl Warm {
             share.queues.iter().map(|queue| Queue { topic: queue.topic, broker_name: queue.broker_name, queue_id: queue.queue_id });
         let clients = share.clients.iter().map(|client| Client { id: client.id, properties: client.properties });
         let parameters = (share.group, argument, queues.collect(), clients.collect());
-        let (answer, fuel) = self.sandbox.call(allocate, parameters);
+        let (answer, fuel) = self.sandbox.call(allocate, parameters, limits.fuel);
         let owners = answer.and_then(|(answer,)| match answer {
             Ok(owners) => partition(owners, share),
             Err(words) => Err(Failure::new(format!("it says: {}", first_words(&words, limits.text)))),

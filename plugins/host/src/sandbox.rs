@@ -77,13 +77,13 @@ impl Sandbox {
             .map_err(|error| LoadError::Function { function: name, why: crate::failure::first_words(&format!("{error:#}"), 300) })
     }
 
-    /// Calls a function with all the fuel of a call; says also how much of it was used.
-    pub(crate) fn call<P, R>(&mut self, function: &TypedFunc<P, R>, parameters: P) -> (Result<R, Failure>, u64)
+    /// Calls a function with so much fuel; says also how much of it was used.
+    pub(crate) fn call<P, R>(&mut self, function: &TypedFunc<P, R>, parameters: P, fuel: u64) -> (Result<R, Failure>, u64)
     where
         P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
         R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
     {
-        let (limits, fuel) = (self.limits, self.limits.fuel);
+        let limits = Limits { fuel, ..self.limits };
         if let Err(error) = self.store.set_fuel(fuel) {
             return (Err(Failure::of(&error, &limits)), 0);
         }

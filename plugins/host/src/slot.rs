@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use proto_core::record::peek;
 use route_core::{
     filter::{Candidate, Verdicts},
     plugins::{PluginInfo, PluginRefusal, Share},
@@ -118,7 +119,7 @@ impl Slot {
     /// Asks the plugin about an argument.
     pub(crate) fn validate(&self, argument: &str) -> Result<(), PluginRefusal> {
         let mut state = self.state();
-        let answer = state.ask(|warm, _, _| warm.validate(argument));
+        let answer = state.ask(|warm, _, plugin| warm.validate(argument, plugin.limits().fuel));
         let text = state.plugin.as_ref().map_or(0, |plugin| plugin.limits().text);
         match answer {
             Ok(Ok(())) => Ok(()),
@@ -155,7 +156,8 @@ impl Slot {
         if state.batch.len() == 0 {
             return passed;
         }
-        let failure = match state.work(self.clock, state.batch.len(), |warm, batch, _| warm.matches(batch)) {
+        let fuel = limits.fuel_after(state.failures_in_a_row);
+        let failure = match state.work(self.clock, state.batch.len(), |warm, batch, _| warm.matches(batch, fuel)) {
             Ok(answer) => {
                 verdicts.deliver_all(from, state.batch.by_candidate(answer));
                 state.failures_in_a_row = 0;
@@ -165,7 +167,7 @@ impl Slot {
         };
         // Nobody knows which of them it was. Each is asked for alone, so that one message that a plugin cannot read does not take others with it.
         let several = state.batch.len() > 1;
-        let (mut failed, mut first) = (0, (state.batch.first_offset(), failure));
+        let (mut failed, mut first) = (0, (0, failure));
         for (nth, candidate) in candidates[..passed].iter().enumerate() {
             if failed >= limits.failures_per_batch || !several {
                 state.by_policy(from + nth..from + nth + 1, verdicts);
@@ -175,31 +177,39 @@ impl Slot {
             if state.batch.len() == 0 {
                 continue;
             }
-            match state.work(None, 0, |warm, batch, _| warm.matches(batch)) {
+            match state.work(None, 0, |warm, batch, _| warm.matches(batch, fuel / 8)) {
                 Ok(answer) => verdicts.deliver_all(from + nth, state.batch.by_candidate(answer)),
                 Err(failure) => {
                     if failed == 0 {
-                        first = (state.batch.first_offset(), failure);
+                        first = (nth, failure);
                     }
                     failed += 1;
                     state.by_policy(from + nth..from + nth + 1, verdicts);
                 }
             }
         }
-        self.note_failure(state, argument, first.0, &first.1);
+        if several && failed == 0 {
+            // All have their answer: they were too many at once.
+            state.failures_in_a_row = 0;
+        } else {
+            self.note_failure(state, argument, &candidates[first.0], &first.1);
+        }
         passed
     }
 
     /// Tells of a failure, and switches the plugin off if the policy wants that now.
-    fn note_failure(&self, state: &mut State, argument: &str, offset: i64, failure: &Failure) {
+    fn note_failure(&self, state: &mut State, argument: &str, candidate: &Candidate<'_>, failure: &Failure) {
         state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
         let in_a_row = state.failures_in_a_row;
-        state.last_failure = format!("at message {offset} of its queue: {failure}");
+        let record = candidate.record.unwrap_or_default();
+        let (offset, queue) = (peek::queue_offset(record), peek::queue_id(record));
+        let topic = String::from_utf8_lossy(peek::parts(record).map_or(&[], |parts| parts.topic));
+        state.last_failure = format!("at message {offset} of queue {queue} of {topic}: {failure}");
         // A plugin that fails on every batch fills no log.
         if in_a_row.is_power_of_two() {
             let (plugin, policy) = (&self.name, state.policy.to_string());
             let argument = first_words(argument, 100);
-            tracing::warn!(plugin, argument, offset, in_a_row, policy, %failure, "a plugin failed on a message, which goes as its policy says");
+            tracing::warn!(plugin, argument, %topic, queue, offset, in_a_row, policy, %failure, "a plugin failed on a message, which goes as its policy says");
         }
         self.disable_if_due(state);
     }

@@ -164,7 +164,7 @@ fn failure(text: &FilterText) -> String {
 fn an_endless_loop_ends_with_its_fuel() {
     assert_eq!(
         failure(&FilterText::that_matches("(loop $l (br $l)) (i64.const 0)")),
-        "at message 100 of its queue: it made 10000000 steps in one call without an answer (limit: fuel)"
+        "at message 100 of queue 3 of TopicTest: it made 625000 steps in one call without an answer (limit: fuel)"
     );
 }
 
@@ -172,7 +172,7 @@ fn an_endless_loop_ends_with_its_fuel() {
 fn a_memory_bomb_meets_the_limit_of_memory() {
     let error = failure(&FilterText::that_matches("(loop $l (drop (memory.grow (i32.const 16))) (br $l)) (i64.const 0)"));
     assert!(
-        error.starts_with("at message 100 of its queue: it wants ") && error.ends_with("and may have 33554432 (limit: memory)"),
+        error.starts_with("at message 100 of queue 3 of TopicTest: it wants ") && error.ends_with("and may have 33554432 (limit: memory)"),
         "{error}"
     );
 }
@@ -181,7 +181,7 @@ fn a_memory_bomb_meets_the_limit_of_memory() {
 fn a_table_bomb_meets_the_limit_of_tables() {
     let bomb = FilterText {
         module: "(table $t 1 funcref)",
-        matches: "(drop (table.grow $t (ref.null func) (i32.const 1000000))) (i64.const 0)",
+        matches: "(drop (table.grow $t (ref.null func) (i32.const 20000))) (i64.const 0)",
         ..FilterText::default()
     };
     assert!(failure(&bomb).ends_with("(limit: table_elements)"), "{}", failure(&bomb));
@@ -190,7 +190,7 @@ fn a_table_bomb_meets_the_limit_of_tables() {
 #[test]
 fn deep_recursion_meets_the_limit_of_the_stack() {
     let error = failure(&FilterText::that_matches("(call $matches (local.get 0) (local.get 1))"));
-    assert_eq!(error, "at message 100 of its queue: its calls nest deeper than 262144 bytes (limit: stack)");
+    assert_eq!(error, "at message 100 of queue 3 of TopicTest: its calls nest deeper than 262144 bytes (limit: stack)");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn one_message_that_a_plugin_fails_on_takes_no_others_with_it() {
     let text = FilterText::that_matches(FAILS_ON_101);
     let withhold = set_of(&text.wasm(), "withhold");
     assert_eq!(delivered(&*filter_of(&withhold), &messages(5)), [0, 2, 3, 4]);
-    assert!(info(&withhold).last_error.starts_with("at message 101 of its queue: it trapped"), "{}", info(&withhold).last_error);
+    assert!(info(&withhold).last_error.starts_with("at message 101 of queue 3 of TopicTest: it trapped"), "{}", info(&withhold).last_error);
     let deliver = set_of(&text.wasm(), "deliver");
     assert_eq!(delivered(&*filter_of(&deliver), &messages(5)), [0, 1, 2, 3, 4]);
 }
@@ -294,6 +294,31 @@ fn a_plugin_that_was_never_loaded_since_it_is_switched_off_is_told_to_be_so() {
     assert_eq!((info(&set).state.as_str(), info(&set).last_error.as_str()), ("refused", "it is broken"));
     set.install("it", load(&FilterText::default().wasm()).unwrap(), "withhold".parse().unwrap(), true).unwrap();
     assert_eq!((info(&set).state.as_str(), info(&set).last_error.as_str()), ("active", ""));
+}
+
+#[test]
+fn a_plugin_that_fails_always_costs_less_with_each_batch_until_it_is_switched_off() {
+    let set = set_of(&FilterText::that_matches("(loop $l (br $l)) (i64.const 0)").wasm(), "deliver,disable-after=16");
+    let filter = filter_of(&set);
+    let (mut before, mut all) = (u64::MAX, set.fuel("it").unwrap());
+    for batch in 0..16 {
+        assert_eq!(delivered(&*filter, &messages(64)).len(), 64);
+        let used = set.fuel("it").unwrap() - all;
+        assert!(used <= before && (batch > 6 || used < before), "batch {batch}: {used} after {before}");
+        (before, all) = (used, all + used);
+    }
+    assert_eq!(info(&set).state, "disabled");
+    assert!(all < 20_000_000, "{all}");
+}
+
+#[test]
+fn a_batch_of_which_each_message_has_its_answer_alone_is_no_failure() {
+    // A hundred thousand steps for each message: more than a call has for 64 of them.
+    let heavy = "(local $n i32) (local.set $n (i32.mul (i32.load (i32.add (local.get 0) (i32.const 8))) (i32.const 20000)))
+        (loop $l (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br_if $l (local.get $n))) (i64.const -1)";
+    let set = set_of(&FilterText::that_matches(heavy).wasm(), "withhold,disable-after=1");
+    assert_eq!(delivered(&*filter_of(&set), &messages(64)).len(), 64);
+    assert_eq!((info(&set).state.as_str(), info(&set).failures, info(&set).limits), ("active", 1, 1));
 }
 
 #[test]

@@ -194,8 +194,12 @@ impl PluginShelf {
             Some(lying) => {
                 let (stamp, disabled) = (lying.stamp, lying.disabled);
                 let plugin = self.plugins.entry(name.into()).or_insert(OnShelf { stamp, disabled, loading: None, active: false });
+                // What was switched on already is no news.
+                let is_news = !(plugin.active && plugin.stamp == stamp && !plugin.disabled);
                 (plugin.stamp, plugin.disabled) = (stamp, disabled);
-                self.handle_loaded(name, stamp, Ok(()));
+                if is_news {
+                    self.handle_loaded(name, stamp, Ok(()));
+                }
             }
         }
     }

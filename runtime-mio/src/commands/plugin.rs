@@ -13,7 +13,10 @@ use std::{
 };
 
 use route_core::{
-    broker::admin::plugins::{BindPluginRequest, PluginList},
+    broker::{
+        admin::plugins::{BindPluginRequest, PluginList},
+        bindings::BindingsFile,
+    },
     plugins::name,
 };
 
@@ -201,7 +204,8 @@ pub fn run(args: Args) -> Result<(), CommandError> {
         Command::List { json, place } => show::list(out, &Target::open(place)?.list()?, json),
         Command::Info { name, json, place } => {
             let list = Target::open(place)?.list()?;
-            show::info(out, &list, &name, json)
+            let known = only(&list, &name).ok_or_else(|| CommandError::Usage(format!("no plugin is called '{name}' there")))?;
+            show::info(out, &known, json)
         }
         Command::Install { file, name, policy, place } => {
             let name = name.map_or_else(|| name_of(&file), Ok)?;
@@ -218,8 +222,10 @@ pub fn run(args: Args) -> Result<(), CommandError> {
             show::done(out, &name, "disabled")
         }
         Command::Remove { name, place } => {
-            Target::open(place)?.remove(&name)?;
-            show::done(out, &name, "removed")
+            let mut target = Target::open(place)?;
+            let bound = only(&target.list()?, &name);
+            target.remove(&name)?;
+            show::done(out, &name, "removed").and_then(|()| bound.map_or(Ok(()), |bound| show::left_bound(out, &bound)))
         }
         Command::Bind { name, argument, bound, place } => {
             let BoundArgs { group, topic, allocator } = bound;
@@ -230,12 +236,23 @@ pub fn run(args: Args) -> Result<(), CommandError> {
         Command::Test(args) => return trial::run(out, &args),
         Command::Unbind { bound, place } => {
             let BoundArgs { group, topic, allocator } = bound;
-            Target::open(place)?.bind(&BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() })?;
+            let mut target = Target::open(place)?;
+            let request = BindPluginRequest { allocator, group, topic, ..BindPluginRequest::default() };
+            if !is_bound(&target.list()?.bindings, &request) {
+                let name = request.group.or(request.topic).unwrap_or_default();
+                return Err(CommandError::Usage(format!(
+                    "nothing of that kind is bound to '{name}'; `petrel plugin list` shows what is bound"
+                )));
+            }
+            target.bind(&request)?;
             writeln!(out, "unbound")
         }
         Command::New { name, kind } => {
             let template = if kind.filter { project::Template::Filter } else { project::Template::Allocator };
             let failed = |source| CommandError::System { what: "the project cannot be written", source };
+            if Path::new(&name).exists() {
+                return Err(CommandError::Usage(format!("'{name}' is there already: take another name, or move it away")));
+            }
             project::write(Path::new("."), &name, template).map_err(failed)?;
             show::project(out, &name)
         }
@@ -252,6 +269,16 @@ fn name_of(file: &Path) -> Result<String, CommandError> {
 
 fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
     read_limited(file).map_err(|source| CommandError::System { what: "the file of the plugin cannot be read", source })
+}
+
+/// Whether what a request names is bound to something.
+fn is_bound(bindings: &BindingsFile, request: &BindPluginRequest) -> bool {
+    match (&request.group, &request.topic) {
+        (Some(group), _) if request.allocator => bindings.group_allocators.contains_key(group),
+        (Some(group), _) => bindings.group_filters.contains_key(group),
+        (None, Some(topic)) => bindings.topic_filters.contains_key(topic),
+        (None, None) => false,
+    }
 }
 
 /// A list with one plugin's entries alone.

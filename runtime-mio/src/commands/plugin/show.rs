@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use proto_core::json::{self, Dialect};
-use route_core::{broker::admin::plugins::PluginList, plugins::PluginInfo};
+use route_core::{
+    broker::{admin::plugins::PluginList, bindings::BindingsFile},
+    plugins::PluginInfo,
+};
 
 /// Digits of a digest in a table.
 const SHORT: usize = 12;
@@ -44,11 +47,19 @@ fn quoted(argument: &str) -> String {
     if argument.is_empty() { String::new() } else { format!(" with '{argument}'") }
 }
 
-/// One plugin.
-pub(super) fn info(out: &mut impl Write, list: &PluginList, name: &str, as_json: bool) -> io::Result<()> {
-    let Some(only) = super::only(list, name) else { return writeln!(out, "no plugin is called '{name}' there") };
+/// What a plugin that was removed is still bound to.
+pub(super) fn left_bound(out: &mut impl Write, only: &PluginList) -> io::Result<()> {
+    bindings(out, only)?;
+    if only.bindings != BindingsFile::default() {
+        writeln!(out, "what is filtered by it is not read before it is installed again or unbound; queues are shared out alike")?;
+    }
+    Ok(())
+}
+
+/// One plugin, which is all that is in the list.
+pub(super) fn info(out: &mut impl Write, only: &PluginList, as_json: bool) -> io::Result<()> {
     if as_json {
-        return json_line(out, &only);
+        return json_line(out, only);
     }
     let [plugin] = &only.plugins[..] else { return Ok(()) };
     for (what, value) in [
@@ -70,7 +81,7 @@ pub(super) fn info(out: &mut impl Write, list: &PluginList, name: &str, as_json:
             writeln!(out, "{what:10} {value}")?;
         }
     }
-    bindings(out, &only)
+    bindings(out, only)
 }
 
 /// What was installed.
@@ -140,11 +151,11 @@ mod tests {
 
     #[test]
     fn one_plugin_is_told_in_full_with_what_it_is_bound_to_alone() {
-        let text = text(|out| info(out, &shown(), "json-fields", false));
+        let text = text(|out| info(out, &super::super::only(&shown(), "json-fields").unwrap(), false));
         assert!(
             text.contains("sha-256    0123456789abcdef\n") && text.contains("filtered by json-fields") && !text.contains("gray"),
             "{text}"
         );
-        assert_eq!(self::text(|out| info(out, &shown(), "gone", false)), "no plugin is called 'gone' there\n");
+        assert!(super::super::only(&shown(), "gone").is_none());
     }
 }
