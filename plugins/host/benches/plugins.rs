@@ -9,11 +9,16 @@ use std::{fs, hint::black_box, sync::Arc};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use petrel_plugin_host::{Limits, PluginEngine, PluginSet, Policy};
 use proto_core::{
+    bloom::BloomFilter,
+    bodies::SubscriptionData,
     hash::tags_code,
     record::{RecordView, peek},
     sql,
+    subscription::WASM,
 };
 use route_core::{
+    Millis, Timestamp,
+    broker::filters::{FilterLimits, FilterTable},
     filter::{Candidate, MessageFilter, Verdicts, sql::SqlFilter, tags::TagFilter},
     plugins::{NoPlugins, Plugins},
 };
@@ -144,6 +149,30 @@ fn load(c: &mut Criterion) {
     });
 }
 
+/// What a swap costs the broker's loop in one turn: ten thousand subscriptions depend on the plugin, and eight are looked up.
+fn recheck(c: &mut Criterion) {
+    let set = installed(&sample());
+    let limits = FilterLimits { filters: 10_000, bytes: 1 << 20 };
+    let mut table = FilterTable::new(limits, BloomFilter::new(20, 32), Millis(0), Arc::new(set));
+    for n in 0..10_000 {
+        let data = SubscriptionData {
+            topic: "Orders".to_owned(),
+            sub_string: Some(format!("it:{}", n % 100 + 1)),
+            expression_type: Some(WASM.to_owned()),
+            ..SubscriptionData::default()
+        };
+        assert!(table.register(Timestamp(0), &format!("group-{n}"), &[data]).is_empty());
+    }
+    c.bench_function("a turn after a swap", |b| {
+        b.iter(|| {
+            if table.is_rechecked() {
+                table.handle_plugins_changed();
+            }
+            table.recheck(&mut 8).len()
+        });
+    });
+}
+
 /// What 100 plugins take, each with an instance that has answered.
 fn memory() {
     let resident = || {
@@ -166,7 +195,7 @@ fn memory() {
     println!("100 plugins take {} KiB", resident().saturating_sub(before));
 }
 
-criterion_group!(benches, judge, load);
+criterion_group!(benches, judge, load, recheck);
 
 fn main() {
     memory();
