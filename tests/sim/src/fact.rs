@@ -233,6 +233,8 @@ pub enum Fact {
         queue: Queue,
         /// The first offset that the pull wants.
         from: i64,
+        /// One more than the last that can be read.
+        end: i64,
     },
     /// A pull waits at a broker although its time is over.
     Overdue {

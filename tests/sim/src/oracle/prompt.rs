@@ -16,9 +16,8 @@ impl Oracle for Prompt {
 
     fn see(&mut self, _now: Now, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
-            Fact::Overlooked { group, queue, from }
-                if (*from..book.next_offset(queue)).any(|offset| !book.is_withheld(group, queue, offset)) =>
-            {
+            // What follows is not on disk yet, where only that can be read.
+            Fact::Overlooked { group, queue, from, end } if (*from..*end).any(|offset| !book.is_withheld(group, queue, offset)) => {
                 Err(format!("a pull of {group} waits for {queue}@{from}, which is there"))
             }
             Fact::Overdue { group, queue, from } => Err(format!("a pull of {group} waits for {queue}@{from}, and its time is over")),

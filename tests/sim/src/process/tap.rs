@@ -215,8 +215,8 @@ impl Tap {
         for asked in self.asked.values() {
             let Asked::Pull { group, queue, from, until: Some(_) } = asked else { continue };
             let bounds = broker.storage().find_queue(&queue.topic, queue.id).map(|id| broker.storage().bounds(id));
-            if bounds.is_some_and(|bounds| bounds.max > *from) {
-                self.journal.note(Fact::Overlooked { group: group.clone(), queue: queue.clone(), from: *from });
+            if let Some(end) = bounds.map(|bounds| bounds.max).filter(|end| end > from) {
+                self.journal.note(Fact::Overlooked { group: group.clone(), queue: queue.clone(), from: *from, end });
             }
         }
     }
