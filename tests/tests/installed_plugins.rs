@@ -135,7 +135,8 @@ fn what_is_broken_is_refused_and_the_version_before_stays() {
     scene.plugin(&["install", &path("begins.wasm")]).expect("it is good");
     let digest = scene.list()["plugins"][0]["digest"].clone();
     let broken = scene.folder.path().join("broken.wasm");
-    fs::write(&broken, b"this is no plugin").expect("a file");
+    let whole = fs::read(file("begins.wasm")).expect("a file");
+    fs::write(&broken, &whole[..whole.len() / 2]).expect("a file");
     let refused = scene.plugin(&["install", &broken.display().to_string(), "--name", "begins"]).expect_err("it is broken");
     assert!(refused.contains("PETREL_INSTALL_PLUGIN"), "{refused}");
     assert_eq!(scene.list()["plugins"][0]["digest"], digest);
@@ -183,6 +184,11 @@ fn a_filter_is_tried_over_stored_messages_then_installed_and_bound_while_the_bro
     assert_eq!(text.lines().filter(|line| line.starts_with("queue ")).count(), 2, "{text}");
     let refused = run(&["plugin", "test", &path("begins.wasm"), "--data", &data, "--topic", "Orders"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("an argument is needed"));
+    let half = scene.folder.path().join("half.wasm");
+    let whole = fs::read(file("begins.wasm")).expect("a file");
+    fs::write(&half, &whole[..whole.len() / 2]).expect("a file");
+    let refused = run(&["plugin", "install", &half.display().to_string(), "--data", &data]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("'half' is refused"), "{refused:?}");
     // It is installed and bound while the broker is down.
     assert!(run(&["plugin", "install", &path("begins.wasm"), "--data", &data]).status.success());
     assert!(run(&bind).status.success());
