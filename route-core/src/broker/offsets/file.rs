@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
 use proto_core::{
-    bodies::{ConsumerOffsetSerializeWrapper, Table},
+    bodies::{ConsumerOffsetSerializeWrapper, DataVersion, Table},
     json::{self, Dialect},
 };
+use serde::{Serialize, Serializer};
 
 use super::{GroupProgress, Key, OffsetTable, Progress};
 
@@ -36,25 +39,17 @@ impl OffsetTable {
         json::to_vec(&self.wrapper(), Dialect::Default)
     }
 
-    fn wrapper(&self) -> ConsumerOffsetSerializeWrapper {
-        let mut groups: Table<String, Vec<String>> = Table::default();
+    fn wrapper(&self) -> Written<'_> {
+        let mut group_topic_map: IndexMap<&str, Vec<&str>, FixedState> = IndexMap::default();
         for key in self.committed_keys() {
-            groups.entry(key.group().to_owned()).or_default().push(key.topic().to_owned());
+            group_topic_map.entry(key.group()).or_default().push(key.topic());
         }
-        ConsumerOffsetSerializeWrapper {
+        Written {
             data_version: self.version,
-            group_topic_map: Some(groups),
-            offset_table: self.columns(|progress| progress.committed),
-            pull_offset_table: Some(self.columns(|progress| progress.pulled)),
+            group_topic_map,
+            offset_table: Column { table: self, of: |progress| progress.committed },
+            pull_offset_table: Column { table: self, of: |progress| progress.pulled },
         }
-    }
-
-    fn columns(&self, of: impl Fn(&Progress) -> Option<i64>) -> Table<String, BTreeMap<i32, i64>> {
-        let column = |group: &GroupProgress| -> BTreeMap<i32, i64> {
-            group.queues.iter().filter_map(|(&queue_id, progress)| Some((queue_id, of(progress)?))).collect()
-        };
-        let columns = self.entries.iter().map(|(key, group)| (key.text.to_string(), column(group)));
-        columns.filter(|(_, column)| !column.is_empty()).collect()
     }
 
     fn take_in(&mut self, table: &Table<String, BTreeMap<i32, i64>>, set: impl Fn(&mut Progress, i64)) {
@@ -65,5 +60,45 @@ impl OffsetTable {
                 set(self.entries[index].queues.entry(queue_id).or_default(), offset);
             }
         }
+    }
+}
+
+/// A [`ConsumerOffsetSerializeWrapper`] as it is written, out of the table itself: it can be large, and is saved every few seconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    data_version: DataVersion,
+    group_topic_map: IndexMap<&'a str, Vec<&'a str>, FixedState>,
+    offset_table: Column<'a>,
+    pull_offset_table: Column<'a>,
+}
+
+/// One of the offsets of each queue, by `topic@group` and queue.
+struct Column<'a> {
+    table: &'a OffsetTable,
+    of: fn(&Progress) -> Option<i64>,
+}
+
+impl Serialize for Column<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.table.entries.iter().map(|(key, group)| (&*key.text, Queues { group, of: self.of }));
+        serializer.collect_map(rows.filter(|(_, queues)| queues.offsets().next().is_some()))
+    }
+}
+
+struct Queues<'a> {
+    group: &'a GroupProgress,
+    of: fn(&Progress) -> Option<i64>,
+}
+
+impl Queues<'_> {
+    fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.group.queues.iter().filter_map(|(&queue_id, progress)| Some((queue_id, (self.of)(progress)?)))
+    }
+}
+
+impl Serialize for Queues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.offsets())
     }
 }
