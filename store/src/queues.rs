@@ -14,7 +14,7 @@ use route_core::storage::{AppendError, Arrival, LogOffset, QueueId, QueueUnit};
 
 use crate::{
     consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
-    disk::Disk,
+    disk::{Disk, Entry},
     error::OpenError,
     event::Background,
     expiry::OldQueueFile,
@@ -24,8 +24,10 @@ use crate::{
 };
 
 mod cut;
+mod shares;
 
 use cut::Cut;
+use shares::in_shares;
 
 /// The queues of all topics.
 #[derive(Debug)]
@@ -104,8 +106,17 @@ impl QueueTable {
     /// # Errors
     /// Those of the operating system.
     pub(crate) fn discover(&mut self) -> io::Result<()> {
-        for topic in self.disk.list(&self.dir)?.into_iter().filter(|entry| entry.is_dir) {
-            for queue in self.disk.list(&self.dir.join(&topic.name))?.into_iter().filter(|entry| entry.is_dir) {
+        let mut topics: Vec<_> =
+            self.disk.list(&self.dir)?.into_iter().filter(|entry| entry.is_dir).map(|topic| (topic, Vec::new())).collect();
+        let list = |topics: &mut [(Entry, Vec<Entry>)]| -> io::Result<()> {
+            for (topic, folders) in topics {
+                *folders = self.disk.list(&self.dir.join(&topic.name))?;
+            }
+            Ok(())
+        };
+        in_shares(&mut topics, self.background, list).into_iter().collect::<io::Result<()>>()?;
+        for (topic, folders) in topics {
+            for queue in folders.into_iter().filter(|entry| entry.is_dir) {
                 match queue.name.parse::<i32>() {
                     Ok(queue_id) if queue_id >= 0 && queue_id.to_string() == queue.name => {
                         let QueueId(queue) = self.open(&topic.name, queue_id);

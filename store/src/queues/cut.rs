@@ -1,19 +1,14 @@
-//! Cuts queues to what the log has, very many of them on several threads.
+//! Cuts queues to what the log has.
 
-use std::{cell::OnceCell, panic::resume_unwind, path::Path, thread};
+use std::{cell::OnceCell, path::Path};
 
-use super::{Loaded, QueuesCut, Slot, is_damage};
+use super::{Loaded, QueuesCut, Slot, is_damage, shares::in_shares};
 use crate::{
     consume_queue::{ConsumeQueue, LogStart},
     disk::Disk,
     error::{OpenError, at},
     event::Background,
 };
-
-/// Threads that cut very many queues: they mostly wait for the disk.
-const THREADS: usize = 32;
-/// For fewer queues it is not worth while to start one.
-const LEAST_SHARE: usize = 256;
 
 /// What queues are cut to.
 #[derive(Clone, Copy)]
@@ -30,19 +25,8 @@ pub(super) struct Cut<'a> {
 
 impl Cut<'_> {
     pub(super) fn on(self, slots: &mut [Slot], background: Background) -> Result<QueuesCut, OpenError> {
-        let share = match background {
-            Background::Threads => slots.len().div_ceil(THREADS).max(LEAST_SHARE),
-            Background::Stepped => slots.len(),
-        };
-        if slots.len() <= share {
-            return self.share(slots);
-        }
-        let shares: Vec<_> = thread::scope(|scope| {
-            let shares: Vec<_> = slots.chunks_mut(share).map(|slots| scope.spawn(move || self.share(slots))).collect();
-            shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        });
         let mut all = Vec::new();
-        for share in shares {
+        for share in in_shares(slots, background, |slots| self.share(slots)) {
             match share? {
                 QueuesCut::Done { unsynced } => all.extend(unsynced),
                 lacking @ QueuesCut::Lacking { .. } => return Ok(lacking),
