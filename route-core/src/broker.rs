@@ -159,7 +159,6 @@ pub struct Broker<S: Storage> {
     notes_refused: Seldom,
     /// Words of producers count for nothing.
     words_refused: Seldom,
-    heartbeats_refused: Seldom,
     /// Plugins that share out queues fail.
     allocator_failed: Seldom,
     registration: Registration,
@@ -256,7 +255,6 @@ impl<S: Storage> Broker<S> {
             complaints: Complaints::default(),
             notes_refused: Seldom::new(FLOOD_NOTICE),
             words_refused: Seldom::new(FLOOD_NOTICE),
-            heartbeats_refused: Seldom::new(FLOOD_NOTICE),
             allocator_failed: Seldom::new(FLOOD_NOTICE),
             registration: Registration::new(config.registration()),
             saves: TableSaves::default(),

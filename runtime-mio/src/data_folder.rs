@@ -50,6 +50,13 @@ pub enum DataFolderError {
     },
 }
 
+/// The folder of the store in a folder of `--data`, or the folder itself if it is a store.
+#[must_use]
+pub fn store_in(dir: PathBuf) -> PathBuf {
+    let inside = dir.join(STORE);
+    if !dir.join("commitlog").exists() && inside.is_dir() { inside } else { dir }
+}
+
 /// Makes the folder if it is not there, and refuses one that is clearly not meant.
 ///
 /// # Errors

@@ -89,7 +89,7 @@ fn a_heartbeat_of_more_groups_than_one_may_name_is_refused_with_a_line_that_name
     let remark = answer.expect(ResponseCode::SystemError).remark;
     assert_eq!(remark.as_deref(), Some("a heartbeat of 2 groups is beyond the limit of 1: share them among several clients"));
     let lines = pair.cluster.notices(pair.broker);
-    assert!(lines.iter().any(|line| line.contains("names 2 groups")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("HEART_BEAT") && line.contains("a heartbeat of 2 groups")), "{lines:?}");
 }
 
 #[test]

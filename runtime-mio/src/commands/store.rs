@@ -19,7 +19,10 @@ use ::store::{
 };
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError, Origin, Place, Surroundings, settings::BrokerSettings};
+use crate::{
+    config::{Config, ConfigError, Origin, Place, Surroundings, settings::BrokerSettings},
+    data_folder,
+};
 
 /// Look at a data folder that no broker works on: what is in it, whether it is whole, its messages; rebuild queues and index
 #[derive(Clone, Debug, clap::Args)]
@@ -122,7 +125,7 @@ impl FolderArgs {
 
     fn settings(&self) -> Result<ExamineConfig, StoreCommandError> {
         Ok(match self.store_config()? {
-            None => ExamineConfig { root: store_in(self.dir.clone().unwrap_or_default()), ..ExamineConfig::default() },
+            None => ExamineConfig { root: data_folder::store_in(self.dir.clone().unwrap_or_default()), ..ExamineConfig::default() },
             Some(store) => ExamineConfig {
                 commit_log: Some(store.commit_log_dir()),
                 mapped_file_size_commit_log: Some(store.mapped_file_size_commit_log),
@@ -140,15 +143,9 @@ impl FolderArgs {
         let mut config = Config::new(Place::Broker, Surroundings::detect());
         config.read(file)?;
         if let Some(dir) = &self.dir {
-            let root = store_in(dir.clone());
+            let root = data_folder::store_in(dir.clone());
             config.set("storePathRootDir", root.to_string_lossy(), Origin::Flag("DIR"))?;
         }
         Ok(Some(BrokerSettings::new(&config)?.store))
     }
-}
-
-/// The folder of the store in the folder that `petrel standalone` was given, or the folder itself.
-pub(super) fn store_in(dir: PathBuf) -> PathBuf {
-    let inside = dir.join("store");
-    if !dir.join("commitlog").exists() && inside.join("commitlog").exists() { inside } else { dir }
 }

@@ -16,7 +16,7 @@ use proto_core::{
 use super::{Answer, Handled, body, header};
 use crate::{
     broker::{Asked, Broker, consumers::Registration, members::Client, pull_filter::not_supported, refusal::Refusal, topics::NewTopic},
-    output::{NoticeLevel, Reply, ReplyBody, ReplyHeader},
+    output::{Reply, ReplyBody, ReplyHeader},
     storage::Storage,
     time::Now,
 };
@@ -27,12 +27,6 @@ impl<S: Storage> Broker<S> {
         let HeartbeatData { client_id, consumer_data_set, heartbeat_fingerprint, producer_data_set, without_sub } = body(command)?;
         let (named, limit) = (consumer_data_set.len() + producer_data_set.len(), self.config.limits.heartbeat_groups);
         if named > limit {
-            if self.heartbeats_refused.allows(now.mono) {
-                self.notice(
-                    NoticeLevel::Warn,
-                    format!("a heartbeat of {} names {named} groups: it is refused, {limit} may be named", asked.peer.addr),
-                );
-            }
             return Err(Refusal::system(format!(
                 "a heartbeat of {named} groups is beyond the limit of {limit}: share them among several clients"
             )));

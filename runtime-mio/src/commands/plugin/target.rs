@@ -126,8 +126,7 @@ fn store_of(data: PathBuf) -> Result<PathBuf, CommandError> {
     if !data.is_dir() {
         return Err(missing(io::Error::new(io::ErrorKind::NotFound, data.display().to_string())));
     }
-    let store = data.join(data_folder::STORE);
-    Ok(if store.is_dir() { store } else { data })
+    Ok(data_folder::store_in(data))
 }
 
 fn failed(source: io::Error) -> CommandError {

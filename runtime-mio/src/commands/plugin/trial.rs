@@ -17,9 +17,12 @@ use route_core::{
 };
 
 use super::read;
-use crate::commands::{
-    CommandError,
-    store::{dump::time, store_in, watch::Teller},
+use crate::{
+    commands::{
+        CommandError,
+        store::{dump::time, watch::Teller},
+    },
+    data_folder,
 };
 
 /// Messages that a broker judges at once.
@@ -83,7 +86,7 @@ pub(super) fn run(out: &mut impl Write, args: &Args) -> Result<(), CommandError>
 /// Shows the filter all messages that are asked for, in batches of one queue as a broker does.
 fn walk(out: &mut impl Write, args: &Args, trial: &mut Trial<'_>) -> Result<(), CommandError> {
     let unreadable = |error: ::store::OpenError| CommandError::Usage(error.to_string());
-    let config = ExamineConfig { root: store_in(args.data.clone()), ..ExamineConfig::default() };
+    let config = ExamineConfig { root: data_folder::store_in(args.data.clone()), ..ExamineConfig::default() };
     let examination = Examination::open(config).map_err(unreadable)?;
     let selection = Selection { topic: Some(args.topic.clone()), queue_id: None, from: args.from, to: args.to, key: None };
     let mut errors = io::stderr();
