@@ -2,7 +2,7 @@
 
 use crate::failure::{Cause, Failure};
 
-/// A steady clock, in nanoseconds since any moment. Plugins are told no time: it is read for those who look at [`Counters`] alone.
+/// A steady clock, in nanoseconds since any moment. Plugins are told no time: only the counters read it.
 pub type Clock = fn() -> u64;
 
 /// One call of this many is timed: the clock costs a tenth of a small call.
