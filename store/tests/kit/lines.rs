@@ -2,7 +2,7 @@
 
 use std::{
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{
@@ -11,8 +11,12 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
+/// Where lines go; without a place they are heard and forgotten.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+struct Lines(Option<Arc<Mutex<Vec<String>>>>);
+
+/// Threads of other tests hear everything, too: what a thread that hears nothing comes to first is taken for unwanted on all threads.
+static ALL_THREADS_HEAR: Once = Once::new();
 
 struct Text<'a>(&'a mut String);
 
@@ -36,9 +40,10 @@ impl Subscriber for Lines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        let Some(lines) = &self.0 else { return };
         let mut line = event.metadata().level().to_string();
         event.record(&mut Text(&mut line));
-        self.0.lock().unwrap().push(line);
+        lines.lock().unwrap().push(line);
     }
 
     fn enter(&self, _: &Id) {}
@@ -48,8 +53,9 @@ impl Subscriber for Lines {
 
 /// Does something and answers what this thread wrote to the log meanwhile: a line each, with its level and fields.
 pub(crate) fn lines_of<T>(act: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let lines = Lines::default();
-    let done = tracing::subscriber::with_default(lines.clone(), act);
-    let caught = std::mem::take(&mut *lines.0.lock().unwrap());
+    ALL_THREADS_HEAR.call_once(|| tracing::subscriber::set_global_default(Lines::default()).expect("nobody else does"));
+    let lines = Arc::default();
+    let done = tracing::subscriber::with_default(Lines(Some(Arc::clone(&lines))), act);
+    let caught = std::mem::take(&mut *lines.lock().unwrap());
     (done, caught)
 }
