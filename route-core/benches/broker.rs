@@ -8,7 +8,8 @@ use route_core::{
     Now, Output, Peer, PeerId, Storage, Timestamp,
     broker::{Broker, config::BrokerConfig},
     storage::{
-        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit, Units,
+        AppendError, Appended, Arrival, Boundary, CommitError, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
+        QueueUnit, Units,
         keys::{Found, KeyQuery, Search},
     },
 };
@@ -50,6 +51,10 @@ impl Storage for Nowhere {
     fn append_batch(&mut self, _: Timestamp, _: QueueId, _: &[NewMessage<'_>], _: &mut Vec<Appended>) -> Result<(), AppendError> {
         Ok(())
     }
+    fn commit(&mut self) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     fn bounds(&self, _: QueueId) -> QueueBounds {
         QueueBounds { min: 0, max: BACKLOG }
     }

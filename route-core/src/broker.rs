@@ -19,12 +19,12 @@ use proto_core::{
 use crate::{
     filter::Verdicts,
     interval::Interval,
-    output::{NoticeLevel, Output, ParkedReply, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
+    output::{NoticeLevel, Output, Peer, PeerId, Reply, ReplyBody, Request, Ticket},
     plugins::{NoPlugins, Plugins},
     random::Random,
     registration::Registration,
     seldom::Seldom,
-    storage::{Appended, LogOffset, LogRange, OffsetTableKind, QueueId, Storage, keys::QueryTicket},
+    storage::{Appended, LogRange, OffsetTableKind, QueueId, Storage, keys::QueryTicket},
     time::{Millis, Now},
 };
 
@@ -36,6 +36,7 @@ pub mod complaints;
 pub mod config;
 pub mod consumers;
 pub mod delay;
+mod durability;
 pub mod filters;
 pub mod groups;
 pub mod hold;
@@ -382,25 +383,6 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// The log is on disk up to here.
-    pub fn handle_durable(&mut self, now: Now, up_to: LogOffset) {
-        self.begin(now);
-        self.storage.set_durable(up_to);
-        while let Some(parked) = self.parked.pop_durable(up_to) {
-            self.outputs.push_back(parked.into());
-        }
-    }
-
-    /// The disk has refused a flush: nothing more becomes durable. Whoever waits is told that its message is stored but not on disk
-    /// (`FLUSH_DISK_TIMEOUT`, never success); storage takes no further writes.
-    pub fn handle_flush_failed(&mut self, now: Now, why: &str) {
-        self.begin(now);
-        self.notice(NoticeLevel::Error, format!("the log cannot be flushed, the store takes no more writes: {why}"));
-        while let Some(parked) = self.parked.pop_any() {
-            self.answer_unflushed(parked);
-        }
-    }
-
     /// A table is on disk, or could not be put there; the operator has read of that from whoever tried.
     pub fn handle_persisted(&mut self, now: Now, ticket: Ticket, result: Result<(), String>) {
         self.begin(now);
@@ -480,6 +462,9 @@ impl<S: Storage> Broker<S> {
 
     /// The next thing to do; drained until there is none after every verb or, by a loop that takes several requests in one turn, after the turn.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if let Err(error) = self.storage.commit() {
+            self.take_back_answers(&error);
+        }
         if !self.settled && self.outputs.is_empty() {
             self.settle();
         }
@@ -559,20 +544,6 @@ impl<S: Storage> Broker<S> {
         if let Some((level, line)) = self.complaints.handle_refused(self.now.mono, asked.peer, code, refusal) {
             self.notice(level, line);
         }
-    }
-
-    fn answer_unflushed(&mut self, parked: ParkedReply) {
-        let reply = Reply { code: ResponseCode::FlushDiskTimeout, ..parked.reply };
-        self.outputs.push_back(ParkedReply { reply, ..parked }.into());
-    }
-
-    /// Answers when the log is durable up to `until`.
-    fn park(&mut self, now: Now, asked: Asked, until: LogOffset, reply: Reply) {
-        if asked.oneway || until <= self.storage.durable() {
-            return self.reply(asked, reply);
-        }
-        let deadline = now.mono + self.config.sync_flush_timeout;
-        self.parked.park(until, deadline, ParkedReply { to: asked.peer.id, opaque: asked.opaque, reply });
     }
 
     fn commit_offset(&mut self, now: Now, topic: &str, group: &str, queue_id: i32, offset: i64) {

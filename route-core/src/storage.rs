@@ -263,6 +263,11 @@ impl From<EncodeError> for AppendError {
     }
 }
 
+/// The system did not take what was appended: it may be gone with the process.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the log could not be written: {0}")]
+pub struct CommitError(pub String);
+
 /// A queue has something new to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -334,6 +339,12 @@ pub trait Storage {
         placed: &mut Vec<Appended>,
     ) -> Result<(), AppendError>;
 
+    /// Makes what was appended outlive the process, and lets it be [sent](Self::slice): called before anybody is told of it.
+    ///
+    /// # Errors
+    /// [`CommitError`], once; nothing can be appended from then on.
+    fn commit(&mut self) -> Result<(), CommitError>;
+
     /// What is readable of a queue.
     fn bounds(&self, queue: QueueId) -> QueueBounds;
 
@@ -368,7 +379,7 @@ pub trait Storage {
         let _ = (queue, from);
     }
 
-    /// Bytes of the log for sending, without a copy.
+    /// Bytes of the log for sending, without a copy. What was appended is there once it is [committed](Self::commit).
     fn slice(&self, range: LogRange) -> Option<Self::Slice>;
 
     /// Logical offset for a store time; clamped to the queue's bounds, 0 for an empty queue.

@@ -104,6 +104,7 @@ fn append(store: &mut Store, topic: &str) -> Result<(), Box<dyn Error>> {
 
 /// What a loop does at the end of its turn.
 fn turn(store: &mut Store, started: Instant) {
+    store.commit().expect("the log can be written");
     let now = Now { mono: Millis(started.elapsed().as_millis() as u64 + 1), wall: Timestamp(1_700_000_000_000) };
     store.handle_wake(now);
     if store.poll_timeout().is_some_and(|at| at <= now.mono) {

@@ -1,4 +1,4 @@
-//! Keeps the log's next bytes ready: allocates, maps and pre-faults ahead of the writer, on a thread of its own.
+//! Keeps the log's next bytes ready: allocates space ahead of the writer and makes the next file, on a thread of its own.
 //!
 //! The writer never waits for this thread to be done with a range; what is not ready in time it prepares itself.
 
@@ -15,21 +15,18 @@ use crate::{
     mapping::{MappedWriter, Mapping},
 };
 
-/// The window of pages that are ready for writing, in front of a busy writer.
-const WINDOW: usize = 32 << 20;
-/// The same in front of a writer that has only begun.
+/// So much space is allocated in front of a writer that has only begun, or filled in front of a busy one.
 const FIRST_WINDOW: usize = 2 << 20;
-/// Space is allocated in such steps once a writer is busy.
+const FILLED_WINDOW: usize = 32 << 20;
+/// So much lies in front of a busy writer at least: an allocation may have to read the file system's maps first, and a writer that gets
+/// there before it is done waits for it.
+const WINDOW: usize = 192 << 20;
+/// Space is allocated in such steps.
 const ALLOCATE_STEP: usize = 128 << 20;
-/// So much allocated space lies in front of a busy writer at least: an allocation may have to read the file system's maps first, and
-/// a writer that gets there before it is done waits for it.
-const ALLOCATE_AHEAD: usize = 192 << 20;
 /// Space that is allocated at once when a file is made or a writer has overtaken the thread.
 pub(crate) const FIRST_STEP: usize = 1 << 20;
 /// Space is filled in such steps; a disk of 1 GB/s needs 2 ms for one.
 const FILL_STEP: usize = 2 << 20;
-/// Pages are made ready in such steps, so that no single call holds up the writer's faults for long.
-const POPULATE_STEP: usize = 1 << 20;
 /// Of such threads, on the scale from 0 to 19.
 const NICENESS: i32 = 5;
 /// How far the writer goes before it tells again where it is.
@@ -41,8 +38,6 @@ pub(crate) struct Ahead {
     shared: Arc<Shared>,
     /// `None` if it has ended, or if steps are taken by hand.
     thread: Option<JoinHandle<()>>,
-    /// What steps taken by hand have made ready.
-    ready: Ready,
 }
 
 #[derive(Debug)]
@@ -50,19 +45,11 @@ struct Shared {
     disk: Disk,
     dir: PathBuf,
     file_size: usize,
-    how: Ways,
+    /// See [`OpenFile::fill`](crate::disk::OpenFile::fill).
+    filled: bool,
     state: Mutex<State>,
     wake: Condvar,
     made: Condvar,
-}
-
-/// How files are made ready.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ways {
-    /// See [`Mapping::prefer_large_pages`].
-    pub(crate) large_pages: bool,
-    /// See [`OpenFile::fill`](crate::disk::OpenFile::fill).
-    pub(crate) filled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -98,33 +85,27 @@ impl Shared {
         // The names of the files before it must not be lost where its own is kept, nor their lengths: a log with a gap cannot be read.
         self.disk.sync_path(&self.dir)?;
         let path = file_path(&self.dir, base);
-        let writer = self.disk.map_for_writing(&path, self.file_size, 0, FIRST_STEP)?;
-        if self.how.filled {
+        let writer = self.disk.map_for_appending(&path, self.file_size, 0, FIRST_STEP)?;
+        if self.filled {
             self.disk.open_file(&path, Access::Write)?.fill(0..writer.mapping().allocated() as u64)?;
         }
         self.disk.sync_path(&path)?;
-        self.look_after(&writer);
         Ok(writer)
-    }
-
-    fn look_after(&self, writer: &MappedWriter) {
-        if self.how.large_pages {
-            writer.mapping().prefer_large_pages();
-        }
     }
 }
 
 impl Ahead {
-    /// Starts the thread for a log of files of `file_size` bytes.
+    /// Starts the thread for a log of files of `file_size` bytes, which are [filled](crate::disk::OpenFile::fill) ahead of the writer or only
+    /// allocated.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, how: Ways, background: Background) -> io::Result<Self> {
+    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, filled: bool, background: Background) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             disk,
             dir: dir.to_owned(),
             file_size,
-            how,
+            filled,
             state: Mutex::default(),
             wake: Condvar::new(),
             made: Condvar::new(),
@@ -134,13 +115,13 @@ impl Ahead {
             Background::Threads => Some(thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?),
             Background::Stepped => None,
         };
-        Ok(Self { shared, thread, ready: Ready::default() })
+        Ok(Self { shared, thread })
     }
 
     /// Makes ready what is due, if no thread does.
-    pub(crate) fn step(&mut self) {
+    pub(crate) fn step(&self) {
         if self.thread.is_none() {
-            step(&self.shared, &mut self.ready);
+            step(&self.shared);
         }
     }
 
@@ -177,7 +158,6 @@ impl Ahead {
 
     /// Looks after a file that was opened elsewhere.
     pub(crate) fn follow(&self, base: i64, writer: &MappedWriter) {
-        self.shared.look_after(writer);
         self.follow_locked(&mut self.shared.lock(), base, writer);
     }
 
@@ -233,29 +213,8 @@ pub(crate) fn yield_to_the_loop() {
     }
 }
 
-/// How far a file has been populated; the thread's own.
-#[derive(Debug, Default)]
-struct Populated {
-    base: i64,
-    to: usize,
-}
-
-/// What is ready.
-#[derive(Debug)]
-struct Ready {
-    done: [Populated; 2],
-    can_populate: bool,
-}
-
-impl Default for Ready {
-    fn default() -> Self {
-        Self { done: [Populated::default(), Populated::default()], can_populate: true }
-    }
-}
-
 fn run(shared: &Shared) {
     yield_to_the_loop();
-    let mut ready = Ready::default();
     loop {
         let mut state = shared.lock();
         while !state.told && !state.stop {
@@ -265,23 +224,21 @@ fn run(shared: &Shared) {
             return;
         }
         drop(state);
-        step(shared, &mut ready);
+        step(shared);
     }
 }
 
 /// Makes ready what the writer's place asks for, if it has told of one.
-fn step(shared: &Shared, ready: &mut Ready) {
+fn step(shared: &Shared) {
     let mut state = shared.lock();
     if !std::mem::take(&mut state.told) {
         return;
     }
     let Some(current) = state.current.clone() else { return };
     let position = state.position;
-    let window = state.written.clamp(FIRST_WINDOW, WINDOW);
+    let window = state.written.clamp(FIRST_WINDOW, if shared.filled { FILLED_WINDOW } else { WINDOW });
     let wanted = position + window;
-    // A busy writer finds more than the window allocated.
-    let allocated = if window == WINDOW { position + ALLOCATE_AHEAD } else { wanted };
-    if allocated + FIRST_STEP > shared.file_size && state.next.is_none() {
+    if wanted + FIRST_STEP > shared.file_size && state.next.is_none() {
         let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
         state.making = Some(base);
         drop(state);
@@ -300,26 +257,13 @@ fn step(shared: &Shared, ready: &mut Ready) {
     drop(state);
 
     let targets = [(Some(current), 0), (next, shared.file_size)];
-    let targets = || targets.iter().filter_map(|(target, start)| target.as_ref().map(|target| (target, *start)));
-    if shared.how.filled {
-        // As far as the window, and not before half of it is used up: whoever syncs the log meanwhile waits for this, too. Pages are not made
-        // ready: they would have to be written once more.
-        for (target, start) in targets() {
-            let to = |len: usize| (position + len).saturating_sub(start).min(shared.file_size);
-            if target.mapping.allocated() < to(window / 2) {
-                allocate(shared, target, to(window).next_multiple_of(FIRST_STEP));
-            }
-        }
-        return;
-    }
-    for (target, start) in targets() {
-        let (from, to) = (position.saturating_sub(start), wanted.saturating_sub(start).min(shared.file_size));
-        prepare(shared, target, from, to, ready);
-    }
-    for (target, start) in targets() {
-        let to = allocated.saturating_sub(start).min(shared.file_size);
-        if target.mapping.allocated() < to {
-            allocate(shared, target, to.next_multiple_of(ALLOCATE_STEP));
+    for (target, start) in targets {
+        let Some(target) = target else { continue };
+        let to = |len: usize| (position + len).saturating_sub(start).min(shared.file_size);
+        // Not before half of what is filled is used up: whoever syncs the log meanwhile waits for this, too.
+        let (least, step) = if shared.filled { (to(window / 2), FIRST_STEP) } else { (to(window), ALLOCATE_STEP) };
+        if target.mapping.allocated() < least {
+            allocate(shared, &target, to(window).next_multiple_of(step));
         }
     }
 }
@@ -327,11 +271,8 @@ fn step(shared: &Shared, ready: &mut Ready) {
 /// Allocates space for one file up to `to`, or to its end.
 fn allocate(shared: &Shared, target: &Target, to: usize) {
     let path = file_path(&shared.dir, target.base);
-    let grown = if shared.how.filled {
-        fill(shared, &path, &target.mapping, target.base, to)
-    } else {
-        shared.disk.grow(&path, &target.mapping, to)
-    };
+    let grown =
+        if shared.filled { fill(shared, &path, &target.mapping, target.base, to) } else { shared.disk.grow(&path, &target.mapping, to) };
     if let Err(error) = grown {
         tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
     }
@@ -348,37 +289,4 @@ fn fill(shared: &Shared, path: &Path, mapping: &Mapping, base: i64, to: usize) -
         grown?;
     }
     Ok(())
-}
-
-/// Allocates and pre-faults one file up to `to`; the writer stands at `from` or behind it.
-fn prepare(shared: &Shared, target: &Target, from: usize, to: usize, ready: &mut Ready) {
-    let Ready { done, can_populate } = ready;
-    let mapping = &target.mapping;
-    if mapping.allocated() < to {
-        allocate(shared, target, to);
-    }
-    let to = to.min(mapping.allocated());
-    if !*can_populate {
-        return;
-    }
-    let slot = match done.iter().position(|it| it.base == target.base && it.to > 0) {
-        Some(slot) => slot,
-        None => {
-            // The older of the two files has been left behind.
-            let slot = usize::from(done[0].base > done[1].base);
-            done[slot] = Populated { base: target.base, to: 0 };
-            slot
-        }
-    };
-    let mut at = done[slot].to.max(from);
-    while at < to {
-        let end = (at + POPULATE_STEP).min(to);
-        if let Err(error) = mapping.populate(at & !4095..end) {
-            tracing::debug!(%error, "pages of the log cannot be made ready ahead of need here");
-            *can_populate = false;
-            return;
-        }
-        at = end;
-    }
-    done[slot].to = done[slot].to.max(to);
 }

@@ -1,4 +1,7 @@
 //! The commit log: all messages in the order of their arrival, in files of one size that are named by their first offset.
+//!
+//! Records are appended to [`Staged`] memory, and [committed](CommitLog::commit) from there to the system's page cache, all of a loop's turn
+//! with one call. What is committed outlives the process; nobody is told of a record before.
 
 use std::{
     cell::{Cell, OnceCell},
@@ -12,11 +15,12 @@ use proto_core::record::{self, BLANK_LEN, MAGIC_BLANK, MIN_LEN, peek};
 use route_core::storage::{AppendError, QueueUnit};
 
 use crate::{
-    ahead::{Ahead, FIRST_STEP, Ways},
+    ahead::{Ahead, FIRST_STEP},
     disk::{Disk, file_path},
     event::Background,
     mapping::{LogSlice, MappedWriter, Mapping},
     old_records::{OldRecords, Place, len_of_head, look},
+    staged::Staged,
 };
 
 /// The log. Offsets are bytes since the beginning of time, also when old files are gone.
@@ -29,8 +33,10 @@ pub(crate) struct CommitLog {
     files: VecDeque<LogFile>,
     /// The write end of the last file; `None` until it could be opened.
     writer: Option<MappedWriter>,
-    /// One past the last byte.
+    /// One past the last byte, staged ones included.
     end: i64,
+    /// The end of the log, as far as it was not handed to the system yet.
+    staged: Staged,
     /// Where in the file the thread ahead wants to know about it.
     tell_at: usize,
     /// Files whose write end was opened since [`CommitLog::take_opened`].
@@ -51,7 +57,8 @@ pub(crate) struct OpenedFile {
 /// How the log's files are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writing {
-    pub(crate) ways: Ways,
+    /// See [`OpenFile::fill`](crate::disk::OpenFile::fill).
+    pub(crate) filled: bool,
     /// Who makes the next bytes ready.
     pub(crate) background: Background,
 }
@@ -78,10 +85,10 @@ impl CommitLog {
     /// Those of the operating system. A lack of space is none: appends will say so.
     pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, how: Writing) -> io::Result<Self> {
         let file_size = file_size as usize;
-        let ahead = Ahead::start(disk.clone(), dir, file_size, how.ways, how.background)?;
+        let ahead = Ahead::start(disk.clone(), dir, file_size, how.filled, how.background)?;
         let files = bases.iter().map(|&base| LogFile::new(base, OnceCell::new())).collect();
         let (dir, opened, old) = (dir.to_owned(), Vec::new(), OldRecords::before(end));
-        let mut log = Self { disk, dir, file_size, files, writer: None, end, tell_at: 0, opened, old, ahead };
+        let mut log = Self { disk, dir, file_size, files, writer: None, end, staged: Staged::default(), tell_at: 0, opened, old, ahead };
         match log.open_writer() {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 tracing::error!(%error, "no space for the log; messages are refused until there is some");
@@ -96,9 +103,16 @@ impl CommitLog {
         self.files.front().map_or(self.end, |file| file.base)
     }
 
-    /// One past the last byte.
+    /// One past the last byte that was appended.
+    #[inline]
     pub(crate) fn end(&self) -> i64 {
         self.end
+    }
+
+    /// One past the last byte that was committed.
+    #[inline]
+    pub(crate) fn committed(&self) -> i64 {
+        self.end - self.staged.len() as i64
     }
 
     /// Where its oldest files begin, as far as they end in front of `limit`; never the last one.
@@ -135,7 +149,7 @@ impl CommitLog {
         let writer = if self.files.back().is_some_and(|file| file.base == base) {
             let published = (self.end - base) as usize;
             let path = file_path(&self.dir, base);
-            let writer = self.disk.map_for_writing(&path, self.file_size, published, published + FIRST_STEP)?;
+            let writer = self.disk.map_for_appending(&path, self.file_size, published, published + FIRST_STEP)?;
             self.ahead.follow(base, &writer);
             writer
         } else {
@@ -156,24 +170,34 @@ impl CommitLog {
         self.writer = Some(writer);
     }
 
-    /// Makes room for `len` bytes that lie in one file; [`CommitLog::commit`] puts them there. The place is [`CommitLog::end`].
+    /// Makes room for `len` bytes that lie in one file; [`CommitLog::append`] puts them there. The place is [`CommitLog::end`].
     ///
     /// # Errors
     /// [`AppendError`]; the log is as it was.
+    #[inline]
     pub(crate) fn reserve(&mut self, len: usize) -> Result<(), AppendError> {
+        let needed = self.staged.len() + len + BLANK_LEN;
+        let has_room = self.staged.has_room(len)
+            && self
+                .writer
+                .as_ref()
+                .is_some_and(|writer| needed <= writer.remaining() && writer.position() + needed <= writer.mapping().allocated());
+        if has_room { Ok(()) } else { self.make_room(len) }
+    }
+
+    #[cold]
+    fn make_room(&mut self, len: usize) -> Result<(), AppendError> {
         let needed = len + BLANK_LEN;
         if needed > self.file_size {
             return Err(AppendError::TooLarge { size: len, limit: self.file_size - BLANK_LEN });
         }
-        let room = self.writer.as_ref().map(|writer| (writer.remaining(), writer.position() + needed <= writer.mapping().allocated()));
-        match room {
-            Some((remaining, true)) if needed <= remaining => Ok(()),
-            _ => self.make_room(needed).map_err(|error| AppendError::NoSpace(error.to_string())),
-        }
+        self.commit().map_err(|error| AppendError::ReadOnly(error.to_string()))?;
+        self.staged.make_room(len);
+        self.make_room_on_disk(needed).map_err(|error| AppendError::NoSpace(error.to_string()))
     }
 
-    #[cold]
-    fn make_room(&mut self, needed: usize) -> io::Result<()> {
+    /// Nothing is staged.
+    fn make_room_on_disk(&mut self, needed: usize) -> io::Result<()> {
         if self.writer.is_none() {
             self.open_writer()?;
         }
@@ -184,10 +208,10 @@ impl CommitLog {
             let remaining = writer.remaining();
             let base = self.end + remaining as i64;
             let next = self.ahead.take(base)?;
-            if let Some(blank) = writer.spare(BLANK_LEN) {
-                blank.copy_from_slice(&record::encode_blank(i32::try_from(remaining).unwrap_or(i32::MAX)));
+            if remaining >= BLANK_LEN {
+                writer.write(&record::encode_blank(i32::try_from(remaining).unwrap_or(i32::MAX)))?;
             }
-            writer.publish(remaining);
+            writer.publish(writer.remaining());
             self.end = base;
             self.install(base, next);
         }
@@ -201,19 +225,31 @@ impl CommitLog {
     }
 
     /// The `len` bytes that were reserved, to be written. Empty if they were not.
+    #[inline]
     pub(crate) fn reserved(&mut self, len: usize) -> &mut [u8] {
-        self.writer.as_mut().and_then(|writer| writer.spare(len)).unwrap_or_default()
+        self.staged.spare(len)
     }
 
-    /// Puts the first `len` reserved bytes at the end of the log. They can be read from now on.
-    pub(crate) fn commit(&mut self, len: usize) {
-        if let Some(writer) = &mut self.writer {
-            writer.publish(len);
-            self.end += len as i64;
-            if writer.position() >= self.tell_at {
-                self.tell_at = self.ahead.tell(writer.position());
-            }
+    /// Puts the first `len` reserved bytes at the end of the log. They can be looked at from now on, and be sent once they are committed.
+    #[inline]
+    pub(crate) fn append(&mut self, len: usize) {
+        self.staged.advance(len);
+        self.end += len as i64;
+    }
+
+    /// Hands all that was appended to the system: it is there from now on, whatever becomes of this process.
+    ///
+    /// # Errors
+    /// Those of the operating system, at each call again. What was to be committed can still be looked at, but may be gone with the process:
+    /// nothing more must be appended, and nobody be told that it is there.
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
+        let Some(writer) = self.writer.as_mut().filter(|_| self.staged.len() > 0) else { return Ok(()) };
+        writer.write(self.staged.bytes())?;
+        self.staged.clear();
+        if writer.position() >= self.tell_at {
+            self.tell_at = self.ahead.tell(writer.position());
         }
+        Ok(())
     }
 
     /// The file in which a byte lies, mapped, and the byte's place in it.
@@ -240,6 +276,10 @@ impl CommitLog {
 
     /// The bytes from `offset` to the end of what is written in its file.
     pub(crate) fn bytes_from(&self, offset: i64) -> Option<&[u8]> {
+        let committed = self.committed();
+        if offset >= committed {
+            return self.staged.bytes().get(usize::try_from(offset - committed).ok()?..);
+        }
         let (mapping, at) = self.locate(offset)?;
         mapping.bytes().get(at..)
     }
@@ -292,7 +332,7 @@ impl CommitLog {
         Place { dir: &self.dir, file_size: self.file_size, offset, bytes }
     }
 
-    /// Bytes for sending.
+    /// Committed bytes, for sending.
     pub(crate) fn slice(&self, offset: i64, len: u32) -> Option<LogSlice> {
         let (mapping, at) = self.locate(offset)?;
         LogSlice::new(mapping, at..at.checked_add(len as usize)?)
@@ -311,7 +351,7 @@ impl CommitLog {
     }
 
     /// Makes the next bytes ready, if no thread does.
-    pub(crate) fn step(&mut self) {
+    pub(crate) fn step(&self) {
         self.ahead.step();
     }
 

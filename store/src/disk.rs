@@ -235,6 +235,16 @@ impl Disk {
 
     /// Maps a file that is there or is made now, to be written from `published` on, with space allocated up to `allocated`.
     pub(crate) fn map_for_writing(&self, path: &Path, len: usize, published: usize, allocated: usize) -> io::Result<MappedWriter> {
+        Ok(self.map_and_open(path, len, published, allocated)?.0)
+    }
+
+    /// The same for a file that is [written](MappedWriter::write) by the file, which stays open, and only read by the mapping.
+    pub(crate) fn map_for_appending(&self, path: &Path, len: usize, published: usize, allocated: usize) -> io::Result<MappedWriter> {
+        let (writer, file) = self.map_and_open(path, len, published, allocated)?;
+        Ok(writer.by_file(file))
+    }
+
+    fn map_and_open(&self, path: &Path, len: usize, published: usize, allocated: usize) -> io::Result<(MappedWriter, File)> {
         let is_new = !self.exists(path);
         let file = self.create_sized(path, len as u64)?;
         let allocated = allocated.clamp(published, len);
@@ -245,7 +255,7 @@ impl Disk {
             }
             return Err(error);
         }
-        MappedWriter::new(self.map(&file, len, published, allocated)?)
+        Ok((MappedWriter::new(self.map(&file, len, published, allocated)?)?, file))
     }
 
     /// Allocates more space for a file that is mapped for writing, [filled](OpenFile::fill) and on disk as such. Nobody else may allocate some

@@ -178,7 +178,7 @@ impl FlushShared {
         self.index_checkpointed.load(Ordering::Acquire)
     }
 
-    fn poison(&self, what: &str, error: &io::Error) {
+    pub(crate) fn poison(&self, what: &str, error: &io::Error) {
         let text = format!("{what} could not be brought to disk: {error}");
         tracing::error!("{text}; no more writes are taken, reads go on");
         // Only the first failure counts.
@@ -440,10 +440,7 @@ impl Work {
             let from = usize::try_from(self.flushed - file.base).unwrap_or(0);
             let to = usize::try_from(to - file.base).unwrap_or(0).min(file.mapping.len());
             if from < to {
-                match self.policy.flush_disk_type {
-                    FlushDiskType::SyncFlush => file.mapping.sync_by_file(from..to)?,
-                    FlushDiskType::AsyncFlush => file.mapping.sync(from..to)?,
-                }
+                file.mapping.sync(from..to)?;
             }
         }
         while self.log.len() > 1 && self.log.front().is_some_and(|file| file.base + file.mapping.len() as i64 <= to) {

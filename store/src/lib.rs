@@ -1,4 +1,4 @@
-//! RocketMQ's message store on disk: a memory-mapped commit log with consume queues, one writer, durable in the background.
+//! RocketMQ's message store on disk: a commit log and consume queues that are read as memory, one writer, durable in the background.
 //!
 //! The loop owns a [`Store`] and calls it through [`route_core::Storage`]; nothing in there waits for the disk. Threads of the
 //! store bring the log to disk, prepare its next bytes and save tables; what they have to say comes back as [`StoreEvent`]s.
@@ -32,6 +32,8 @@
 //!     tags_code: TagsCode::Hash(0),
 //! })?;
 //! assert_eq!(placed.queue_offset, 0);
+//! // Once in a turn of the loop: what was appended outlives the process from here on.
+//! store.commit()?;
 //! store.close()?;
 //!
 //! let (store, recovered) = Store::open(config(), Arc::new(|| {}))?;
@@ -76,6 +78,7 @@ mod queues;
 pub mod rebuild;
 mod recovery;
 pub mod simulation;
+mod staged;
 mod store;
 mod tables;
 mod whole_record;

@@ -19,10 +19,9 @@ use std::{
     },
 };
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
-/// From so many bytes on a range is [synced by its file](Mapping::sync_by_file). For less it is no gain.
-const BY_FILE_FROM: usize = 16 << 10;
+use crate::disk::OpenFile;
 
 /// It is known of so many pages at a time whether they are in memory: 1 MiB and what lies at its edges, with the smallest pages.
 const RESIDENT_PAGES: usize = 260;
@@ -165,30 +164,6 @@ impl Mapping {
         }
     }
 
-    /// The same for pages that are not written to any more, the last one perhaps excepted. The system takes the right to write from each page
-    /// that it writes back, and interrupts all threads of the process for it; pages that stand in no page table go without. Whoever looks at
-    /// them later finds them in memory all the same.
-    ///
-    /// # Errors
-    /// Those of [`Mapping::sync`].
-    pub(crate) fn sync_by_file(&self, range: Range<usize>) -> io::Result<()> {
-        if self.is_file && range.len() >= BY_FILE_FROM {
-            // SAFETY: the mapping is a shared one of a file, so its bytes are the file's: they do not change when the system forgets
-            // where they lie in memory, neither for readers nor for the writer of the last page.
-            let gone = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
-            // It only saves time.
-            drop(gone);
-        }
-        self.sync(range)
-    }
-
-    /// Asks for large pages: fewer faults for a writer that goes through the whole file. A page is written back whole, so this is
-    /// not for logs that are synced after every few records. Where the kernel has none for files nothing changes.
-    pub(crate) fn prefer_large_pages(&self) {
-        // Only a hint: whether it is taken makes no difference but in time.
-        drop(self.raw.advise(Advice::HugePage));
-    }
-
     /// Whether all pages of `range` are in memory: reading them waits for no disk. Answers no if there are more than [`RESIDENT_PAGES`].
     pub(crate) fn is_resident(&self, range: Range<usize>) -> bool {
         if range.end > self.len() {
@@ -213,17 +188,6 @@ impl Mapping {
     pub(crate) fn expect_scattered_use(&self) {
         // Only a hint: it works without.
         let _ = self.raw.advise(Advice::Random);
-    }
-
-    /// Makes the pages of `range` present and writable, so that the writer does not fault on them. The range must be allocated.
-    ///
-    /// # Errors
-    /// Those of the operating system; kernels before 5.14 cannot.
-    pub(crate) fn populate(&self, range: Range<usize>) -> io::Result<()> {
-        if range.end > self.allocated() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        self.raw.advise_range(Advice::PopulateWrite, range.start, range.len())
     }
 }
 
@@ -251,6 +215,8 @@ pub(crate) struct MappedWriter {
     mapping: Arc<Mapping>,
     /// The published position, which only this writer moves.
     position: usize,
+    /// The file that is mapped, for [`MappedWriter::write`]; `None` if all is written to the mapping.
+    file: Option<Box<dyn OpenFile>>,
 }
 
 impl MappedWriter {
@@ -262,7 +228,14 @@ impl MappedWriter {
         if mapping.written_by_one.swap(true, Ordering::AcqRel) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        Ok(Self { position: mapping.published(), mapping })
+        Ok(Self { position: mapping.published(), mapping, file: None })
+    }
+
+    /// Has [`MappedWriter::write`] write to the file. Of memory that only stands for a file nothing changes.
+    #[must_use]
+    pub(crate) fn by_file(mut self, file: Box<dyn OpenFile>) -> Self {
+        self.file = self.mapping.is_file.then_some(file);
+        self
     }
 
     /// The mapping, for readers.
@@ -290,6 +263,27 @@ impl MappedWriter {
         // readers stop at the published position. Nobody else writes there: this is the only writer, and it is borrowed
         // mutably for as long as the slice lives. The space is allocated, so that writing cannot raise SIGBUS.
         Some(unsafe { slice::from_raw_parts_mut(self.mapping.raw.as_mut_ptr().add(self.position), len) })
+    }
+
+    /// Puts bytes behind what is published, and publishes them. By the file, if it was given: a system call that copies them into pages
+    /// of the page cache costs less than a fault for each page, which the system has to fill with zeros first.
+    ///
+    /// # Errors
+    /// Those of the operating system; `WriteZero` if that much is not allocated. Nothing is published then.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > self.mapping.allocated().saturating_sub(self.position) {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        match &self.file {
+            Some(file) => file.write_at(bytes, self.position as u64)?,
+            None => {
+                if let Some(space) = self.spare(bytes.len()) {
+                    space.copy_from_slice(bytes);
+                }
+            }
+        }
+        self.publish(bytes.len());
+        Ok(())
     }
 
     /// Makes the next `len` bytes final, those not written included (they are zero).
@@ -349,26 +343,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_written_where_no_space_is_allocated() {
-        let mut writer = writer_of(8192, 100);
-        assert!(writer.spare(101).is_none());
-        assert!(writer.mapping().populate(0..4096).is_err());
-        writer.mapping().set_allocated(8192);
-        assert!(writer.spare(101).is_some());
-        assert!(writer.spare(8193).is_none());
+    fn what_is_written_by_the_file_is_seen_in_the_mapping_and_never_behind_the_space() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(8192).unwrap();
+        let mapping = Arc::new(Mapping::of_file(&file, 8192, 0, 5000).unwrap());
+        let mut writer = MappedWriter::new(Arc::clone(&mapping)).unwrap().by_file(Box::new(file));
+        writer.write(b"hello, ").unwrap();
+        writer.write(b"world").unwrap();
+        assert_eq!((mapping.bytes(), writer.position()), (&b"hello, world"[..], 12));
+        assert_eq!(writer.write(&[1; 4989]).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(mapping.published(), 12);
     }
 
     #[test]
-    fn bytes_that_were_synced_by_their_file_stay_and_the_last_page_is_written_on() {
-        let mut writer = writer_of(1 << 20, 1 << 20);
-        let (len, rest) = (BY_FILE_FROM + 100, 50);
-        writer.spare(len).unwrap().fill(7);
-        writer.publish(len);
-        writer.mapping().sync_by_file(0..len).unwrap();
-        assert!(writer.mapping().get(0..len).unwrap().iter().all(|byte| *byte == 7));
-        writer.spare(rest).unwrap().fill(8);
-        writer.publish(rest);
-        assert_eq!(writer.mapping().bytes()[len - 1..], [&[7][..], &[8; 50]].concat());
+    fn nothing_can_be_written_where_no_space_is_allocated() {
+        let mut writer = writer_of(8192, 100);
+        assert!(writer.spare(101).is_none());
+        writer.mapping().set_allocated(8192);
+        assert!(writer.spare(101).is_some());
+        assert!(writer.spare(8193).is_none());
     }
 
     #[test]

@@ -16,7 +16,6 @@ use route_core::{
 
 use crate::{
     StoreConfig,
-    ahead::Ways,
     checkpoint::{self, Checkpoint},
     cleaning::Cleaning,
     commit_log::{CommitLog, Writing},
@@ -131,8 +130,7 @@ impl Store {
         };
 
         warn_of_short_files(&config);
-        let is_synced = config.flush_disk_type == FlushDiskType::SyncFlush;
-        let how = Writing { ways: Ways { large_pages: !is_synced, filled: is_synced }, background };
+        let how = Writing { filled: config.flush_disk_type == FlushDiskType::SyncFlush, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy::of(&config);
@@ -192,6 +190,9 @@ impl Store {
             durable: flushed,
             reported: flushed,
             failure_reported: false,
+            commit_failure: None,
+            commit_failed: false,
+            untold: false,
             requested: position.written,
             max_message_size: config.max_message_size as usize,
             max_unflushed: i64::from(config.max_unflushed),
@@ -245,6 +246,8 @@ impl Store {
     }
 
     fn close_in_order(mut self) -> Result<(), String> {
+        // Whether it could be done shows below.
+        self.hand_over();
         self.log.close();
         if self.flush_disk_type == FlushDiskType::SyncFlush {
             // Units follow their records: wait for the records first.
@@ -255,6 +258,7 @@ impl Store {
                 }
             }
             self.set_durable(LogOffset(self.shared.durable()));
+            self.hand_over();
         }
         self.shared.queues.store(u32::try_from(self.queues.count_with_files()).unwrap_or(u32::MAX), Ordering::Release);
         if let Some(index) = &mut self.index {

@@ -11,8 +11,8 @@ use proto_core::{
 use route_core::{
     output::{Table, Ticket},
     storage::{
-        AppendError, Appended, Arrival, Boundary, DiskSpace, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
-        QueueUnit, Readability, Storage, TagsCode, Units,
+        AppendError, Appended, Arrival, Boundary, CommitError, DiskSpace, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds,
+        QueueId, QueueUnit, Readability, Storage, TagsCode, Units,
         keys::{Found, KeyQuery, Search},
     },
     table_content::TableContent,
@@ -23,6 +23,7 @@ use crate::{
     cleaning::Cleaning,
     commit_log::CommitLog,
     config::FlushDiskType,
+    consume_queue::ConsumeQueue,
     dispatch::{PendingUnits, Waiting},
     doubts::Doubts,
     event::StoreEvent,
@@ -46,11 +47,16 @@ pub struct Store {
     pub(crate) queues: QueueTable,
     pub(crate) pending: PendingUnits,
     pub(crate) position: Position,
+    /// The position has moved since the threads were told.
+    pub(crate) untold: bool,
     /// As the loop has taken it in.
     pub(crate) durable: i64,
     /// The last watermark that was reported.
     pub(crate) reported: i64,
     pub(crate) failure_reported: bool,
+    /// The system did not take what was appended; `Some` until whoever appended it was told.
+    pub(crate) commit_failure: Option<CommitError>,
+    pub(crate) commit_failed: bool,
     /// The end of the log when a flush was asked for last.
     pub(crate) requested: i64,
     pub(crate) max_message_size: usize,
@@ -195,6 +201,7 @@ impl Store {
     /// Asks for all that was appended to be brought to disk; to be called once at the end of a loop turn. With
     /// [`FlushDiskType::AsyncFlush`] the disk follows at its intervals, and this does nothing.
     pub fn request_flush(&mut self) {
+        self.hand_over();
         if self.queues.is_lacking() {
             self.shared.rebuild_queues_from(self.log.start());
         }
@@ -202,6 +209,28 @@ impl Store {
             self.requested = self.position.written;
             self.flusher.request();
         }
+    }
+
+    /// Hands what was appended to the system, and tells the threads of it. If that fails, the next [`Storage::commit`] says so.
+    pub(crate) fn hand_over(&mut self) {
+        if self.commit_failed || !self.untold {
+            return;
+        }
+        if let Err(error) = self.log.commit() {
+            self.commit_failed = true;
+            self.shared.poison("the log", &error);
+            self.commit_failure = Some(CommitError(error.to_string()));
+            return;
+        }
+        self.untold = false;
+        self.shared.progress.tell(&self.position);
+    }
+
+    /// One past the last message of a queue that the system took, where it has refused the ones behind: nobody was told that these are there.
+    #[cold]
+    fn committed_max(&self, queue: &ConsumeQueue) -> i64 {
+        let is_committed = |offset: &i64| queue.units(*offset).next().is_none_or(|unit| unit.offset.0 < self.log.committed());
+        (queue.min()..queue.max()).rev().find(is_committed).map_or(queue.min(), |last| last + 1)
     }
 
     /// Room for a record of `len` bytes and for the unit of `units` messages more of its queue.
@@ -237,9 +266,7 @@ impl Store {
     #[inline]
     fn append_checked(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>, len: usize) -> Result<Appended, AppendError> {
         let queue_offset = self.reserve(queue, len, 1)?;
-        let appended = self.put(now, queue, queue_offset, message)?;
-        self.shared.progress.tell(&self.position);
-        Ok(appended)
+        self.put(now, queue, queue_offset, message)
     }
 
     /// Puts one record where room was made for it.
@@ -250,7 +277,7 @@ impl Store {
         let fields = message.record(now, if shown { queue_offset } else { 0 }, LogOffset(offset));
         let len = fields.encoded_len();
         fields.encode_into(self.log.reserved(len))?;
-        self.log.commit(len);
+        self.log.append(len);
 
         let tags_code = match message.tags_code {
             TagsCode::Hash(hash) => hash,
@@ -260,6 +287,7 @@ impl Store {
         let unit = QueueUnit { offset: LogOffset(offset), size: len as u32, tags_code };
         self.position.written = self.log.end();
         self.position.written_time = now.0;
+        self.untold = true;
         if shown && let Ok(target) = self.queues.get_mut(queue) {
             target.assign();
         }
@@ -360,12 +388,23 @@ impl Storage for Store {
             placed.push(self.put(now, queue, queue_offset, message)?);
             queue_offset += i64::from(is_shown(message.sys_flag));
         }
-        self.shared.progress.tell(&self.position);
         Ok(())
     }
 
+    #[inline]
+    fn commit(&mut self) -> Result<(), CommitError> {
+        if !self.untold {
+            return Ok(());
+        }
+        self.hand_over();
+        self.untold = false;
+        self.commit_failure.take().map_or(Ok(()), Err)
+    }
+
     fn bounds(&self, queue: QueueId) -> QueueBounds {
-        self.queues.get(queue).map_or_else(QueueBounds::default, |queue| QueueBounds { min: queue.min(), max: queue.max() })
+        let Some(queue) = self.queues.get(queue) else { return QueueBounds::default() };
+        let max = if self.commit_failed { self.committed_max(queue) } else { queue.max() };
+        QueueBounds { min: queue.min(), max }
     }
 
     fn next_offset(&self, queue: QueueId) -> i64 {
@@ -373,7 +412,12 @@ impl Storage for Store {
     }
 
     fn units(&self, queue: QueueId, from: i64) -> Units<'_> {
-        self.queues.get(queue).map_or_else(Units::default, |queue| queue.units(from))
+        let mut units = self.queues.get(queue).map_or_else(Units::default, |queue| queue.units(from));
+        if self.commit_failed {
+            let committed = units.take_while(|unit| unit.offset.0 < self.log.committed()).count();
+            units = units.take_first(committed);
+        }
+        units
     }
 
     fn next_file_offset(&self, from: i64) -> i64 {
@@ -415,6 +459,8 @@ impl Storage for Store {
     }
 
     fn search_by_key(&mut self, query: KeyQuery) -> Search {
+        // The index is to know of all that was appended before.
+        self.hand_over();
         match &mut self.index {
             Some(index) => index.search(query),
             None => Search::Done(Found::default()),
@@ -442,13 +488,9 @@ impl Storage for Store {
             return;
         }
         self.durable = up_to.0;
-        let mut dispatched = false;
         while let Some(waiting) = self.pending.pop_durable(self.durable) {
             self.dispatch(&waiting);
-            dispatched = true;
-        }
-        if dispatched {
-            self.shared.progress.tell(&self.position);
+            self.untold = true;
         }
     }
 

@@ -48,7 +48,7 @@ fn lost_sector(view: &RecordView<'_>, offset: i64) -> Option<i64> {
     let properties = end - view.properties().len()..end;
     let topic = properties.start - 2 - view.topic().len()..properties.start - 2;
     let overlaps = |text: &Range<usize>, sector: &Range<usize>| sector.start < text.end && text.start < sector.end;
-    // The head is written last: of the sector that it lies in, all is there.
+    // The system takes a write page by page, and a disk sector by sector: of the sector that the head lies in, all is there.
     let mut boundary = SECTOR - usize::try_from(offset.rem_euclid(SECTOR as i64)).unwrap_or(0);
     while boundary < end {
         let sector = boundary..(boundary + SECTOR).min(end);

@@ -7,6 +7,7 @@ use route_core::{
     Storage, Timestamp,
     storage::{AppendError, LogRange},
 };
+use store::StoreConfig;
 
 #[test]
 fn messages_are_read_where_they_were_put() {
@@ -30,6 +31,45 @@ fn a_slice_holds_the_same_bytes_as_the_record() {
     let slice = opened.store.slice(LogRange { offset: placed.offset, len }).unwrap();
     assert_eq!(Some(slice.as_ref()), opened.store.record(placed.offset));
     assert!(opened.store.slice(LogRange { offset: placed.offset, len: len + 1 }).is_none(), "behind the end of the log");
+}
+
+#[test]
+fn what_was_appended_can_be_looked_at_and_is_sent_and_outlives_the_process_once_it_is_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    opened.send("TopicA", 0, "committed");
+    let queue = opened.store.open_queue("TopicA", 0);
+    let placed = opened.store.append(Timestamp(5), queue, &message("TopicA", 0, "not yet")).unwrap();
+    assert_eq!(opened.bodies("TopicA", 0), ["committed", "not yet"]);
+    let range = LogRange { offset: placed.offset, len: u32::try_from(placed.end.0 - placed.offset.0).unwrap() };
+    assert!(opened.store.slice(range).is_none());
+    drop(opened);
+
+    let mut opened = open(config(dir.path()));
+    assert_eq!(opened.bodies("TopicA", 0), ["committed"]);
+    let queue = opened.store.open_queue("TopicA", 0);
+    assert_eq!(opened.store.append(Timestamp(6), queue, &message("TopicA", 0, "not yet")).unwrap().offset, placed.offset);
+    opened.store.commit().unwrap();
+    assert_eq!(opened.store.slice(range).as_ref().map(AsRef::as_ref), opened.store.record(placed.offset));
+    drop(opened);
+    assert_eq!(open(config(dir.path())).bodies("TopicA", 0), ["committed", "not yet"]);
+}
+
+#[test]
+fn records_longer_than_what_is_staged_at_once_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || StoreConfig { mapped_file_size_commit_log: 4 << 20, ..config(dir.path()) };
+    let bodies: Vec<_> = (0..40).map(|at| "x".repeat(at * 13_000)).collect();
+    let mut opened = open(config());
+    let queue = opened.store.open_queue("TopicA", 0);
+    for body in &bodies {
+        opened.store.append(Timestamp(5), queue, &message("TopicA", 0, body)).unwrap();
+    }
+    assert_eq!(opened.bodies("TopicA", 0), bodies);
+    opened.store.commit().unwrap();
+    assert_eq!(opened.bodies("TopicA", 0), bodies);
+    drop(opened);
+    assert_eq!(open(config()).bodies("TopicA", 0), bodies);
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn a_clock_that_was_set_back_loses_no_message_and_a_search_by_time_still_ends() 
         let body = format!("message {at}");
         opened.store.append(Timestamp(time), queue, &kit::message("TopicA", 0, &body)).unwrap();
     }
+    opened.store.commit().unwrap();
     for _ in 0..2 {
         let queue = opened.store.find_queue("TopicA", 0).unwrap();
         let record = |offset| RecordView::parse(opened.store.record(offset).unwrap()).unwrap();

@@ -37,7 +37,9 @@ fn send(store: &mut Store, body: &str) -> Result<Appended, AppendError> {
         properties: b"TAGS\x01TagA\x02",
         tags_code: TagsCode::Hash(2_598_919),
     };
-    store.append(Timestamp(1_700_000_000_000), queue, &message)
+    let placed = store.append(Timestamp(1_700_000_000_000), queue, &message)?;
+    store.commit().unwrap();
+    Ok(placed)
 }
 
 /// What can be read of the queue, by body.

@@ -23,7 +23,9 @@ use store::{
 fn send_keyed(opened: &mut Opened, at: i64, properties: &str) -> i64 {
     let queue = opened.store.open_queue("Orders", 0);
     let message = NewMessage { properties: properties.as_bytes(), ..message("Orders", 0, "a body of some length") };
-    opened.store.append(Timestamp(at), queue, &message).unwrap().offset.0
+    let placed = opened.store.append(Timestamp(at), queue, &message).unwrap();
+    opened.store.commit().unwrap();
+    placed.offset.0
 }
 
 /// 300 messages with a key of their own each, a shared one and a tag; more than two index files.
@@ -240,6 +242,7 @@ impl Scene {
         let queue = self.store.open_queue("Orders", 0);
         let message = NewMessage { properties: properties.as_bytes(), ..message("Orders", 0, "body") };
         let offset = self.store.append(Timestamp(self.clock), queue, &message).expect("there is space").offset.0;
+        self.store.commit().expect("the log can be written");
         let mut keys = vec![format!("k{number}"), format!("k{}", number % 3), unique, TAG.to_owned()];
         keys.dedup();
         for key in keys {

@@ -250,7 +250,10 @@ fn what_the_disk_does_memory_does_too() {
             removed |= matches!(step, Step::Remove { .. });
             if matches!(step, Step::Reopen | Step::Kill) {
                 match step {
-                    Step::Kill if !removed => drop(disk),
+                    Step::Kill if !removed => {
+                        disk.commit().expect("the log can be written");
+                        drop(disk);
+                    }
                     _ => disk.close().expect("it closes as it should"),
                 }
                 removed = false;

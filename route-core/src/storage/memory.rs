@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use proto_core::record::RecordView;
 
 use super::{
-    AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit, Storage,
-    TagsCode, Units,
+    AppendError, Appended, Arrival, Boundary, CommitError, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
+    QueueUnit, Storage, TagsCode, Units,
     keys::{self, Found, KeyQuery, Search},
 };
 use crate::time::Timestamp;
@@ -28,6 +28,8 @@ pub enum Visibility {
 pub struct MemoryStorage {
     visibility: Visibility,
     log: Vec<u8>,
+    /// So much of it may be sent.
+    committed: usize,
     durable: i64,
     queues: Vec<Queue>,
     names: IndexMap<(String, i32), QueueId, FixedState>,
@@ -67,6 +69,7 @@ impl MemoryStorage {
             self.dispatch(queue, unit);
         }
         self.log.truncate(usize::try_from(end.0).unwrap_or(0));
+        self.committed = self.log.len();
         for queue in &mut self.queues {
             let kept = Units::new(&queue.units).take_while(|unit| unit.offset < end).count();
             queue.units.truncate(kept * QueueUnit::LEN);
@@ -198,6 +201,11 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn commit(&mut self) -> Result<(), CommitError> {
+        self.committed = self.log.len();
+        Ok(())
+    }
+
     fn bounds(&self, queue: QueueId) -> QueueBounds {
         QueueBounds { min: 0, max: (self.queue(queue).units.len() / QueueUnit::LEN) as i64 }
     }
@@ -227,7 +235,7 @@ impl Storage for MemoryStorage {
 
     fn slice(&self, range: LogRange) -> Option<Arc<[u8]>> {
         let start = usize::try_from(range.offset.0).ok()?;
-        self.log.get(start..start + range.len as usize).map(Arc::from)
+        self.log.get(..self.committed)?.get(start..start + range.len as usize).map(Arc::from)
     }
 
     fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64 {

@@ -29,6 +29,8 @@ pub(crate) type Offsets = BTreeMap<(String, i32), i64>;
 pub(crate) struct Model {
     /// All messages in the order of the log.
     pub(crate) sent: Vec<Sent>,
+    /// A turn has ended with the log up to here: it outlives the process.
+    pub(crate) committed: i64,
     /// The store has said that the log is on disk up to here.
     pub(crate) durable: i64,
     /// How often each topic was removed.
@@ -59,7 +61,7 @@ impl Model {
     /// The same up to an end of the log, as a store that goes on from there has it.
     pub(crate) fn cut(&self, end: i64) -> Self {
         let sent = self.sent.iter().filter(|sent| sent.end <= end).cloned().collect();
-        Self { sent, durable: end, ..self.clone() }
+        Self { sent, committed: end, durable: end, ..self.clone() }
     }
 }
 

@@ -137,6 +137,9 @@ impl Run {
             store.append_batch(now, queue, &messages, &mut placed)
         };
         appended.map_err(|error| format!("an append is refused: {error}"))?;
+        if self.chance(3) > 0 {
+            self.commit()?;
+        }
         let generation = self.model.generation(topic);
         self.model.sent.extend(placed.iter().zip(bodies).zip(properties).map(|((place, body), properties)| Sent {
             topic,
@@ -148,6 +151,14 @@ impl Run {
             body,
             properties,
         }));
+        Ok(())
+    }
+
+    /// Ends a turn of the loop. What was appended may be looked at before; it is promised only after.
+    fn commit(&mut self) -> Result<(), String> {
+        self.trace.push("commit".into());
+        self.store().commit().map_err(|error| error.to_string())?;
+        self.model.committed = self.model.end();
         Ok(())
     }
 
@@ -191,6 +202,7 @@ impl Run {
             store.close().map_err(|why| format!("closing fails: {why}"))?;
         }
         self.model.durable = self.model.end();
+        self.model.committed = self.model.end();
         if let Some((_, content)) = self.saves.pop() {
             self.model.saved = content;
         }

@@ -38,7 +38,7 @@ impl Promise<'_> {
     /// The log has to go at least to here.
     fn least_end(&self) -> i64 {
         match self.crash {
-            Crash::Kill => self.before.end(),
+            Crash::Kill => self.before.committed,
             Crash::PowerLoss => self.before.durable.min(self.before.end()),
         }
     }

@@ -75,7 +75,9 @@ pub(crate) fn open(config: StoreConfig) -> Opened {
 impl Opened {
     pub(crate) fn send(&mut self, topic: &str, queue_id: i32, body: &str) -> Appended {
         let queue = self.store.open_queue(topic, queue_id);
-        self.store.append(Timestamp(1_700_000_000_000), queue, &message(topic, queue_id, body)).unwrap()
+        let placed = self.store.append(Timestamp(1_700_000_000_000), queue, &message(topic, queue_id, body)).unwrap();
+        self.store.commit().unwrap();
+        placed
     }
 
     /// Waits for the next event.

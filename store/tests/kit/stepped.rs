@@ -48,6 +48,7 @@ impl Bench {
         let queue = self.store.open_queue(topic, queue_id);
         let body = format!("{:0>BODY$}", self.sent);
         self.store.append(self.now.wall, queue, &message(topic, queue_id, &body))?;
+        self.store.commit().unwrap();
         self.sent += 1;
         Ok(())
     }

@@ -16,8 +16,8 @@ use route_core::{
     broker::config::FlushMode,
     output::{Table, Ticket},
     storage::{
-        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
-        Readability, Units,
+        AppendError, Appended, Arrival, Boundary, CommitError, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
+        QueueUnit, Readability, Units,
         keys::{KeyQuery, Search},
         memory::MemoryStorage,
     },
@@ -197,6 +197,10 @@ impl Storage for Backing {
         placed: &mut Vec<Appended>,
     ) -> Result<(), AppendError> {
         either!(mut self, it => it.append_batch(now, queue, messages, placed))
+    }
+
+    fn commit(&mut self) -> Result<(), CommitError> {
+        either!(mut self, it => it.commit())
     }
 
     fn bounds(&self, queue: QueueId) -> QueueBounds {

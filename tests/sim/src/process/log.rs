@@ -12,8 +12,8 @@ use route_core::{
     output::Table,
     random::Random,
     storage::{
-        AppendError, Appended, Arrival, Boundary, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId, QueueUnit,
-        Readability, TagsCode, Units,
+        AppendError, Appended, Arrival, Boundary, CommitError, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
+        QueueUnit, Readability, TagsCode, Units,
         keys::{KeyQuery, Search},
         memory::{MemoryStorage, Visibility},
     },
@@ -321,6 +321,10 @@ impl Storage for WatchedLog {
         self.backing.append_batch(now, queue, messages, placed)?;
         messages.iter().zip(&placed[before..]).for_each(|(message, appended)| self.note_stored(message, appended));
         Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), CommitError> {
+        self.backing.commit()
     }
 
     fn bounds(&self, queue: QueueId) -> QueueBounds {
