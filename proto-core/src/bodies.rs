@@ -21,6 +21,7 @@ mod route;
 mod topic;
 mod topic_line;
 mod topic_mapping;
+mod transaction;
 mod version;
 mod wire_enum;
 
@@ -56,6 +57,7 @@ pub use topic::{
 };
 pub use topic_line::TopicLineError;
 pub use topic_mapping::{LogicQueueMappingItem, TopicQueueMappingDetail, TopicQueueMappingInfo};
+pub use transaction::{TransactionMetric, TransactionMetricsSerializeWrapper};
 pub use version::DataVersion;
 
 /// A table with text or object keys; iterates in the order in which it was filled.

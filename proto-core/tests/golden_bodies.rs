@@ -6,7 +6,7 @@ use proto_core::{
         DelayOffsetSerializeWrapper, GetConsumerListByGroupResponseBody, GroupList, HeartbeatData, KvTable, LockBatchRequestBody,
         LockBatchResponseBody, ProducerConnection, RegisterBrokerBody, ResetOffsetBody, SubscriptionGroupConfig, SubscriptionGroupWrapper,
         TopicConfigAndMappingSerializeWrapper, TopicConfigAndQueueMapping, TopicConfigSerializeWrapper, TopicList, TopicRouteData,
-        TopicStatsTable, UnlockBatchRequestBody,
+        TopicStatsTable, TransactionMetricsSerializeWrapper, UnlockBatchRequestBody,
     },
     json::{self, Dialect},
 };
@@ -68,6 +68,8 @@ fn the_tables_on_disk_come_out_to_the_byte() {
     for (text, rewrite) in pairs {
         assert_eq!(rewrite(text, Dialect::Pretty), text);
     }
+    let metrics = include_str!("golden/config/transactionMetrics");
+    assert_eq!(rewritten::<TransactionMetricsSerializeWrapper>(metrics, Dialect::Default), metrics);
 }
 
 #[test]

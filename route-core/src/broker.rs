@@ -99,7 +99,7 @@ use tables::TableSaves;
 use timer::TimerSchedule;
 use topics::{SystemTopics, TopicTable};
 use traffic::Traffic;
-use transaction::TransactionTable;
+use transaction::{TransactionMetrics, TransactionTable};
 
 /// Who asked, and under which number the answer goes back.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,7 @@ pub struct Broker<S: Storage> {
     request_modes: RequestModes,
     routes: KnownRoutes,
     transactions: TransactionTable,
+    transaction_metrics: TransactionMetrics,
     offsets: OffsetTable,
     broadcast_offsets: BroadcastOffsets,
     locks: QueueLocks,
@@ -168,6 +169,7 @@ pub struct Broker<S: Storage> {
     save_delays: Interval,
     save_timer: Interval,
     save_filters: Interval,
+    save_transaction_metrics: Interval,
     parked: ParkingLot,
     /// Who waits for what storage finds. Storage takes up no more than it can work on.
     searches: IndexMap<QueryTicket, Asked, FixedState>,
@@ -237,6 +239,7 @@ impl<S: Storage> Broker<S> {
             consumers: ConsumerTable::new(limits.members, config.channel_expired_timeout, limits.subscriptions),
             producers: ProducerTable::new(limits.members, config.channel_expired_timeout),
             transactions: TransactionTable::new(limits.transactions),
+            transaction_metrics: TransactionMetrics::new(now.wall, limits.topics),
             filters: FilterTable::new(limits.filters, config.filter_bloom, config.filter_clean_span, Arc::clone(&plugins)),
             bindings: Bindings::new(limits.groups, Arc::clone(&plugins)),
             filters_epoch: 0,
@@ -263,6 +266,11 @@ impl<S: Storage> Broker<S> {
             save_delays: Interval::new(now, config.flush_delay_offset_interval, config.flush_delay_offset_interval),
             save_timer: Interval::new(now, config.timer.flush_interval, config.timer.flush_interval),
             save_filters: Interval::new(now, FILTER_SAVE_INTERVAL, FILTER_SAVE_INTERVAL),
+            save_transaction_metrics: Interval::new(
+                now,
+                config.transaction_metric_flush_interval,
+                config.transaction_metric_flush_interval,
+            ),
             parked: ParkingLot::default(),
             searches: IndexMap::default(),
             questions: QuestionTable::new(limits.questions),
@@ -298,6 +306,11 @@ impl<S: Storage> Broker<S> {
     /// The undecided transactions, and what has become of the others; for metrics.
     pub const fn transactions(&self) -> &TransactionTable {
         &self.transactions
+    }
+
+    /// How many half messages of each topic are undecided; for metrics.
+    pub const fn transaction_metrics(&self) -> &TransactionMetrics {
+        &self.transaction_metrics
     }
 
     /// The log, for the runtime to ask for a flush.
@@ -453,6 +466,7 @@ impl<S: Storage> Broker<S> {
             Some(self.save_offsets.next()),
             Some(self.save_delays.next()),
             Some(self.save_filters.next()),
+            self.transaction_metrics.is_dirty().then(|| self.save_transaction_metrics.next()),
             (!self.plugins_are_rechecked()).then_some(self.now.mono),
         ]
         .into_iter()

@@ -142,6 +142,8 @@ pub enum Table {
     ConsumerFilters,
     /// `config/messageRequestMode.json`
     RequestModes,
+    /// `config/transactionMetrics`
+    TransactionMetrics,
     /// `config/plugins.json`, which is Petrel's own
     Bindings,
     /// The name server's `kvConfig.json`

@@ -192,6 +192,7 @@ impl Store {
             | Table::TimerCheckpoint
             | Table::ConsumerFilters
             | Table::RequestModes
+            | Table::TransactionMetrics
             | Table::Bindings
             | Table::KvConfig
             | Table::Settings => None,

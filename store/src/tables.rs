@@ -84,6 +84,7 @@ impl TablePaths {
             (Table::TimerCheckpoint, "timercheck"),
             (Table::ConsumerFilters, "consumerFilter.json"),
             (Table::RequestModes, "messageRequestMode.json"),
+            (Table::TransactionMetrics, "transactionMetrics"),
             (Table::Bindings, "plugins.json"),
             (Table::KvConfig, "kvConfig.json"),
             (Table::Settings, "broker.properties"),

@@ -39,7 +39,7 @@ impl<S: Storage> Broker<S> {
             let checked = match Half::read(&record, due.place) {
                 Ok(half) => self.check_transaction(now, due, &half),
                 Err(why) => {
-                    self.transactions.end(due.half, End::Dropped);
+                    self.forget_transaction(now, due.half, End::Dropped);
                     self.notice(NoticeLevel::Warn, format!("the half message at {} of the log is given up: {why}", due.place.0));
                     Ok(())
                 }
@@ -95,7 +95,7 @@ impl<S: Storage> Broker<S> {
         }
         self.properties.start(half.record().properties());
         self.append_copy(now, half, TRANS_CHECK_MAX_TIME_TOPIC)?;
-        self.transactions.end(due.half, End::GivenUp);
+        self.forget_transaction(now, due.half, End::GivenUp);
         let (topic, group, checks) = (half.topic(), half.group().unwrap_or_default(), half.checks());
         let text = format!(
             "a transaction of group {group} for topic {topic} is undecided after {checks} questions: see {TRANS_CHECK_MAX_TIME_TOPIC}"

@@ -118,6 +118,8 @@ pub struct BrokerConfig {
     pub transaction_timeout: Millis,
     /// `transactionCheckInterval`: how long until it is asked again.
     pub transaction_check_interval: Millis,
+    /// `transactionMetricFlushInterval`: how often the counts of undecided half messages are saved, if they have changed.
+    pub transaction_metric_flush_interval: Millis,
     /// `transactionCheckMax`: after so many questions a half message is put aside.
     pub transaction_check_max: u32,
     /// `fileReservedTime`: an undecided half message that is older is put aside too.
@@ -226,6 +228,7 @@ impl BrokerConfig {
             reject_transactions: changed.reject_transactions,
             transaction_timeout: changed.transaction_timeout,
             transaction_check_interval: changed.transaction_check_interval,
+            transaction_metric_flush_interval: changed.transaction_metric_flush_interval,
             transaction_check_max: changed.transaction_check_max,
             transaction_max_age: changed.transaction_max_age,
             read_limits: changed.read_limits,
@@ -290,6 +293,7 @@ impl Default for BrokerConfig {
             reject_transactions: false,
             transaction_timeout: Millis::from_secs(6),
             transaction_check_interval: Millis::from_secs(30),
+            transaction_metric_flush_interval: Millis::from_secs(10),
             transaction_check_max: 15,
             transaction_max_age: Millis::from_secs(72 * 3600),
             property_filter: false,

@@ -44,13 +44,24 @@ impl<S: Storage> Broker<S> {
     pub(super) fn begin_transaction(&mut self, now: Now, appended: &Appended) {
         let record = self.storage.record(appended.offset).unwrap_or_default();
         let timeout = self.config.transaction_timeout;
-        let (first, identity) = match Half::read(record, appended.offset) {
-            Ok(half) => (half.first_check(timeout), half.identity()),
-            Err(_) => (now.wall, None),
+        let (first, identity, topic) = match Half::read(record, appended.offset) {
+            Ok(half) => (half.first_check(timeout), half.identity(), self.transaction_metrics.name(half.topic())),
+            Err(_) => (now.wall, None, None),
         };
-        self.transactions.begin(appended.queue_offset, appended.offset, now.deadline(first), identity);
+        if self.transactions.begin(appended.queue_offset, appended.offset, now.deadline(first), identity, topic.clone())
+            && let Some(topic) = topic
+        {
+            self.transaction_metrics.begun(now.wall, &topic);
+        }
         if self.transactions.owes_now(now) {
             self.write_notes(now);
+        }
+    }
+
+    /// A transaction is over.
+    pub(super) fn forget_transaction(&mut self, now: Now, half: i64, end: End) {
+        if let Some(topic) = self.transactions.end(half, end) {
+            self.transaction_metrics.ended(now.wall, &topic);
         }
     }
 
@@ -189,11 +200,18 @@ impl<S: Storage> Broker<S> {
                 continue;
             };
             let committed = self.is_committed(&half, place);
-            self.transactions.begin(offset, place, now.deadline(half.first_check(timeout)), half.identity());
+            let topic = self.transaction_metrics.name(half.topic());
+            let first_check = now.deadline(half.first_check(timeout));
+            if self.transactions.begin(offset, place, first_check, half.identity(), topic.clone())
+                && let Some(topic) = topic
+            {
+                self.transaction_metrics.restore(now.wall, &topic);
+            }
             if committed {
-                self.transactions.end(offset, End::Dropped);
+                self.forget_transaction(now, offset, End::Dropped);
             }
         }
+        self.transaction_metrics.handle_restored(now.wall);
         self.recover_older_copies(&halves, &over);
         if unreadable > 0 {
             self.notice(NoticeLevel::Warn, format!("{unreadable} half messages cannot be read and are passed over"));

@@ -43,6 +43,7 @@ impl<S: Storage> Broker<S> {
             Table::TimerCheckpoint => self.timer.as_mut().map_or(Ok(()), |timer| timer.load(self.now.wall, content))?,
             Table::ConsumerFilters => self.filters.load(self.now.wall, content)?,
             Table::RequestModes => self.request_modes.load(content)?,
+            Table::TransactionMetrics => self.transaction_metrics.load(content)?,
             Table::Bindings => {
                 for refusal in self.bindings.load(content)? {
                     self.notice_lost_binding(&refusal);
@@ -83,6 +84,9 @@ impl<S: Storage> Broker<S> {
         if self.save_timer.is_due(now) {
             self.note_timer_progress();
         }
+        if self.save_transaction_metrics.is_due(now) {
+            self.note_transaction_metrics();
+        }
         if self.save_filters.is_due(now) {
             self.filters.clean(now.wall);
             self.note_changed_filters();
@@ -107,6 +111,7 @@ impl<S: Storage> Broker<S> {
             self.saves.delay_offsets.handle_changed(None);
         }
         self.note_timer_progress();
+        self.note_transaction_metrics();
         self.note_changed_filters();
     }
 
@@ -170,6 +175,13 @@ impl<S: Storage> Broker<S> {
         }
     }
 
+    fn note_transaction_metrics(&mut self) {
+        if self.transaction_metrics.take_dirty() {
+            self.transaction_metrics.clean(|topic| self.topics.get(topic).is_some());
+            self.saves.transaction_metrics.handle_changed(None);
+        }
+    }
+
     fn note_timer_progress(&mut self) {
         if self.timer.as_mut().is_some_and(TimerSchedule::take_dirty) {
             self.saves.timer.handle_changed(None);
@@ -190,6 +202,7 @@ impl<S: Storage> Broker<S> {
                 },
                 Table::ConsumerFilters => self.filters.to_file().into(),
                 Table::RequestModes => self.request_modes.to_file().into(),
+                Table::TransactionMetrics => self.transaction_metrics.to_file().into(),
                 Table::Bindings => self.bindings.to_file().into(),
                 Table::Settings => self.config.settings.to_file().into(),
                 Table::KvConfig => continue,
@@ -210,12 +223,13 @@ pub(super) struct TableSaves {
     timer: Saves,
     consumer_filters: Saves,
     request_modes: Saves,
+    transaction_metrics: Saves,
     bindings: Saves,
     pub(super) settings: Saves,
 }
 
 impl TableSaves {
-    const TABLES: [Table; 9] = [
+    const TABLES: [Table; 10] = [
         Table::Topics,
         Table::SubscriptionGroups,
         Table::ConsumerOffsets,
@@ -223,6 +237,7 @@ impl TableSaves {
         Table::TimerCheckpoint,
         Table::ConsumerFilters,
         Table::RequestModes,
+        Table::TransactionMetrics,
         Table::Bindings,
         Table::Settings,
     ];
@@ -236,6 +251,7 @@ impl TableSaves {
             Table::TimerCheckpoint => Some(&mut self.timer),
             Table::ConsumerFilters => Some(&mut self.consumer_filters),
             Table::RequestModes => Some(&mut self.request_modes),
+            Table::TransactionMetrics => Some(&mut self.transaction_metrics),
             Table::Bindings => Some(&mut self.bindings),
             Table::Settings => Some(&mut self.settings),
             Table::KvConfig => None,
@@ -276,6 +292,7 @@ impl TableSaves {
             && self.timer.is_idle()
             && self.consumer_filters.is_idle()
             && self.request_modes.is_idle()
+            && self.transaction_metrics.is_idle()
             && self.bindings.is_idle()
             && self.settings.is_idle()
     }

@@ -24,6 +24,9 @@ use crate::{
 };
 
 mod half;
+mod metrics;
+
+pub use metrics::TransactionMetrics;
 
 pub use half::{DONE, Half, NotHalf, prepare, read_op, write_op};
 
@@ -46,6 +49,7 @@ struct Undecided {
     /// Offsets of the older copies.
     older: SmallVec<[i64; 2]>,
     identity: Option<Arc<str>>,
+    topic: Option<Arc<str>>,
 }
 
 /// A half message whose producers are to be asked.
@@ -141,13 +145,16 @@ impl TransactionTable {
     }
 
     /// A half message was stored, or found at the start; its producers are asked at `due`. Two with one `identity` are copies of one
-    /// transaction, of which the later one counts; then the older one is [owed](Self::owed) a note.
-    pub fn begin(&mut self, half: i64, place: LogOffset, due: Millis, identity: Option<Arc<str>>) {
+    /// transaction, of which the later one counts; then the older one is [owed](Self::owed) a note. `topic` is what [`Self::end`] answers.
+    /// Tells whether a transaction has begun with it.
+    pub fn begin(&mut self, half: i64, place: LogOffset, due: Millis, identity: Option<Arc<str>>, topic: Option<Arc<str>>) -> bool {
         if let Some(&older) = identity.as_ref().and_then(|identity| self.identities.get(identity)) {
-            return self.renewed(older, half, place, due);
+            self.renewed(older, half, place, due);
+            return false;
         }
         self.counts.begun += 1;
-        self.insert(half, Undecided { place, due, older: SmallVec::new(), identity });
+        self.insert(half, Undecided { place, due, older: SmallVec::new(), identity, topic });
+        true
     }
 
     /// The two queues end here.
@@ -222,9 +229,9 @@ impl TransactionTable {
         self.counts.asked += 1;
     }
 
-    /// A transaction is over; its half message is [owed](Self::owed) a note.
-    pub fn end(&mut self, half: i64, end: End) {
-        let Some(entry) = self.take(half) else { return };
+    /// A transaction is over; its half message is [owed](Self::owed) a note. Answers the topic that it [began](Self::begin) with.
+    pub fn end(&mut self, half: i64, end: End) -> Option<Arc<str>> {
+        let entry = self.take(half)?;
         for older in entry.older {
             self.newest.remove(&older);
         }
@@ -238,6 +245,7 @@ impl TransactionTable {
             End::GivenUp => self.counts.given_up += 1,
             End::Dropped => {}
         }
+        entry.topic
     }
 
     /// Half messages that are over and of which no note tells so.

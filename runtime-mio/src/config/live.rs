@@ -71,6 +71,7 @@ pub const CHANGEABLE_OF_BROKER: &[&str] = &[
     "traceOn",
     "transactionCheckInterval",
     "transactionCheckMax",
+    "transactionMetricFlushInterval",
     "transactionTimeOut",
     "useServerSideResetOffset",
 ];

@@ -105,6 +105,7 @@ fn machine_config(config: &Config) -> BrokerConfig {
         reject_transactions: config.switch("rejectTransactionMessage"),
         transaction_timeout: millis("transactionTimeOut"),
         transaction_check_interval: millis("transactionCheckInterval"),
+        transaction_metric_flush_interval: millis("transactionMetricFlushInterval"),
         transaction_check_max: config.number("transactionCheckMax"),
         transaction_max_age: Millis(config.number::<u64>("fileReservedTime").saturating_mul(3_600_000)),
         property_filter: config.switch("enablePropertyFilter"),

@@ -7,7 +7,7 @@ use proto_core::{
     Command,
     bodies::{
         ConsumerFilterWrapper, ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper, MessageRequestModeSerializeWrapper,
-        SubscriptionGroupWrapper, TopicConfigSerializeWrapper,
+        SubscriptionGroupWrapper, TopicConfigSerializeWrapper, TransactionMetricsSerializeWrapper,
     },
     json,
 };
@@ -80,6 +80,7 @@ impl BrokerMachine {
         let filters = store.load_table(Table::ConsumerFilters, readable::<ConsumerFilterWrapper>)?;
         let bindings = store.load_table(Table::Bindings, readable::<BindingsFile>)?;
         let modes = store.load_table(Table::RequestModes, readable::<MessageRequestModeSerializeWrapper>)?;
+        let metrics = store.load_table(Table::TransactionMetrics, readable::<TransactionMetricsSerializeWrapper>)?;
         if topics.is_none() && recovered.log_end > recovered.log_start {
             tracing::warn!(
                 "there is no table of topics although the log has messages: topics are made again, with what the log tells of them"
@@ -96,6 +97,7 @@ impl BrokerMachine {
             (Table::TimerCheckpoint, timer),
             (Table::ConsumerFilters, filters),
             (Table::RequestModes, modes),
+            (Table::TransactionMetrics, metrics),
             (Table::Bindings, bindings),
         ] {
             if let Some(content) = content {

@@ -104,7 +104,7 @@ impl<S: Storage> Broker<S> {
                 self.append_committed(now, &half, newest.place)?;
             }
         }
-        self.transactions.end(newest.half, end);
+        self.forget_transaction(now, newest.half, end);
         Ok(match self.write_notes(now) {
             Some(note) => Answer::AfterAppend(note.end, Reply::ok()),
             None => Answer::Now(Reply::ok()),

@@ -72,6 +72,7 @@ impl<S: Storage> Broker<S> {
         self.filters.set_keep_dead(config.filter_clean_span);
         self.save_offsets.set_period(now, config.flush_consumer_offset_interval);
         self.save_delays.set_period(now, config.flush_delay_offset_interval);
+        self.save_transaction_metrics.set_period(now, config.transaction_metric_flush_interval);
         self.save_timer.set_period(now, config.timer.flush_interval);
         if let Some(timer) = &mut self.timer {
             timer.handle_configured(now, config.timer);

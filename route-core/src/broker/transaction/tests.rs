@@ -9,7 +9,7 @@ const PLACE: LogOffset = LogOffset(1000);
 /// A table with one transaction at offset 5, due at 100.
 fn table() -> TransactionTable {
     let mut table = TransactionTable::new(10);
-    table.begin(5, PLACE, Millis(100), None);
+    table.begin(5, PLACE, Millis(100), None, None);
     table
 }
 
@@ -41,14 +41,14 @@ fn a_word_on_an_older_copy_decides_the_transaction_and_a_second_word_nothing() {
 #[test]
 fn a_half_message_that_was_sent_twice_is_one_transaction() {
     let mut table = TransactionTable::new(10);
-    table.begin(5, PLACE, Millis(100), Some("G K".into()));
-    table.begin(6, PLACE, Millis(100), Some("G L".into()));
-    table.begin(7, LogOffset(2000), Millis(150), Some("G K".into()));
+    table.begin(5, PLACE, Millis(100), Some("G K".into()), None);
+    table.begin(6, PLACE, Millis(100), Some("G L".into()), None);
+    table.begin(7, LogOffset(2000), Millis(150), Some("G K".into()), None);
     assert_eq!((table.len(), table.owed()), (2, &[5][..]));
     assert_eq!(table.newest(5), Some(Due { half: 7, place: LogOffset(2000) }));
     table.end(7, End::Committed);
     assert_eq!((table.newest(5), table.counts().begun), (None, 2));
-    table.begin(8, PLACE, Millis(300), Some("G K".into()));
+    table.begin(8, PLACE, Millis(300), Some("G K".into()), None);
     assert_eq!(table.newest(8).map(|due| due.half), Some(8));
 }
 
@@ -66,7 +66,7 @@ fn the_queues_are_read_again_from_the_first_half_message_that_is_undecided_and_t
     let mut table = TransactionTable::new(10);
     assert_eq!(table.progress(), Progress { half: 0, op: 0 });
     for half in 0..4 {
-        table.begin(half, PLACE, Millis(100), None);
+        table.begin(half, PLACE, Millis(100), None, None);
     }
     for (op, half) in [(0, 2), (1, 0)] {
         table.end(half, End::RolledBack);
@@ -84,7 +84,7 @@ fn the_queues_are_read_again_from_the_first_half_message_that_is_undecided_and_t
 #[test]
 fn a_note_that_was_refused_is_tried_again_with_all_that_came_after_it() {
     let mut table = table();
-    table.begin(6, PLACE, Millis(500), None);
+    table.begin(6, PLACE, Millis(500), None, None);
     table.end(5, End::Committed);
     table.note_refused(at(10));
     assert!(!table.owes_now(at(109)) && table.owes_now(at(110)));
@@ -99,7 +99,7 @@ fn a_note_that_was_refused_is_tried_again_with_all_that_came_after_it() {
 fn a_full_table_says_so() {
     let mut table = TransactionTable::new(1);
     assert!(table.has_room());
-    table.begin(0, PLACE, Millis(1), None);
+    table.begin(0, PLACE, Millis(1), None, None);
     assert!(!table.has_room());
 }
 
@@ -119,7 +119,7 @@ fn copies_of_many_undecided_transactions_do_not_make_each_other_far_behind() {
     let count = FAR;
     let mut table = TransactionTable::new(usize::try_from(count).unwrap());
     for half in 0..count {
-        table.begin(half, PLACE, Millis(100), None);
+        table.begin(half, PLACE, Millis(100), None, None);
     }
     table.set_end(Progress { half: 2 * count, op: 0 });
     assert!(!table.is_far_behind(0));

@@ -155,7 +155,7 @@ pub(super) const BROKER: &[Key] = &[
     number("transactionTimeOut", 6000, COUNT, Used),
     number("transactionCheckMax", 15, COUNT, Used),
     number("transactionCheckInterval", 30000, POSITIVE, Used),
-    number("transactionMetricFlushInterval", 10000, ANY, NotYet(METRICS)),
+    number("transactionMetricFlushInterval", 10000, POSITIVE, Used),
     number("transactionOpMsgMaxSize", 4096, ANY, NoEffect(EACH_WORD)),
     number("transactionOpBatchInterval", 3000, ANY, NoEffect(EACH_WORD)),
     flag("aclEnable", false, OnlyDefault(AUTHENTICATION)),

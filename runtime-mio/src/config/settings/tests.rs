@@ -79,6 +79,7 @@ fn each_used_key_reaches_the_machine() {
         ("rejectTransactionMessage", "true"),
         ("transactionTimeOut", "83"),
         ("transactionCheckInterval", "84"),
+        ("transactionMetricFlushInterval", "85"),
         ("transactionCheckMax", "5"),
         ("enablePropertyFilter", "true"),
         ("filterSupportRetry", "true"),
@@ -108,6 +109,7 @@ fn each_used_key_reaches_the_machine() {
     assert_eq!(switches, [false; 8]);
     assert_eq!((machine.reject_transactions, machine.transaction_check_max), (true, 5));
     assert_eq!((machine.transaction_timeout, machine.transaction_check_interval), (Millis(83), Millis(84)));
+    assert_eq!(machine.transaction_metric_flush_interval, Millis(85));
     assert_eq!((machine.property_filter, machine.filter_support_retry), (true, true));
     assert_eq!((machine.filter_clean_span, machine.filter_bloom.bits()), (Millis(82), 96));
 }

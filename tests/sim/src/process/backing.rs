@@ -42,8 +42,15 @@ const HONEST_SYNCS: u64 = 20;
 const QUEUE_FILE: u32 = 200 * 20;
 
 /// The tables that a broker finds when it starts.
-const TABLES: [Table; 6] =
-    [Table::Topics, Table::SubscriptionGroups, Table::TimerCheckpoint, Table::ConsumerFilters, Table::RequestModes, Table::Bindings];
+const TABLES: [Table; 7] = [
+    Table::Topics,
+    Table::SubscriptionGroups,
+    Table::TimerCheckpoint,
+    Table::ConsumerFilters,
+    Table::RequestModes,
+    Table::TransactionMetrics,
+    Table::Bindings,
+];
 
 /// A store on its disk.
 #[derive(Debug)]
