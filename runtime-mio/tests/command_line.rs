@@ -120,7 +120,7 @@ fn data_in_place_of_a_folder_is_refused_by_what_it_is() {
     let output = petrel(dir.path(), &["-q", "standalone", "--data", "broker.conf", "--listen-port", "0", "--namesrv-port", "0"]);
     assert_eq!(texts(&output).1, "petrel: broker.conf: is a file, not a folder; choose a folder with --data\n");
     let output = petrel(dir.path(), &["store", "inspect", "nowhere"]);
-    assert_eq!(texts(&output).1, "petrel: nowhere: No such file or directory (os error 2)\n");
+    assert_eq!(texts(&output).1, "petrel: nowhere: there is no such folder; name one that holds a message store\n");
 }
 
 #[test]

@@ -97,7 +97,8 @@ impl Checkpoint {
 
     /// What is wrong with a file's content, if neither Java nor Petrel leaves one like that.
     pub(crate) fn damage(bytes: &[u8]) -> Option<&'static str> {
-        let behind_java = bytes.get(JAVA_LEN..).unwrap_or_default();
+        // Java 5.5 has one more number behind the five, within the first 64 bytes.
+        let behind_java = bytes.get(AT..).unwrap_or_default();
         match bytes.get(AT..AT + 4) {
             None => Some("it is too short"),
             Some(magic) if magic != MAGIC && behind_java.iter().any(|byte| *byte != 0) => Some("it holds something else"),
@@ -197,6 +198,16 @@ mod tests {
         let mut bytes = sample().encode();
         bytes[AT + 7] = 2;
         assert_eq!(Checkpoint::decode(&bytes), Err(Newer(2)));
+    }
+
+    #[test]
+    fn what_java_leaves_is_no_damage_and_what_stands_where_nobody_writes_is() {
+        let mut bytes = [0; LEN];
+        bytes[..JAVA_LEN + 8].fill(7);
+        assert_eq!(Checkpoint::damage(&bytes), None);
+        bytes[AT + 30] = 1;
+        assert_eq!(Checkpoint::damage(&bytes), Some("it holds something else"));
+        assert_eq!(Checkpoint::damage(&sample().encode()), None);
     }
 
     #[test]

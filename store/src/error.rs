@@ -39,6 +39,22 @@ pub enum OpenError {
         /// What every store has.
         missing: PathBuf,
     },
+    /// The folder that was named is not there.
+    #[error("{path}: there is no such folder; name one that holds a message store")]
+    NotThere {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file has the name of a folder, or the other way about.
+    #[error("{path}: is a {found} where a {needed} belongs; move it elsewhere, or name another folder")]
+    WrongKind {
+        /// Its path.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        needed: &'static str,
+    },
     /// A file does not have the size that the configuration says.
     #[error("{path}: {found} bytes, where {key} says {expected}; set {key} as it was when the store was written, or restore the file{}", remedy(.key))]
     WrongFileSize {
@@ -121,6 +137,17 @@ pub(crate) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> OpenErro
     let path = path.into();
     move |source| match source.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => OpenError::NotWritable { path, source },
+        io::ErrorKind::NotADirectory => OpenError::WrongKind { path, found: "file", needed: "folder" },
+        io::ErrorKind::IsADirectory => OpenError::WrongKind { path, found: "folder", needed: "file" },
         _ => OpenError::Io { path, source },
+    }
+}
+
+/// Names the folder that could not be made or written to.
+pub(crate) fn not_made(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.into();
+    move |source| match source.kind() {
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => OpenError::WrongKind { path, found: "file", needed: "folder" },
+        _ => OpenError::NotWritable { path, source },
     }
 }

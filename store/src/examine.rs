@@ -4,6 +4,7 @@
 //! It changes nothing, so it serves for copies, for folders that cannot be written, and before anything is repaired.
 
 mod finding;
+mod folder_check;
 mod index_check;
 mod inspect;
 mod layout;
@@ -27,8 +28,9 @@ use crate::{
     disk::Disk,
     error::{OpenError, at},
     folder::DataFolder,
-    open::geometry,
+    index::view::Told,
 };
+use index_check::told_shape;
 use layout::Layout;
 
 /// What to look at. What is not said is told by the files.
@@ -44,6 +46,8 @@ pub struct ExamineConfig {
     pub mapped_file_size_consume_queue: Option<u32>,
     /// Slots and entries of an index file.
     pub index_shape: Option<(u32, u32)>,
+    /// The broker keeps no index.
+    pub without_index: bool,
     /// Where all that lies.
     pub disk: StoreDisk,
 }
@@ -55,6 +59,8 @@ pub struct Examination {
     config: ExamineConfig,
     layout: Layout,
     checkpoint: Checkpoint,
+    /// What is wrong with its file, if there is a log that it should speak of.
+    checkpoint_flaw: Option<String>,
     closed: bool,
     _folder: DataFolder,
 }
@@ -68,40 +74,31 @@ impl Examination {
     pub fn open(config: ExamineConfig) -> Result<Self, OpenError> {
         let disk = config.disk.0.clone();
         if !disk.exists(&config.root) {
-            return Err(OpenError::Io { path: config.root, source: rustix::io::Errno::NOENT.into() });
+            return Err(OpenError::NotThere { path: config.root });
         }
         let folder = DataFolder::look_at(disk.clone(), &config.root)?;
         let layout = Layout::find(&disk, &config)?;
         let path = config.root.join("checkpoint");
-        let checkpoint = disk.read(&path).map_err(at(&path))?.unwrap_or_default();
-        let checkpoint = Checkpoint::decode(&checkpoint).map_err(|newer| OpenError::Newer { path, version: newer.0 })?;
+        let content = disk.read(&path).map_err(at(&path))?;
+        let checkpoint_flaw = folder_check::flaw(content.as_deref());
+        let checkpoint = Checkpoint::decode(&content.unwrap_or_default()).map_err(|newer| OpenError::Newer { path, version: newer.0 })?;
         let closed = folder.was_closed()?;
-        Ok(Self { disk, config, layout, checkpoint, closed, _folder: folder })
+        Ok(Self { disk, config, layout, checkpoint, checkpoint_flaw, closed, _folder: folder })
     }
 
-    /// Settings with which the folder can be worked on, as far as its files tell them.
+    /// Settings with which the folder can be worked on: what its files tell, and RocketMQ's defaults for what they do not.
     ///
     /// # Errors
-    /// [`OpenError::Setting`]: the index has files of which only a configuration can tell the shape.
+    /// If the index's files cannot be read.
     pub fn told_config(&self) -> Result<StoreConfig, OpenError> {
         let mut config = StoreConfig { disk: self.config.disk.clone(), ..StoreConfig::new(&self.config.root) };
         let told = |size: u64, other: u32| u32::try_from(size).ok().filter(|size| *size > 0).unwrap_or(other);
         config.mapped_file_size_commit_log = told(self.layout.log_file_size, config.mapped_file_size_commit_log);
         config.mapped_file_size_consume_queue = told(self.layout.queue_file_size, config.mapped_file_size_consume_queue);
-        let dir = config.index_dir();
-        let standard = geometry(&config).file_len();
-        let other = self.disk.list(&dir).map_err(at(&dir))?.into_iter().find(|entry| !entry.is_dir && entry.len != standard);
-        match other {
-            Some(entry) => {
-                let path = dir.join(entry.name);
-                let what = format!(
-                    "{} has {} bytes, which is no index file of the default shape; name its broker.conf",
-                    path.display(),
-                    entry.len
-                );
-                Err(OpenError::Setting { key: "maxIndexNum", what })
-            }
-            None => Ok(config),
+        if let Told::Shape(shape) = told_shape(&self.disk, &config.index_dir())? {
+            config.max_hash_slot_num = shape.slots.unsigned_abs();
+            config.max_index_num = shape.entries.unsigned_abs();
         }
+        Ok(config)
     }
 }

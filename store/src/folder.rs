@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     disk::{Disk, FolderLock},
-    error::{OpenError, at},
+    error::{OpenError, at, not_made},
 };
 
 /// What RocketMQ, Petrel and file systems leave in a data folder.
@@ -55,7 +55,7 @@ impl DataFolder {
     /// # Errors
     /// [`OpenError`] if it is somebody else's.
     pub(crate) fn take(disk: Disk, root: &Path) -> Result<Self, OpenError> {
-        disk.create_dir_all(root).map_err(|source| OpenError::NotWritable { path: root.to_owned(), source })?;
+        disk.create_dir_all(root).map_err(not_made(root))?;
         check_content(&disk, root)?;
         let path = root.join("lock");
         match disk.lock_folder(root).map_err(|source| OpenError::NotWritable { path, source })? {

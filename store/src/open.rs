@@ -24,7 +24,7 @@ use crate::{
     dispatch::PendingUnits,
     doubts::Doubts,
     errands::Errands,
-    error::{OpenError, at},
+    error::{OpenError, at, not_made},
     event::{Background, Notifier},
     expiry::{LogExpiry, QueueExpiry},
     flusher::{FlushPolicy, FlushStart, Flusher},
@@ -66,7 +66,7 @@ impl Store {
         let root = &config.store_path_root_dir;
         let mut changed = Vec::new();
         let mut make = |dir: PathBuf| -> Result<(), OpenError> {
-            changed.extend(disk.make_dirs(&dir).map_err(|source| OpenError::NotWritable { path: dir, source })?);
+            changed.extend(disk.make_dirs(&dir).map_err(not_made(&dir))?);
             Ok(())
         };
         make(root.clone())?;

@@ -107,6 +107,10 @@ fn move_aside(disk: &Disk, config: &StoreConfig, parts: RebuildParts) -> Result<
         return Err(RebuildError::IndexOff);
     }
     let (root, log_dir) = (&config.store_path_root_dir, config.commit_log_dir());
+    if !disk.exists(root) {
+        return Err(OpenError::NotThere { path: root.clone() }.into());
+    }
+    disk.list(root).map_err(at(root))?;
     if !disk.exists(&log_dir) {
         return Err(OpenError::NoStore { path: root.clone(), missing: log_dir }.into());
     }

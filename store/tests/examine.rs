@@ -10,29 +10,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kit::{config, message, open, unpack};
+use kit::{
+    config,
+    examining::{examine, filled, index_files, verify, write_topics, wrong},
+    message, open, unpack,
+};
 use proto_core::{names::TIMER_TOPIC, record::RecordView};
 use route_core::{
     Storage, Timestamp,
     broker::timer::{EntryKind, TimerEntry},
-    storage::{Appended, NewMessage, TagsCode},
+    storage::{NewMessage, TagsCode},
 };
-use store::examine::{Examination, ExamineConfig, Finding, Part, Selection, Severity, Verified};
-
-fn examine(root: &Path) -> Examination {
-    Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap()
-}
-
-fn verify(root: &Path) -> (Verified, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let verified = examine(root).verify(&mut findings).unwrap();
-    (verified, findings)
-}
-
-/// What was found, without what is only good to know.
-fn wrong(findings: &[Finding]) -> Vec<&Finding> {
-    findings.iter().filter(|finding| finding.severity > Severity::Note).collect()
-}
+use store::examine::{Examination, ExamineConfig, Finding, Part, Selection, Severity};
 
 /// All files with their contents.
 fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -49,16 +38,6 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     files
-}
-
-/// A store with 200 messages in two queues, closed in order or killed.
-fn filled(root: &Path, close: bool) -> Vec<Appended> {
-    let mut opened = open(config(root));
-    let placed = (0..200).map(|at| opened.send("TopicA", at % 2, &format!("message {at} {}", "x".repeat(300)))).collect();
-    if close {
-        opened.store.close().unwrap();
-    }
-    placed
 }
 
 fn change(path: &Path, at: u64, byte: u8) {
@@ -201,7 +180,7 @@ fn queues_that_are_gone_are_missed_unless_their_topic_is_gone_too() {
     let (verified, findings) = verify(dir.path());
     assert!(findings[0].what.starts_with("200 messages of \"TopicA\" have no queue"), "{findings:#?}");
     assert_eq!(verified.repairable, 1);
-    fs::write(dir.path().join("config/topics.json"), r#"{"topicConfigTable":{"TopicB":{"topicName":"TopicB"}}}"#).unwrap();
+    write_topics(dir.path(), &["TopicB"]);
     let (verified, findings) = verify(dir.path());
     assert!(findings[0].what.ends_with("belong to a topic that is gone"), "{findings:#?}");
     assert!(verified.is_well());
@@ -230,7 +209,7 @@ fn a_folder_in_use_one_without_a_store_and_one_that_is_not_there_are_refused() {
     let refused =
         |root: &Path| Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap_err().to_string();
     assert!(refused(dir.path()).contains("no message store is here"));
-    assert!(refused(&dir.path().join("nowhere")).contains("nowhere: No such file or directory"));
+    assert!(refused(&dir.path().join("nowhere")).contains("nowhere: there is no such folder; name one that holds a message store"));
     let opened = open(config(dir.path()));
     assert!(refused(dir.path()).contains(&format!("in use by another process (process {})", std::process::id())));
     drop(opened);
@@ -324,13 +303,6 @@ fn a_summary_says_what_java_says() {
         assert_eq!(summary.log.files.iter().filter(|file| file.first_stored.is_some()).count(), 2);
         assert!(summary.tables.iter().all(|table| table.entries.is_some()) && summary.index.len() > 1 && summary.checkpoint.is_some());
     }
-}
-
-/// Files of the index, the oldest first.
-fn index_files(root: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(root.join("index")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
 }
 
 #[test]

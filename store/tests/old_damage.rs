@@ -78,6 +78,7 @@ fn without(hit: i64) -> Vec<i64> {
 }
 
 fn verify(root: &Path) -> Vec<Finding> {
+    kit::examining::write_topics(root, &["TopicA"]);
     let mut findings = Vec::new();
     Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap().verify(&mut findings).unwrap();
     findings.retain(|finding| finding.severity > Severity::Note);

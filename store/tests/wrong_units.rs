@@ -62,6 +62,7 @@ fn pulled(opened: &mut Opened) -> (usize, usize) {
 }
 
 fn findings(root: &Path) -> Vec<Finding> {
+    kit::examining::write_topics(root, &["TopicA"]);
     let mut findings = Vec::new();
     Examination::open(ExamineConfig { root: root.to_owned(), ..ExamineConfig::default() }).unwrap().verify(&mut findings).unwrap();
     findings.retain(|finding| finding.severity > Severity::Note);

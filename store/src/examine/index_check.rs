@@ -45,6 +45,8 @@ pub(super) struct IndexCheck {
     behind: u64,
     /// Nothing can be said about the entries.
     blind: bool,
+    /// An index once had messages, or nobody knows: then one without any is not right.
+    was_there: bool,
 }
 
 /// The file that is looked through.
@@ -56,11 +58,12 @@ struct Current {
 }
 
 impl IndexCheck {
-    /// Looks at the folder's files. `geometry` is their shape; without it they tell.
+    /// Looks at the folder's files. `geometry` is their shape; without it they tell. `was_there` says that the index is known to have had
+    /// messages, or not known to have had none.
     ///
     /// # Errors
     /// [`OpenError`] if a file cannot be read.
-    pub(super) fn open(disk: &Disk, dir: PathBuf, geometry: Option<Geometry>) -> Result<Self, OpenError> {
+    pub(super) fn open(disk: &Disk, dir: PathBuf, geometry: Option<Geometry>, was_there: bool) -> Result<Self, OpenError> {
         let mut check = Self {
             dir,
             waiting: VecDeque::new(),
@@ -74,6 +77,7 @@ impl IndexCheck {
             missing: None,
             behind: 0,
             blind: false,
+            was_there,
         };
         let entries = disk.list(&check.dir).map_err(at(&check.dir))?;
         let (files, strangers): (Vec<_>, Vec<_>) =
@@ -86,10 +90,16 @@ impl IndexCheck {
             None => told_by_files(disk, &check.dir, &files)?,
         };
         let Told::Shape(geometry) = told else {
-            check.blind = true;
             if told == Told::Unclear {
-                let what = "how many slots and entries its files have cannot be told; name the broker.conf of this folder".to_owned();
-                check.tell(Severity::Note, check.dir.clone(), None, what);
+                check.blind = true;
+                for file in files {
+                    let what = format!(
+                        "{} bytes long, which is no whole file of RocketMQ's default shape, and its content tells no other: it was cut short \
+                         (petrel store rebuild --index makes it anew), or its broker has a shape of its own (name its broker.conf)",
+                        file.len
+                    );
+                    check.tell(Severity::Repairable, check.dir.join(file.name), None, what);
+                }
             }
             return Ok(check);
         };
@@ -248,7 +258,14 @@ impl IndexCheck {
             let what = format!("{count} messages are not found by all of their keys, the first of them at {offset} of the log; {ANEW}");
             tell(Severity::Repairable, what);
         }
-        if self.behind > 0 && against.closed {
+        if self.behind > 0 && self.entries == 0 && !self.blind {
+            let what = format!("{} messages have keys, and there is no index of them", self.behind);
+            if self.was_there {
+                tell(Severity::Repairable, format!("{what}; the next start builds it anew, and so does petrel store rebuild --index"));
+            } else if against.closed {
+                tell(Severity::Note, format!("{what}: the broker kept none (messageIndexEnable=false), or the next start builds it"));
+            }
+        } else if self.behind > 0 && against.closed {
             tell(Severity::Note, format!("the last {} messages of the log are missing; the next start puts them in", self.behind));
         }
         Ok(findings)
@@ -266,6 +283,13 @@ impl IndexCheck {
             self.more += 1;
         }
     }
+}
+
+/// What the files of a folder tell about their shape.
+pub(super) fn told_shape(disk: &Disk, dir: &Path) -> Result<Told, OpenError> {
+    let mut files = disk.list(dir).map_err(at(dir))?;
+    files.retain(|entry| !entry.is_dir);
+    told_by_files(disk, dir, &files)
 }
 
 /// What the first file that tells anything tells about the shape of all.

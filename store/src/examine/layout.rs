@@ -39,6 +39,8 @@ pub(super) struct Layout {
     pub(super) log_file_size: u64,
     pub(super) queues: Vec<QueueFiles>,
     pub(super) queue_file_size: u64,
+    /// What a configuration says of these sizes, although all files say otherwise.
+    wrong_settings: Vec<Finding>,
 }
 
 impl Layout {
@@ -52,10 +54,22 @@ impl Layout {
             return Err(OpenError::NoStore { path: config.root.clone(), missing: log_dir });
         }
         let log = FileRow::list(disk, log_dir)?;
-        let log_file_size = config.mapped_file_size_commit_log.map_or_else(|| told_size([&log]), u64::from);
-        let queues = find_queues(disk, &config.root.join("consumequeue"))?;
-        let queue_file_size = config.mapped_file_size_consume_queue.map_or_else(|| told_size(queues.iter().map(|it| &it.row)), u64::from);
-        Ok(Self { log, log_file_size, queues, queue_file_size })
+        let queue_dir = config.root.join("consumequeue");
+        let queues = find_queues(disk, &queue_dir)?;
+        let mut wrong_settings = Vec::new();
+        let mut size_of = |setting: Option<u32>, key, part, dir: &Path, rows: &[&FileRow]| {
+            let Some(setting) = setting.map(u64::from) else { return told_size(rows.iter().copied()) };
+            let Some(size) = size_of_all(rows).filter(|size| *size != setting) else { return setting };
+            let what = format!(
+                "{key} says {setting}, but all files here are {size} bytes long, and so are the steps of their names; set it to {size}"
+            );
+            wrong_settings.push(Finding { severity: Severity::Repairable, part, path: dir.to_owned(), at: None, what });
+            size
+        };
+        let log_file_size = size_of(config.mapped_file_size_commit_log, "mappedFileSizeCommitLog", Part::Log, &log.dir, &[&log]);
+        let rows: Vec<_> = queues.iter().map(|it| &it.row).collect();
+        let queue_file_size = size_of(config.mapped_file_size_consume_queue, "mappedFileSizeConsumeQueue", Part::Queues, &queue_dir, &rows);
+        Ok(Self { log, log_file_size, queues, queue_file_size, wrong_settings })
     }
 
     /// First byte of the log.
@@ -65,7 +79,7 @@ impl Layout {
 
     /// What names and lengths have wrong.
     pub(super) fn findings(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
+        let mut findings = self.wrong_settings.clone();
         self.log.check(Part::Log, Severity::Damage, self.log_file_size, &mut findings);
         for queue in &self.queues {
             queue.row.check(Part::Queues, Severity::Repairable, self.queue_file_size, &mut findings);
@@ -132,6 +146,17 @@ fn told_size<'a>(rows: impl IntoIterator<Item = &'a FileRow>) -> u64 {
     }
     let most = lengths.iter().max_by_key(|(_, count)| **count).map(|(len, _)| *len);
     nearest.filter(|distance| lengths.contains_key(distance)).or(most).unwrap_or(0)
+}
+
+/// The length that all files have, if their names say the same, and so do more files than one: a file that was cut short stands alone, or
+/// among longer ones.
+fn size_of_all(rows: &[&FileRow]) -> Option<u64> {
+    let files = || rows.iter().flat_map(|row| &row.files).filter(|file| file.len > 0);
+    let size = files().next()?.len;
+    let fit = files().all(|file| file.len == size && file.base.unsigned_abs().is_multiple_of(size));
+    let mut steps = rows.iter().flat_map(|row| row.files.windows(2)).map(|pair| pair[0].base.abs_diff(pair[1].base)).peekable();
+    let told = if steps.peek().is_some() { steps.any(|step| step == size) } else { files().count() > 1 };
+    (fit && told).then_some(size)
 }
 
 fn find_queues(disk: &Disk, dir: &Path) -> Result<Vec<QueueFiles>, OpenError> {

@@ -36,6 +36,8 @@ pub(super) struct Tables {
     pub(super) findings: Vec<Finding>,
     /// Names of topics, if their table could be read.
     pub(super) topics: Option<Vec<String>>,
+    /// Their table is there but cannot be read, which was told.
+    pub(super) topics_damaged: bool,
     /// Committed offsets by `topic@group` and queue.
     pub(super) offsets: BTreeMap<String, BTreeMap<i32, i64>>,
 }
@@ -65,6 +67,8 @@ impl Tables {
         reader.read("consumerFilter.json", |bytes| {
             json::from_table(bytes).map(|table: ConsumerFilterWrapper| (table.filter_data_by_topic.len(), ()))
         })?;
+        tables.topics_damaged =
+            topics.is_none() && tables.findings.iter().any(|it| it.severity == Severity::Damage && it.path.ends_with("topics.json"));
         tables.topics = topics;
         tables.offsets = offsets.unwrap_or_default();
         Ok(tables)
@@ -99,6 +103,9 @@ impl Reader<'_> {
         }
         let copy_is_good = matches!(copied, Some(Ok(_)));
         let serves = if copy_is_good { "the copy beside it (.bak) serves instead" } else { "there is no copy that serves instead" };
+        if bak_bytes == Some(0) {
+            self.tell(Severity::Note, bak.clone(), "empty, so it cannot serve; the next save replaces it".to_owned());
+        }
         if let Some(Err(error)) = &copied {
             self.tell(Severity::Repairable, bak, format!("cannot be read ({error}); the next save replaces it"));
         }
@@ -112,6 +119,10 @@ impl Reader<'_> {
             (None, Some(Ok((_, value)))) => {
                 self.tell(Severity::Repairable, path, format!("missing or empty; {serves}"));
                 Ok(Some(value))
+            }
+            (None, _) if bytes == Some(0) => {
+                self.tell(Severity::Damage, path, format!("empty, which no broker leaves behind; {serves}"));
+                Ok(None)
             }
             (None, _) => Ok(None),
         }

@@ -70,6 +70,7 @@ impl Examination {
             damaged: Vec::new(),
             read_from: self.read_from()?,
             unheld: IndexMap::default(),
+            newest: None,
         };
         run.verified.log_start = self.layout.log_start();
         for finding in self.layout.findings() {
@@ -78,14 +79,21 @@ impl Examination {
         let tables = Tables::read(&self.disk, self.config.root.join("config"))?;
         let mut queues = Queues::open(self)?;
         run.verified.queues = queues.checks.len() as u64;
-        let mut index = IndexCheck::open(&self.disk, self.config.root.join("index"), self.index_geometry())?;
+        let had_index = !self.config.without_index && (self.checkpoint.java.index_msg_timestamp > 0 || self.checkpoint_flaw.is_some());
+        let mut index = IndexCheck::open(&self.disk, self.config.root.join("index"), self.index_geometry(), had_index)?;
         let end = run.log(&mut queues, &mut index)?;
         run.verified.log_end = end.at;
         run.judge_end(&end);
+        // Where messages are damaged, the newest one may be among them.
+        let newest = run.newest.filter(|_| run.verified.damaged == 0);
+        let checkpoint = if run.verified.records > 0 { self.judge_checkpoint(newest) } else { None };
+        let judged = self.judge_log_start()?.into_iter().chain(checkpoint);
+        judged.for_each(|finding| run.tell(finding));
         run.judge_unheld(&tables);
+        let unknown = if tables.topics_damaged { None } else { self.judge_topics(tables.topics.as_deref(), queues.names.keys().copied()) };
         run.queues(queues, &tables)?;
         run.index(index)?;
-        for finding in tables.findings {
+        for finding in tables.findings.into_iter().chain(unknown) {
             run.tell(finding);
         }
         Ok(run.verified)
@@ -150,6 +158,8 @@ struct Run<'a, 'w> {
     read_from: i64,
     /// Messages by topic of which there is no queue.
     unheld: IndexMap<String, u64, FixedState>,
+    /// Store time of the newest message.
+    newest: Option<i64>,
 }
 
 impl Run<'_, '_> {
@@ -196,6 +206,7 @@ impl Run<'_, '_> {
 
     fn record(&mut self, queues: &mut Queues<'_>, record: &RecordView<'_>) -> Result<(), OpenError> {
         self.verified.records += 1;
+        self.newest = self.newest.max(Some(record.store_timestamp()));
         if !is_shown(record.sys_flag()) || record.queue_id() < 0 {
             return Ok(());
         }

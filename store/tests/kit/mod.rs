@@ -1,6 +1,7 @@
 //! A store in a temporary folder, and messages for it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod examining;
 pub(crate) mod lines;
 pub(crate) mod stepped;
 
