@@ -4,8 +4,9 @@
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread::{self, JoinHandle},
 };
 
@@ -13,6 +14,7 @@ use crate::{
     disk::{Access, Disk, file_path},
     event::Background,
     mapping::{MappedWriter, Mapping},
+    recycling::{Recycling, Told},
 };
 
 /// So much space is allocated in front of a writer that has only begun, or filled in front of a busy one.
@@ -27,15 +29,29 @@ const ALLOCATE_STEP: usize = 128 << 20;
 pub(crate) const FIRST_STEP: usize = 1 << 20;
 /// Space is filled in such steps; a disk of 1 GB/s needs 2 ms for one.
 const FILL_STEP: usize = 2 << 20;
+/// So far in front of the writer pages are touched where memory is dear, in such steps.
+const TOUCHED_WINDOW: usize = 16 << 20;
+const TOUCH_STEP: usize = 256 << 10;
 /// Of such threads, on the scale from 0 to 19.
 const NICENESS: i32 = 5;
 /// How far the writer goes before it tells again where it is.
 const TELL_STEP: usize = 2 << 20;
 
+/// How the log's files are made ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Readiness {
+    /// They are [filled](crate::disk::OpenFile::fill), not only allocated.
+    pub(crate) filled: bool,
+    /// See [`StoreConfig::cached_log`](crate::StoreConfig::cached_log).
+    pub(crate) cached_log: u64,
+}
+
 /// The thread and what it shares with the writer.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     shared: Arc<Shared>,
+    /// For steps that are taken by hand.
+    memory: Memory,
     /// `None` if it has ended, or if steps are taken by hand.
     thread: Option<JoinHandle<()>>,
 }
@@ -45,7 +61,6 @@ struct Shared {
     disk: Disk,
     dir: PathBuf,
     file_size: usize,
-    /// See [`OpenFile::fill`](crate::disk::OpenFile::fill).
     filled: bool,
     state: Mutex<State>,
     wake: Condvar,
@@ -59,6 +74,10 @@ struct State {
     position: usize,
     /// How much has been written since the start.
     written: usize,
+    /// Since the thread looked last somebody read far behind the end.
+    read_far: bool,
+    /// Fresh memory is dear.
+    dear: bool,
     /// The file after it.
     next: Option<(i64, MappedWriter)>,
     /// The thread is making the file that begins here.
@@ -95,33 +114,34 @@ impl Shared {
 }
 
 impl Ahead {
-    /// Starts the thread for a log of files of `file_size` bytes, which are [filled](crate::disk::OpenFile::fill) ahead of the writer or only
-    /// allocated.
+    /// Starts the thread for a log of files of `file_size` bytes.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, filled: bool, background: Background) -> io::Result<Self> {
+    pub(crate) fn start(disk: Disk, dir: &Path, file_size: usize, how: Readiness, background: Background) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             disk,
             dir: dir.to_owned(),
             file_size,
-            filled,
+            filled: how.filled,
             state: Mutex::default(),
             wake: Condvar::new(),
             made: Condvar::new(),
         });
         let work = Arc::clone(&shared);
         let thread = match background {
-            Background::Threads => Some(thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work))?),
+            Background::Threads => {
+                Some(thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work, Memory::new(how.cached_log)))?)
+            }
             Background::Stepped => None,
         };
-        Ok(Self { shared, thread })
+        Ok(Self { shared, memory: Memory::new(how.cached_log), thread })
     }
 
     /// Makes ready what is due, if no thread does.
-    pub(crate) fn step(&self) {
+    pub(crate) fn step(&mut self) {
         if self.thread.is_none() {
-            step(&self.shared);
+            step(&self.shared, &mut self.memory);
         }
     }
 
@@ -169,8 +189,10 @@ impl Ahead {
     }
 
     /// The writer stands at `position` in its file. Returns where it should tell again.
-    pub(crate) fn tell(&self, position: usize) -> usize {
+    pub(crate) fn tell(&self, position: usize, dear: bool, read_far: bool) -> usize {
         let mut state = self.shared.lock();
+        state.dear = dear;
+        state.read_far |= read_far;
         state.written += position.saturating_sub(state.position);
         state.position = position;
         state.told = true;
@@ -213,7 +235,7 @@ pub(crate) fn yield_to_the_loop() {
     }
 }
 
-fn run(shared: &Shared) {
+fn run(shared: &Shared, mut memory: Memory) {
     yield_to_the_loop();
     loop {
         let mut state = shared.lock();
@@ -224,18 +246,24 @@ fn run(shared: &Shared) {
             return;
         }
         drop(state);
-        step(shared);
+        step(shared, &mut memory);
     }
 }
 
 /// Makes ready what the writer's place asks for, if it has told of one.
-fn step(shared: &Shared) {
+fn step(shared: &Shared, memory: &mut Memory) {
     let mut state = shared.lock();
     if !std::mem::take(&mut state.told) {
         return;
     }
     let Some(current) = state.current.clone() else { return };
     let position = state.position;
+    let told = Told {
+        end: current.base + position as i64,
+        written: state.written as u64,
+        dear: state.dear,
+        read_far: std::mem::take(&mut state.read_far),
+    };
     let window = state.written.clamp(FIRST_WINDOW, if shared.filled { FILLED_WINDOW } else { WINDOW });
     let wanted = position + window;
     if wanted + FIRST_STEP > shared.file_size && state.next.is_none() {
@@ -256,6 +284,7 @@ fn step(shared: &Shared) {
     let next = state.next.as_ref().map(|(base, writer)| Target { base: *base, mapping: Arc::clone(writer.mapping()) });
     drop(state);
 
+    memory.look_after(shared, &current, told);
     let targets = [(Some(current), 0), (next, shared.file_size)];
     for (target, start) in targets {
         let Some(target) = target else { continue };
@@ -264,6 +293,67 @@ fn step(shared: &Shared) {
         let (least, step) = if shared.filled { (to(window / 2), FIRST_STEP) } else { (to(window), ALLOCATE_STEP) };
         if target.mapping.allocated() < least {
             allocate(shared, &target, to(window).next_multiple_of(step));
+        }
+    }
+}
+
+/// What the thread knows of the log's pages in memory.
+#[derive(Debug)]
+struct Memory {
+    recycling: Recycling,
+    /// The file that is written, how far its pages are touched, and the one before it.
+    base: i64,
+    mapping: Weak<Mapping>,
+    touched: usize,
+    before: Weak<Mapping>,
+}
+
+impl Memory {
+    const fn new(cached_log: u64) -> Self {
+        Self { recycling: Recycling::new(cached_log), base: -1, mapping: Weak::new(), touched: 0, before: Weak::new() }
+    }
+
+    /// Where memory is dear, has old pages give theirs up and gets it for the next ones.
+    fn look_after(&mut self, shared: &Shared, current: &Target, told: Told) {
+        if current.base != self.base {
+            self.before = std::mem::replace(&mut self.mapping, Arc::downgrade(&current.mapping));
+            (self.base, self.touched) = (current.base, 0);
+        }
+        if let Some(old) = self.recycling.handle_progress(told) {
+            // What that leaves is at hand for the next pages.
+            return self.let_go(shared, &current.mapping, &old);
+        }
+        if !told.dear {
+            return;
+        }
+        let position = (told.end - current.base) as usize;
+        let to = (position + TOUCHED_WINDOW).min(current.mapping.allocated());
+        let mut at = self.touched.max(position) & !4095;
+        while at < to {
+            let end = (at + TOUCH_STEP).min(to);
+            // The writer does it itself then.
+            if current.mapping.touch(at..end).is_err() {
+                return;
+            }
+            at = end;
+            self.touched = end;
+        }
+    }
+
+    /// `old` lies in the file that is written or in the one before it; what lies further back stays.
+    fn let_go(&self, shared: &Shared, current: &Arc<Mapping>, old: &Range<i64>) {
+        let size = shared.file_size as i64;
+        for (base, mapping) in [(self.base - size, self.before.upgrade()), (self.base, Some(Arc::clone(current)))] {
+            let part = (old.start - base).clamp(0, size) as usize & !4095..(old.end - base).clamp(0, size) as usize & !4095;
+            if part.is_empty() {
+                continue;
+            }
+            if let Some(mapping) = mapping {
+                mapping.let_go(part.clone());
+            }
+            if let Ok(file) = shared.disk.open_file(&file_path(&shared.dir, base), Access::Read) {
+                file.let_go(part.start as u64..part.end as u64);
+            }
         }
     }
 }

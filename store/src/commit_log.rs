@@ -9,17 +9,20 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use proto_core::record::{self, BLANK_LEN, MAGIC_BLANK, MIN_LEN, peek};
 use route_core::storage::{AppendError, QueueUnit};
 
 use crate::{
-    ahead::{Ahead, FIRST_STEP},
+    ahead::{Ahead, FIRST_STEP, Readiness},
     disk::{Disk, file_path},
     event::Background,
     mapping::{LogSlice, MappedWriter, Mapping},
     old_records::{OldRecords, Place, len_of_head, look},
+    page_cost::PageCost,
+    recycling::is_far,
     staged::Staged,
 };
 
@@ -37,6 +40,9 @@ pub(crate) struct CommitLog {
     end: i64,
     /// The end of the log, as far as it was not handed to the system yet.
     staged: Staged,
+    page_cost: PageCost,
+    /// Somebody has read far behind the end since the thread ahead was told.
+    read_far: Cell<bool>,
     /// Where in the file the thread ahead wants to know about it.
     tell_at: usize,
     /// Files whose write end was opened since [`CommitLog::take_opened`].
@@ -57,8 +63,7 @@ pub(crate) struct OpenedFile {
 /// How the log's files are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writing {
-    /// See [`OpenFile::fill`](crate::disk::OpenFile::fill).
-    pub(crate) filled: bool,
+    pub(crate) ready: Readiness,
     /// Who makes the next bytes ready.
     pub(crate) background: Background,
 }
@@ -85,10 +90,24 @@ impl CommitLog {
     /// Those of the operating system. A lack of space is none: appends will say so.
     pub(crate) fn open(disk: Disk, dir: &Path, file_size: u32, bases: &[i64], end: i64, how: Writing) -> io::Result<Self> {
         let file_size = file_size as usize;
-        let ahead = Ahead::start(disk.clone(), dir, file_size, how.filled, how.background)?;
+        let ahead = Ahead::start(disk.clone(), dir, file_size, how.ready, how.background)?;
         let files = bases.iter().map(|&base| LogFile::new(base, OnceCell::new())).collect();
         let (dir, opened, old) = (dir.to_owned(), Vec::new(), OldRecords::before(end));
-        let mut log = Self { disk, dir, file_size, files, writer: None, end, staged: Staged::default(), tell_at: 0, opened, old, ahead };
+        let mut log = Self {
+            disk,
+            dir,
+            file_size,
+            files,
+            writer: None,
+            end,
+            staged: Staged::default(),
+            page_cost: PageCost::new(),
+            read_far: Cell::default(),
+            tell_at: 0,
+            opened,
+            old,
+            ahead,
+        };
         match log.open_writer() {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 tracing::error!(%error, "no space for the log; messages are refused until there is some");
@@ -244,10 +263,16 @@ impl CommitLog {
     /// nothing more must be appended, and nobody be told that it is there.
     pub(crate) fn commit(&mut self) -> io::Result<()> {
         let Some(writer) = self.writer.as_mut().filter(|_| self.staged.len() > 0) else { return Ok(()) };
-        writer.write(self.staged.bytes())?;
+        if PageCost::counts(self.staged.len()) {
+            let begun = Instant::now();
+            writer.write(self.staged.bytes())?;
+            self.page_cost.note(self.staged.len(), begun, Instant::now());
+        } else {
+            writer.write(self.staged.bytes())?;
+        }
         self.staged.clear();
         if writer.position() >= self.tell_at {
-            self.tell_at = self.ahead.tell(writer.position());
+            self.tell_at = self.ahead.tell(writer.position(), self.page_cost.is_dear(), self.read_far.take());
         }
         Ok(())
     }
@@ -258,6 +283,9 @@ impl CommitLog {
         let index = usize::try_from(offset.checked_sub(first)?).ok()? / self.file_size;
         let file = self.files.get(index)?;
         file.used.set(true);
+        if is_far(offset, self.end) {
+            self.read_far.set(true);
+        }
         let mapping = match file.mapping.get() {
             Some(mapping) => mapping,
             None => {
@@ -351,7 +379,7 @@ impl CommitLog {
     }
 
     /// Makes the next bytes ready, if no thread does.
-    pub(crate) fn step(&self) {
+    pub(crate) fn step(&mut self) {
         self.ahead.step();
     }
 

@@ -68,6 +68,9 @@ pub struct StoreConfig {
     pub expiry: ExpiryPolicy,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
     pub max_unflushed: u32,
+    /// So many bytes of the log stay in memory for as long as the system likes. If more are written than that, the pages of what nobody reads may be
+    /// used again, where fresh ones are dear.
+    pub cached_log: u64,
     /// How long [`Store::close`](crate::Store::close) waits for the disk.
     pub close_timeout: Duration,
     /// Where all that lies.
@@ -99,6 +102,7 @@ impl StoreConfig {
             max_mapped_files: map_budget::of_this_machine(),
             expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,
+            cached_log: u64::MAX,
             close_timeout: Duration::from_secs(20),
             disk: StoreDisk::default(),
         }

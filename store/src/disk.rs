@@ -118,6 +118,10 @@ pub(crate) trait OpenFile: fmt::Debug + Send + Sync {
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>>;
     /// Single places of it are about to be read: what follows them is not to be read with them. Only a hint.
     fn expect_scattered_reads(&self) {}
+    /// A range is not needed in memory; what is not on disk of it stays. Only a hint.
+    fn let_go(&self, range: Range<u64>) {
+        let _ = range;
+    }
     /// Makes a range read as zero, without making the file shorter. Durable only after a sync.
     fn erase(&self, range: Range<u64>) -> io::Result<()>;
     /// Maps the first `len` bytes, of which the first `published` are final and the first `allocated` have space.

@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use crate::disk::OpenFile;
 
@@ -181,6 +181,28 @@ impl Mapping {
         // page of the range, so many there are.
         let asked = unsafe { libc::mincore(self.raw.as_mut_ptr().add(start).cast(), len, pages.as_mut_ptr().cast()) };
         asked == 0 && pages.iter().all(|page| page & 1 == 1)
+    }
+
+    /// Has the system get memory for the pages of `range`, which are there or are zero.
+    ///
+    /// # Errors
+    /// Those of the operating system; kernels before 5.14 cannot.
+    pub(crate) fn touch(&self, range: Range<usize>) -> io::Result<()> {
+        if !self.is_file || range.end > self.allocated() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.raw.advise_range(Advice::PopulateRead, range.start, range.len())
+    }
+
+    /// Takes the pages of `range` out of the page table, whole ones only. Whoever looks at them later finds them all the same.
+    pub(crate) fn let_go(&self, range: Range<usize>) {
+        if self.is_file && range.end <= self.len() && range.start < range.end {
+            // SAFETY: the mapping is a shared one of a file, so its bytes are the file's: they do not change when the system forgets where
+            // they lie in memory.
+            let gone = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+            // It only saves memory.
+            drop(gone);
+        }
     }
 
     /// Tells the system that single pages are used here and there: the first touch of one is not to bring in others, which for a
@@ -362,6 +384,21 @@ mod tests {
         writer.mapping().set_allocated(8192);
         assert!(writer.spare(101).is_some());
         assert!(writer.spare(8193).is_none());
+    }
+
+    #[test]
+    fn what_was_let_go_of_is_found_again() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        let mapping = Arc::new(Mapping::of_file(&file, 1 << 20, 0, 1 << 20).unwrap());
+        mapping.touch(0..1 << 20).unwrap();
+        let mut writer = MappedWriter::new(Arc::clone(&mapping)).unwrap().by_file(Box::new(file.try_clone().unwrap()));
+        writer.write(&[7; 500_000]).unwrap();
+        mapping.let_go(0..400_000 & !4095);
+        OpenFile::let_go(&file, 0..400_000 & !4095);
+        writer.write(&[8; 10]).unwrap();
+        assert_eq!(mapping.bytes(), [&[7; 500_000][..], &[8; 10]].concat());
+        assert!(mapping.touch(0..(1 << 20) + 1).is_err(), "there is nothing");
     }
 
     #[test]

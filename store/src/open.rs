@@ -16,6 +16,7 @@ use route_core::{
 
 use crate::{
     StoreConfig,
+    ahead::Readiness,
     checkpoint::{self, Checkpoint},
     cleaning::Cleaning,
     commit_log::{CommitLog, Writing},
@@ -130,7 +131,8 @@ impl Store {
         };
 
         warn_of_short_files(&config);
-        let how = Writing { filled: config.flush_disk_type == FlushDiskType::SyncFlush, background };
+        let ready = Readiness { filled: config.flush_disk_type == FlushDiskType::SyncFlush, cached_log: config.cached_log };
+        let how = Writing { ready, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy::of(&config);

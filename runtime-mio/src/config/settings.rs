@@ -246,6 +246,7 @@ fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
             set => set,
         },
         close_timeout: span("storeCloseTimeout"),
+        cached_log: config.surroundings().memory / 3,
         expiry: expiry_policy(config)?,
         message_delay_level: DelayLevels::parse(levels).map_err(|why| config.wrong("messageDelayLevel", why.to_string()))?,
         ..standard

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, ErrorKind, Read},
+    num::NonZeroU64,
     ops::Range,
     os::unix::fs::FileExt,
     path::Path,
@@ -233,6 +234,12 @@ impl OpenFile for fs::File {
     fn expect_scattered_reads(&self) {
         // It works without.
         let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
+    }
+
+    fn let_go(&self, range: Range<u64>) {
+        // It works without.
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        let _ = len.map(|len| rustix::fs::fadvise(self, range.start, Some(len), rustix::fs::Advice::DontNeed));
     }
 
     fn erase(&self, range: Range<u64>) -> io::Result<()> {

@@ -170,6 +170,10 @@ impl OpenFile for FailingFile {
         self.below.expect_scattered_reads();
     }
 
+    fn let_go(&self, range: Range<u64>) {
+        self.below.let_go(range);
+    }
+
     fn erase(&self, range: Range<u64>) -> io::Result<()> {
         self.disk.ask(Operation::Erase, &self.path)?;
         self.below.erase(range)
