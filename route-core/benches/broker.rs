@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use proto_core::{Command, ExtFields, Flag, SerializeType, Text, code::RequestCode};
 use route_core::{
     Now, Output, Peer, PeerId, Storage, Timestamp,
-    broker::{Broker, config::BrokerConfig},
+    broker::{Broker, config::BrokerConfig, offsets::OffsetTable},
     storage::{
         AppendError, Appended, Arrival, Boundary, CommitError, LogOffset, LogRange, NewMessage, OffsetTableKind, QueueBounds, QueueId,
         QueueUnit, Units,
@@ -195,5 +195,31 @@ fn broker(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, broker);
+/// What a save of very many offsets takes from the loop, and what is done beside it.
+fn offsets(c: &mut Criterion) {
+    const GROUPS: i64 = 200_000;
+    let now = Timestamp(0);
+    let mut offsets = OffsetTable::new(now, GROUPS as usize);
+    for group in 0..GROUPS {
+        offsets.commit(now, "a-topic", &format!("a-group-{group}"), (group % 4) as i32, group);
+    }
+    let mut group = c.benchmark_group("offsets of 200,000 groups");
+    group.sample_size(20);
+    group.bench_function("hand over to be saved", |b| b.iter_with_large_drop(|| offsets.snapshot()));
+    group.bench_function("make their text", |b| {
+        let snapshot = offsets.snapshot();
+        b.iter_with_large_drop(|| snapshot.to_bytes());
+    });
+    let (snapshot, mut at) = (offsets.snapshot(), 0);
+    group.bench_function("a commit while they are being saved", |b| {
+        b.iter(|| {
+            at = (at + 1) % GROUPS;
+            offsets.commit(now, "a-topic", "a-group-7", 3, at);
+        });
+    });
+    drop(snapshot);
+    group.finish();
+}
+
+criterion_group!(benches, broker, offsets);
 criterion_main!(benches);

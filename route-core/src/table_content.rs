@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use crate::broker::{groups::GroupsSnapshot, topics::TopicsSnapshot};
+use crate::broker::{groups::GroupsSnapshot, offsets::OffsetsSnapshot, topics::TopicsSnapshot};
 
 /// The new content of a table's file.
 #[derive(Clone, Debug)]
@@ -17,9 +17,17 @@ pub enum TableContent {
     Topics(TopicsSnapshot),
     /// All groups.
     Groups(GroupsSnapshot),
+    /// All offsets.
+    Offsets(OffsetsSnapshot),
 }
 
 impl TableContent {
+    /// Whether the bytes are there already.
+    #[must_use]
+    pub const fn is_made(&self) -> bool {
+        matches!(self, Self::Bytes(_))
+    }
+
     /// The bytes of the file. Of a large table they take their time.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
@@ -27,6 +35,7 @@ impl TableContent {
             Self::Bytes(bytes) => bytes,
             Self::Topics(topics) => topics.to_bytes().into(),
             Self::Groups(groups) => groups.to_bytes().into(),
+            Self::Offsets(offsets) => offsets.to_bytes().into(),
         }
     }
 }

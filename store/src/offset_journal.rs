@@ -5,13 +5,22 @@
 //! u32 CRC-32 of the rest | u16 bytes after this field | u8 1 | i32 queue | i64 offset | key
 //! u32 CRC-32 of the rest | u16 bytes after this field | u8 3 | i64 end of the log | i32 queue | i64 offset | key
 //! u32 CRC-32 of the rest | u16 bytes after this field | u8 2 | u32 length, u32 CRC-32 of a content that the table was to be saved with
+//! u32 CRC-32 of the rest | u16 bytes after this field | u8 4 | u64 number of a cut
+//! u32 CRC-32 of the rest | u16 bytes after this field | u8 5 | u64 number of a cut | u32 length, u32 CRC-32 of the content
 //! ```
 //!
 //! Whoever opens it knows the content that the table's file has now. What follows the last entry that names this content is newer
 //! than it and counts, up to the first note that speaks of more than the log has: a loss of power can spare the note of a delivery and take
 //! the message that was delivered. If no entry names it, somebody else (a Java broker) has saved the table since: then nothing counts.
+//!
+//! The text of a large table is made beside the loop, which goes on noting. So its save begins with a cut, where the table is as it will be
+//! saved; when the text is there, and before it is written, an entry names the content and the cut, and what follows the cut counts. Wherever
+//! a process ends in between, it holds: before the content is named the file has the old one, for which all notes count, those behind the cut,
+//! too; from then on the file has either, and both are named. What a loss of power leaves is a front part of the entries, so that whoever finds
+//! a content's name finds its cut. Numbers of cuts are never used twice in one file.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -32,6 +41,8 @@ const HEAD: usize = 6;
 const NOTE: u8 = 1;
 const SAVED: u8 = 2;
 const NOTE_OF_LOG: u8 = 3;
+const CUT: u8 = 4;
+const NAMED: u8 = 5;
 
 /// Length of a new journal.
 const FIRST_LEN: usize = 256 << 10;
@@ -49,6 +60,16 @@ pub struct NotedOffset {
     pub offset: i64,
 }
 
+/// The moment as which a table is to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cut(u64);
+
+impl Cut {
+    /// No journal has it.
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self(0);
+}
+
 /// The journal of one table.
 #[derive(Debug)]
 pub(crate) struct OffsetJournal {
@@ -58,6 +79,8 @@ pub(crate) struct OffsetJournal {
     writer: Option<MappedWriter>,
     /// Nothing in front of this entry is needed: the table was saved as it says.
     needed_from: usize,
+    /// The last cut.
+    last_cut: Cut,
     complained: bool,
 }
 
@@ -65,21 +88,25 @@ pub(crate) struct OffsetJournal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry<'a> {
     /// It counts if the log has come to `log_end`.
-    Note {
-        key: &'a str,
-        queue_id: i32,
-        offset: i64,
-        log_end: i64,
-    },
+    Note { key: &'a str, queue_id: i32, offset: i64, log_end: i64 },
+    /// The table was to be saved with a content that has all notes in front of this entry.
     Saved(Identity),
+    /// The table is to be saved as it is here.
+    Cut(Cut),
+    /// The content that belongs to a cut.
+    Named(Cut, Identity),
 }
 
 impl OffsetJournal {
     /// Opens the journal that lies at `path`. What it holds is read with [`OffsetJournal::replay`].
     pub(crate) fn open(disk: Disk, path: PathBuf) -> Self {
-        let mut journal = Self { disk, path, writer: None, needed_from: MAGIC.len(), complained: false };
+        let mut journal = Self { disk, path, writer: None, needed_from: MAGIC.len(), last_cut: Cut(0), complained: false };
         match journal.open_file() {
-            Ok(writer) => journal.writer = Some(writer),
+            Ok(writer) => {
+                let cuts = entries(writer.mapping().bytes()).filter_map(|(_, _, entry)| entry.cut());
+                journal.last_cut = cuts.max().unwrap_or(Cut(0));
+                journal.writer = Some(writer);
+            }
             Err(error) => journal.complain(&error),
         }
         journal
@@ -126,8 +153,7 @@ impl OffsetJournal {
     /// that cannot be told.
     pub(crate) fn replay(&mut self, table: Identity, log_end: i64) -> Vec<NotedOffset> {
         let bytes = self.writer.as_ref().map(|writer| writer.mapping().bytes()).unwrap_or_default();
-        let from = entries(bytes).filter(|(_, _, entry)| *entry == Entry::Saved(table)).last();
-        let Some((start, _, _)) = from else {
+        let Some(start) = start_of(entries(bytes), table) else {
             if bytes.len() > MAGIC.len() {
                 tracing::warn!(path = %self.path.display(), "the table was changed by somebody else; offsets noted before are void");
             }
@@ -142,7 +168,7 @@ impl OffsetJournal {
                     break;
                 }
                 Entry::Note { key, queue_id, offset, .. } => noted.push(NotedOffset { key: key.to_owned(), queue_id, offset }),
-                Entry::Saved(_) => {}
+                Entry::Saved(_) | Entry::Cut(_) | Entry::Named(..) => {}
             }
         }
         self.needed_from = start;
@@ -197,11 +223,24 @@ impl OffsetJournal {
         self.put(SAVED, &[&content.len.to_be_bytes(), &content.crc.to_be_bytes()]);
     }
 
+    /// The table is to be saved as it is now: with all that was noted. Its content is to be [named](Self::name) before it is written.
+    pub(crate) fn cut(&mut self) -> Cut {
+        self.last_cut.0 = self.last_cut.0.wrapping_add(1);
+        self.put(CUT, &[&self.last_cut.0.to_be_bytes()]);
+        self.last_cut
+    }
+
+    /// The table is about to be saved with this content, as it was at a cut. If the cut or this cannot be written, nothing counts that was
+    /// noted since: as in front of a content that is not known.
+    pub(crate) fn name(&mut self, cut: Cut, content: Identity) {
+        self.put(NAMED, &[&cut.0.to_be_bytes(), &content.len.to_be_bytes(), &content.crc.to_be_bytes()]);
+    }
+
     /// The table has been saved with this content.
     pub(crate) fn saved(&mut self, content: Identity) {
         let bytes = self.writer.as_ref().map(|writer| writer.mapping().bytes()).unwrap_or_default();
         let rest = bytes.get(self.needed_from..).unwrap_or_default();
-        if let Some((at, _, _)) = entries_in(rest).filter(|(_, _, entry)| *entry == Entry::Saved(content)).last() {
+        if let Some(at) = start_of(entries_in(rest), content) {
             self.needed_from += at;
         }
     }
@@ -252,7 +291,7 @@ impl OffsetJournal {
     pub(crate) fn close(&mut self) {
         let bytes = self.writer.as_ref().map(|writer| writer.mapping().bytes()).unwrap_or_default();
         let rest = bytes.get(self.needed_from..).unwrap_or_default();
-        let saved = self.needed_from > MAGIC.len() && entries_in(rest).all(|(_, _, entry)| matches!(entry, Entry::Saved(_)));
+        let saved = self.needed_from > MAGIC.len() && entries_in(rest).all(|(_, _, entry)| !matches!(entry, Entry::Note { .. }));
         if saved {
             self.writer = None;
             if let Err(error) = self.disk.remove_file(&self.path) {
@@ -260,6 +299,29 @@ impl OffsetJournal {
             }
         }
     }
+}
+
+impl Entry<'_> {
+    const fn cut(self) -> Option<Cut> {
+        match self {
+            Self::Cut(cut) | Self::Named(cut, _) => Some(cut),
+            Self::Note { .. } | Self::Saved(_) => None,
+        }
+    }
+}
+
+/// Where what counts beside this content begins: the last place as which the table was saved with it.
+fn start_of<'a>(entries: impl Iterator<Item = (usize, usize, Entry<'a>)>, content: Identity) -> Option<usize> {
+    let (mut cuts, mut found) = (BTreeMap::new(), None);
+    for (start, _, entry) in entries {
+        match entry {
+            Entry::Saved(saved) if saved == content => found = Some(start),
+            Entry::Cut(cut) => drop(cuts.insert(cut, start)),
+            Entry::Named(cut, named) if named == content => found = cuts.get(&cut).copied().or(found),
+            Entry::Note { .. } | Entry::Saved(_) | Entry::Named(..) => {}
+        }
+    }
+    found
 }
 
 fn entry_crc(payload: &[u8]) -> u32 {
@@ -302,14 +364,19 @@ fn decode(payload: &[u8]) -> Option<Entry<'_>> {
             let (queue_id, offset) = (i32::from_be_bytes(*queue_id), i64::from_be_bytes(*offset));
             Some(Entry::Note { key, queue_id, offset, log_end: i64::from_be_bytes(*log_end) })
         }
-        SAVED => {
-            let (len, rest) = rest.split_first_chunk::<4>()?;
-            let (crc, rest) = rest.split_first_chunk::<4>()?;
-            let identity = Identity { len: u32::from_be_bytes(*len), crc: u32::from_be_bytes(*crc) };
-            rest.is_empty().then_some(Entry::Saved(identity))
+        SAVED => Some(Entry::Saved(decode_identity(rest)?)),
+        CUT => Some(Entry::Cut(Cut(u64::from_be_bytes(rest.try_into().ok()?)))),
+        NAMED => {
+            let (cut, rest) = rest.split_first_chunk::<8>()?;
+            Some(Entry::Named(Cut(u64::from_be_bytes(*cut)), decode_identity(rest)?))
         }
         _ => None,
     }
+}
+
+fn decode_identity(bytes: &[u8]) -> Option<Identity> {
+    let (len, crc) = bytes.split_first_chunk::<4>()?;
+    Some(Identity { len: u32::from_be_bytes(*len), crc: u32::from_be_bytes(crc.try_into().ok()?) })
 }
 
 /// A journal with the newest note of each queue between any two saves, and with the saves.
@@ -319,10 +386,11 @@ fn newest(bytes: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     for &(start, end, entry) in all.iter().rev() {
         let keep = match entry {
-            Entry::Saved(_) => {
+            Entry::Saved(_) | Entry::Cut(_) => {
                 seen.clear();
                 true
             }
+            Entry::Named(..) => true,
             Entry::Note { key, queue_id, .. } => seen.insert((key, queue_id)),
         };
         if keep {
@@ -337,196 +405,4 @@ fn newest(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OLD: Identity = Identity { len: 1, crc: 1 };
-    const NEW: Identity = Identity { len: 2, crc: 2 };
-
-    /// The log has all that is spoken of.
-    const END: i64 = 1_000;
-
-    struct Folder(tempfile::TempDir);
-
-    impl Folder {
-        fn new() -> Self {
-            Self(tempfile::tempdir().unwrap())
-        }
-
-        fn path(&self) -> PathBuf {
-            self.0.path().join("consumerOffset.journal")
-        }
-
-        fn open(&self) -> OffsetJournal {
-            OffsetJournal::open(Disk::system(), self.path())
-        }
-    }
-
-    fn noted(key: &str, queue_id: i32, offset: i64) -> NotedOffset {
-        NotedOffset { key: key.into(), queue_id, offset }
-    }
-
-    #[test]
-    fn what_was_noted_after_the_table_was_saved_counts() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD, END), []);
-        journal.note("T@g", 0, 5);
-        journal.note("T@g", 1, 6);
-        drop(journal);
-        let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD, END), [noted("T@g", 0, 5), noted("T@g", 1, 6)]);
-        journal.saving(NEW);
-        journal.note("T@g", 0, 9);
-        drop(journal);
-        assert_eq!(folder.open().replay(NEW, END), [noted("T@g", 0, 9)]);
-        assert_eq!(folder.open().replay(NEW, END), [noted("T@g", 0, 9)], "reading changes nothing");
-    }
-
-    #[test]
-    fn a_save_that_did_not_reach_the_disk_changes_nothing() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        journal.note("T@g", 0, 5);
-        journal.saving(NEW);
-        journal.note("T@g", 0, 6);
-        drop(journal);
-        assert_eq!(folder.open().replay(OLD, END), [noted("T@g", 0, 5), noted("T@g", 0, 6)]);
-    }
-
-    #[test]
-    fn a_table_that_somebody_else_has_saved_makes_it_void() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        journal.note("T@g", 0, 5);
-        drop(journal);
-        let foreign = Identity { len: 3, crc: 3 };
-        let mut journal = folder.open();
-        assert_eq!(journal.replay(foreign, END), []);
-        journal.note("T@g", 0, 7);
-        drop(journal);
-        assert_eq!(folder.open().replay(foreign, END), [noted("T@g", 0, 7)]);
-    }
-
-    #[test]
-    fn a_torn_end_is_left_out_and_does_not_come_back() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        for offset in 0..3 {
-            journal.note("T@g", 0, offset);
-        }
-        drop(journal);
-        let mut bytes = std::fs::read(folder.path()).unwrap();
-        let (start, ..) = entries(&bytes).nth(2).unwrap();
-        bytes[start + HEAD + 3] ^= 1;
-        std::fs::write(folder.path(), &bytes).unwrap();
-        let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD, END), [noted("T@g", 0, 0)]);
-        journal.note("T@g", 0, 9);
-        drop(journal);
-        assert_eq!(folder.open().replay(OLD, END), [noted("T@g", 0, 0), noted("T@g", 0, 9)]);
-    }
-
-    #[test]
-    fn it_stays_small_however_often_the_same_queues_are_noted() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        for offset in 0..50_000 {
-            journal.note("a-topic@a-group", (offset % 4) as i32, offset);
-        }
-        drop(journal);
-        assert_eq!(std::fs::metadata(folder.path()).unwrap().len(), FIRST_LEN as u64);
-        let replayed = folder.open().replay(OLD, END);
-        let last = |queue_id| replayed.iter().rev().find(|it| it.queue_id == queue_id).map(|it| it.offset);
-        assert_eq!([0, 1, 2, 3].map(last), [Some(49_996), Some(49_997), Some(49_998), Some(49_999)]);
-    }
-
-    #[test]
-    fn it_grows_for_many_queues_and_drops_what_a_save_has_taken_over() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        for queue_id in 0..20_000 {
-            journal.note("a-topic@a-group", queue_id, 1);
-        }
-        assert!(std::fs::metadata(folder.path()).unwrap().len() > FIRST_LEN as u64);
-        journal.saving(NEW);
-        journal.saved(NEW);
-        for offset in 0..100_000 {
-            journal.note("a-topic@a-group", 1, offset);
-        }
-        drop(journal);
-        assert_eq!(std::fs::metadata(folder.path()).unwrap().len(), FIRST_LEN as u64);
-        let replayed = folder.open().replay(NEW, END);
-        assert_eq!(replayed.last(), Some(&noted("a-topic@a-group", 1, 99_999)));
-        assert!(replayed.iter().all(|it| it.queue_id == 1));
-    }
-
-    #[test]
-    fn a_journal_that_is_not_needed_is_removed_on_close() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        journal.note("T@g", 0, 1);
-        journal.saving(NEW);
-        journal.close();
-        assert!(folder.path().exists(), "nobody said that the save is done");
-        let mut journal = folder.open();
-        journal.replay(NEW, END);
-        journal.saving(NEW);
-        journal.saved(NEW);
-        journal.close();
-        assert!(!folder.path().exists());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
-            let folder = Folder::new();
-            std::fs::write(folder.path(), &bytes).unwrap();
-            let mut journal = folder.open();
-            journal.replay(OLD, END);
-            journal.note("T@g", 0, 1);
-            drop(journal);
-            proptest::prop_assert_eq!(folder.open().replay(OLD, END), [noted("T@g", 0, 1)]);
-        }
-
-        #[test]
-        fn a_cut_anywhere_leaves_a_front_part(cut in 0usize..700, flip in 0u8..255) {
-            let folder = Folder::new();
-            let mut journal = folder.open();
-            journal.replay(OLD, END);
-            for offset in 0..20 {
-                journal.note("T@g", 3, offset);
-            }
-            drop(journal);
-            let mut bytes = std::fs::read(folder.path()).unwrap();
-            bytes[cut..].fill(0);
-            bytes[cut] = flip;
-            std::fs::write(folder.path(), &bytes).unwrap();
-            let replayed = folder.open().replay(OLD, END);
-            let expected: Vec<_> = (0..replayed.len() as i64).map(|offset| noted("T@g", 3, offset)).collect();
-            proptest::prop_assert_eq!(replayed, expected);
-        }
-    }
-
-    #[test]
-    fn notes_of_what_the_log_has_lost_are_void_and_stay_so_when_it_has_grown() {
-        let folder = Folder::new();
-        let mut journal = folder.open();
-        journal.replay(OLD, END);
-        journal.note_of_log("S", 2, 13, 900);
-        journal.note_of_log("S", 2, 14, 1_000);
-        journal.note_of_log("S", 1, 5, 950);
-        drop(journal);
-        let mut journal = folder.open();
-        assert_eq!(journal.replay(OLD, 999), [noted("S", 2, 13)]);
-        journal.note_of_log("S", 3, 7, 999);
-        drop(journal);
-        assert_eq!(folder.open().replay(OLD, 5_000), [noted("S", 2, 13), noted("S", 3, 7)]);
-    }
-}
+mod tests;

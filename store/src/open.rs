@@ -272,7 +272,7 @@ impl Store {
         self.flusher.stop(true);
         while self.settle_held_saves().is_some() {}
         self.tables.finish();
-        while self.poll_event().is_some() {}
+        while self.poll_event().is_some() || self.tables.step() {}
         self.consumer_offsets.close();
         self.delay_offsets.close();
         if let Some(failure) = self.shared.failure() {

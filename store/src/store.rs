@@ -107,6 +107,12 @@ impl Store {
         if let Some((ticket, found)) = self.index.as_mut().and_then(Index::poll_answer) {
             return Some(StoreEvent::Found(ticket, found));
         }
+        while let Some(made) = self.tables.poll_made() {
+            if let Some(journal) = self.journal_of(made.table) {
+                journal.name(made.cut, made.identity);
+            }
+            self.tables.accept(made);
+        }
         let saved = self.tables.poll_done()?;
         if saved.result.is_ok()
             && let Some(journal) = self.journal_of(saved.table)
@@ -154,6 +160,10 @@ impl Store {
     /// [noted](Storage::note_offset) up to this call: a killed process goes by what was noted after it.
     pub fn save(&mut self, ticket: Ticket, table: Table, mut content: TableContent) {
         if let Some(journal) = self.journal_of(table) {
+            if !content.is_made() && !HeldSaves::concern(table) {
+                let cut = journal.cut();
+                return self.tables.save_as_of(ticket, table, content, Some(cut));
+            }
             let bytes = content.into_bytes();
             journal.saving(Identity::of(&bytes));
             content = bytes.into();

@@ -11,6 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use bytes::Bytes;
 use route_core::{
     output::{Table, Ticket},
     table_content::TableContent,
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::{
     disk::Disk,
     event::{Background, Notifier},
+    offset_journal::Cut,
 };
 
 /// How many saves of one table may wait for the disk; there is work for one, as the newest content replaces the others.
@@ -128,6 +130,16 @@ pub(crate) struct Saved {
     pub(crate) result: Result<(), String>,
 }
 
+/// The text of a table of offsets, which is to be named in its journal before it is written.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) table: Table,
+    pub(crate) cut: Cut,
+    pub(crate) identity: Identity,
+    tickets: Vec<Ticket>,
+    content: Bytes,
+}
+
 /// The thread that saves, and what it is told. For a name server alone; a [`Store`](crate::Store) brings its own.
 pub struct Tables {
     shared: Arc<Shared>,
@@ -148,6 +160,7 @@ struct State {
     waiting: BTreeMap<Table, Waiting>,
     /// Folders to be removed.
     rubbish: VecDeque<PathBuf>,
+    made: VecDeque<Made>,
     done: VecDeque<Saved>,
     stop: Stop,
 }
@@ -164,6 +177,8 @@ struct Waiting {
     /// All saves that the content stands for.
     tickets: Vec<Ticket>,
     content: TableContent,
+    /// Its text is to be [`Made`] first, as of this cut.
+    cut: Option<Cut>,
 }
 
 impl Shared {
@@ -264,6 +279,12 @@ impl Tables {
 
     /// Has a table's content replaced. The newest content wins; each ticket is answered.
     pub fn save(&self, ticket: Ticket, table: Table, content: TableContent) {
+        self.save_as_of(ticket, table, content, None);
+    }
+
+    /// [`Tables::save`] of what a table was at a cut. Its text comes back by [`Tables::poll_made`], and is written when it was
+    /// [accepted](Tables::accept).
+    pub(crate) fn save_as_of(&self, ticket: Ticket, table: Table, content: TableContent, cut: Option<Cut>) {
         let mut state = self.shared.lock();
         match state.waiting.get_mut(&table) {
             Some(waiting) if waiting.tickets.len() >= MAX_WAITING => {
@@ -274,10 +295,27 @@ impl Tables {
             Some(waiting) => {
                 waiting.tickets.push(ticket);
                 waiting.content = content;
+                waiting.cut = cut;
             }
             None => {
-                state.waiting.insert(table, Waiting { tickets: vec![ticket], content });
+                state.waiting.insert(table, Waiting { tickets: vec![ticket], content, cut });
             }
+        }
+        self.shared.wake.notify_one();
+    }
+
+    /// The next text that is made and waits for being named.
+    pub(crate) fn poll_made(&mut self) -> Option<Made> {
+        self.shared.lock().made.pop_front()
+    }
+
+    /// A text has a name now and is to be written; unless a newer content waits, which then stands for its saves, too.
+    pub(crate) fn accept(&self, made: Made) {
+        let Made { table, tickets, content, .. } = made;
+        let mut state = self.shared.lock();
+        match state.waiting.get_mut(&table) {
+            Some(newer) => drop(newer.tickets.splice(..0, tickets)),
+            None => drop(state.waiting.insert(table, Waiting { tickets, content: content.into(), cut: None })),
         }
         self.shared.wake.notify_one();
     }
@@ -352,8 +390,15 @@ fn run(shared: &Shared) {
 /// Saves a table or removes a folder. Answers whether there was anything to do.
 fn step(shared: &Shared) -> bool {
     let mut state = shared.lock();
-    if let Some((table, Waiting { tickets, content })) = state.waiting.pop_first() {
+    if let Some((table, Waiting { tickets, content, cut })) = state.waiting.pop_first() {
         drop(state);
+        if let Some(cut) = cut {
+            let content = content.into_bytes();
+            let made = Made { table, cut, identity: Identity::of(&content), tickets, content };
+            shared.lock().made.push_back(made);
+            (shared.notify)();
+            return true;
+        }
         let (path, content) = (shared.paths.path(table), content.into_bytes());
         let result = replace(&shared.disk, path, &content).map_err(|error| format!("{}: {error}", path.display()));
         if let Err(error) = &result {
@@ -410,6 +455,8 @@ mod tests {
         atomic::{AtomicBool, Ordering},
         mpsc,
     };
+
+    use route_core::{Timestamp, broker::offsets::OffsetTable};
 
     use super::*;
     use crate::{
@@ -567,5 +614,54 @@ mod tests {
         tables.save(Ticket(7), Table::Topics, "{}".into());
         let (ticket, result) = saved(&mut tables, &bell);
         assert!(ticket == Ticket(7) && result.is_err_and(|error| error.contains("topics.json")));
+    }
+
+    /// A table that speaks of nothing, and whose text is not made.
+    fn unmade(offset: i64) -> TableContent {
+        let mut table = OffsetTable::new(Timestamp(0), 1);
+        table.restore("T@g", 0, offset);
+        TableContent::Offsets(table.snapshot())
+    }
+
+    fn stepped(dir: &Path) -> Tables {
+        Tables::open_on(Disk::system(), TablePaths::in_dir(dir), Arc::new(|| {}), Background::Stepped).unwrap()
+    }
+
+    fn saved_offset(tables: &Tables) -> Option<i64> {
+        let offset = |text: String| {
+            text.lines().find_map(|line| line.trim().strip_prefix("0:").or(line.trim().strip_prefix("\"0\":"))?.trim().parse().ok())
+        };
+        tables.load(Table::ConsumerOffsets, text).unwrap().and_then(offset)
+    }
+
+    #[test]
+    fn a_text_that_is_to_be_named_is_not_written_before_it_was_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tables = stepped(dir.path());
+        tables.save_as_of(Ticket(1), Table::ConsumerOffsets, unmade(7), Some(Cut::NONE));
+        assert!(tables.step() && !tables.step());
+        assert_eq!((saved_offset(&tables), tables.poll_saved()), (None, None));
+        let made = tables.poll_made().unwrap();
+        let identity = made.identity;
+        tables.accept(made);
+        assert!(tables.step());
+        let saved = tables.poll_done().unwrap();
+        assert_eq!((saved.ticket, saved.result, saved.identity), (Ticket(1), Ok(()), identity));
+        assert_eq!(saved_offset(&tables), Some(7));
+    }
+
+    #[test]
+    fn an_older_text_gives_way_to_a_newer_content_that_waits_and_its_ticket_is_answered_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tables = stepped(dir.path());
+        tables.save_as_of(Ticket(1), Table::ConsumerOffsets, unmade(7), Some(Cut::NONE));
+        assert!(tables.step());
+        tables.save(Ticket(2), Table::ConsumerOffsets, unmade(8).into_bytes().into());
+        let made = tables.poll_made().unwrap();
+        tables.accept(made);
+        while tables.step() {}
+        let answers: Vec<_> = std::iter::from_fn(|| tables.poll_saved()).collect();
+        assert_eq!(answers, [(Ticket(1), Ok(())), (Ticket(2), Ok(()))]);
+        assert_eq!(saved_offset(&tables), Some(8));
     }
 }

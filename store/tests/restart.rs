@@ -7,8 +7,10 @@ use std::{fs, path::Path, sync::Arc};
 use kit::{Opened, config, open, stepped::Bench, sync_config};
 use route_core::{
     Storage, Timestamp,
+    broker::offsets::OffsetTable,
     output::{Table, Ticket},
     storage::{AppendError, OffsetTableKind},
+    table_content::TableContent,
 };
 use store::{NotedOffset, Store, StoreConfig, StoreEvent};
 
@@ -90,6 +92,21 @@ fn offsets_that_were_committed_after_the_last_save_survive_a_kill() {
 
     let mut opened = open(config(dir.path()));
     assert_eq!(load(&mut opened), (Some("{second}".into()), vec![]));
+}
+
+#[test]
+fn a_table_whose_text_is_not_made_yet_is_saved_by_a_store_that_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    load(&mut opened);
+    opened.store.note_offset(OffsetTableKind::Consumer, "T@g", 0, 3);
+    let mut table = OffsetTable::new(Timestamp(0), 1);
+    table.restore("T@g", 0, 3);
+    opened.store.save(Ticket(1), Table::ConsumerOffsets, TableContent::Offsets(table.snapshot()));
+    opened.store.close().unwrap();
+    assert!(!dir.path().join("config/consumerOffset.journal").exists(), "the table has all");
+    let (text, noted) = load(&mut open(config(dir.path())));
+    assert!(text.is_some_and(|text| text.contains("T@g")) && noted.is_empty());
 }
 
 #[test]

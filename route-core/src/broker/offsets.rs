@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
 
 use foldhash::fast::FixedState;
@@ -19,13 +20,15 @@ use crate::{
 
 mod file;
 
+pub use file::OffsetsSnapshot;
+
 /// Commits between two steps of the table's data version (`consumerOffsetUpdateVersionStep`).
 const VERSION_STEP: u32 = 500;
 
 /// `topic@group`, hashed by its two halves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
-    text: Box<str>,
+    text: Arc<str>,
     at: usize,
 }
 
@@ -75,14 +78,38 @@ struct Progress {
     reset: Option<i64>,
 }
 
-/// One group in one topic.
-#[derive(Debug, Default)]
-struct GroupProgress {
+/// What is saved of one group in one topic.
+#[derive(Clone, Debug)]
+struct Row {
+    key: Key,
     queues: BTreeMap<i32, Progress>,
+}
+
+impl Row {
+    fn has_commit(&self) -> bool {
+        self.queues.values().any(|progress| progress.committed.is_some())
+    }
+}
+
+/// One group in one topic.
+#[derive(Debug)]
+struct GroupProgress {
+    /// Shared with a save that is under way: the first change after its beginning makes a copy.
+    row: Arc<Row>,
     /// Messages that its pulls were given.
     given: Flow,
     /// Messages that its consumers have sent back.
     sent_back: Flow,
+}
+
+impl GroupProgress {
+    fn new(key: Key) -> Self {
+        Self { row: Arc::new(Row { key, queues: BTreeMap::new() }), given: Flow::default(), sent_back: Flow::default() }
+    }
+
+    fn queues_mut(&mut self) -> &mut BTreeMap<i32, Progress> {
+        &mut Arc::make_mut(&mut self.row).queues
+    }
 }
 
 /// How a commit ended.
@@ -105,7 +132,7 @@ pub enum Commit<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clamped {
     /// `topic@group`
-    pub key: Box<str>,
+    pub key: Arc<str>,
     /// The queue's number.
     pub queue_id: i32,
     /// What was committed.
@@ -137,8 +164,8 @@ impl OffsetTable {
     pub fn commit(&mut self, now: Timestamp, topic: &str, group: &str, queue_id: i32, offset: i64) -> Commit<'_> {
         let Some(index) = self.open(topic, group, queue_id) else { return Commit::Full };
         let Some((key, group)) = self.entries.get_index_mut(index) else { return Commit::Full };
-        let progress = group.queues.entry(queue_id).or_default();
-        if progress.reset.is_some() {
+        let known = group.row.queues.get(&queue_id).copied().unwrap_or_default();
+        if known.reset.is_some() {
             return Commit::ResetPending;
         }
         self.commits += 1;
@@ -146,10 +173,10 @@ impl OffsetTable {
             self.version = self.version.next(0, now.0);
             self.dirty = true;
         }
-        if progress.committed == Some(offset) {
+        if known.committed == Some(offset) {
             return Commit::Unchanged;
         }
-        progress.committed = Some(offset);
+        group.queues_mut().entry(queue_id).or_default().committed = Some(offset);
         self.dirty = true;
         Commit::Changed { key: &key.text }
     }
@@ -160,14 +187,14 @@ impl OffsetTable {
         let Some(index) = self.open(topic, group, queue_id) else { return };
         if let Some((_, group)) = self.entries.get_index_mut(index) {
             given.into_iter().for_each(|given| group.given.add(now, given));
-            group.queues.entry(queue_id).or_default().pulled = Some(next_begin);
+            group.queues_mut().entry(queue_id).or_default().pulled = Some(next_begin);
         }
     }
 
     /// The same for a pull that was held: its first look has made the entry. One that was deleted meanwhile stays so.
     pub fn note_held_pull(&mut self, now: Millis, (topic, group): (&str, &str), queue_id: i32, given: Option<Passed>, next_begin: i64) {
         let Some(group) = self.entries.get_mut(&Halves { topic, group }) else { return };
-        if let Some(progress) = group.queues.get_mut(&queue_id) {
+        if let Some(progress) = group.queues_mut().get_mut(&queue_id) {
             progress.pulled = Some(next_begin);
             given.into_iter().for_each(|given| group.given.add(now, given));
         }
@@ -216,7 +243,7 @@ impl OffsetTable {
         let Some((_, group)) = self.open(topic, group, queue_id).and_then(|index| self.entries.get_index_mut(index)) else {
             return false;
         };
-        let progress = group.queues.entry(queue_id).or_default();
+        let progress = group.queues_mut().entry(queue_id).or_default();
         self.resets += usize::from(progress.reset.is_none());
         progress.reset = Some(offset);
         progress.committed = Some(offset);
@@ -229,7 +256,7 @@ impl OffsetTable {
         if self.resets == 0 {
             return None;
         }
-        let reset = self.entries.get_mut(&Halves { topic, group })?.queues.get_mut(&queue_id)?.reset.take()?;
+        let reset = self.entries.get_mut(&Halves { topic, group })?.queues_mut().get_mut(&queue_id)?.reset.take()?;
         self.resets -= 1;
         Some(reset)
     }
@@ -238,7 +265,7 @@ impl OffsetTable {
     pub fn restore(&mut self, key: &str, queue_id: i32, offset: i64) {
         let Some(key) = Key::parse(key) else { return };
         if let Some((_, group)) = self.open(key.topic(), key.group(), queue_id).and_then(|index| self.entries.get_index_mut(index)) {
-            group.queues.entry(queue_id).or_default().committed = Some(offset);
+            group.queues_mut().entry(queue_id).or_default().committed = Some(offset);
             self.dirty = true;
         }
     }
@@ -248,13 +275,16 @@ impl OffsetTable {
     pub fn clamp(&mut self, mut end: impl FnMut(&str, i32) -> Option<i64>) -> Vec<Clamped> {
         let mut clamped = Vec::new();
         for (key, group) in &mut self.entries {
-            for (&queue_id, progress) in &mut group.queues {
+            let first = clamped.len();
+            for (&queue_id, progress) in &group.row.queues {
                 if let (Some(before), Some(after)) = (progress.committed, end(key.topic(), queue_id))
                     && before > after
                 {
-                    progress.committed = Some(after);
-                    clamped.push(Clamped { key: key.text.clone(), queue_id, before, after });
+                    clamped.push(Clamped { key: Arc::clone(&key.text), queue_id, before, after });
                 }
+            }
+            for Clamped { queue_id, after, .. } in &clamped[first..] {
+                group.queues_mut().entry(*queue_id).or_default().committed = Some(*after);
             }
         }
         self.dirty |= !clamped.is_empty();
@@ -286,7 +316,7 @@ impl OffsetTable {
     pub fn least(&self, topic: &str, without: &[&str], first: impl Fn(i32) -> i64) -> BTreeMap<i32, i64> {
         let mut least = BTreeMap::new();
         for (_, group) in self.entries.iter().filter(|(key, _)| key.topic() == topic && !without.contains(&key.group())) {
-            for (&queue_id, offset) in group.queues.iter().filter_map(|(queue_id, progress)| Some((queue_id, progress.committed?))) {
+            for (&queue_id, offset) in group.row.queues.iter().filter_map(|(queue_id, progress)| Some((queue_id, progress.committed?))) {
                 if offset >= first(queue_id) {
                     least.entry(queue_id).and_modify(|least: &mut i64| *least = offset.min(*least)).or_insert(offset);
                 }
@@ -313,8 +343,7 @@ impl OffsetTable {
     }
 
     fn committed_keys(&self) -> impl Iterator<Item = &Key> {
-        let has_commit = |group: &GroupProgress| group.queues.values().any(|progress| progress.committed.is_some());
-        self.entries.iter().filter(move |(_, group)| has_commit(group)).map(|(key, _)| key)
+        self.entries.iter().filter(|(_, group)| group.row.has_commit()).map(|(key, _)| key)
     }
 
     /// The keys with commits of groups, without those that are kept for a broadcasting group beside it: no group's name has an `@`.
@@ -323,22 +352,26 @@ impl OffsetTable {
     }
 
     fn progress(&self, topic: &str, group: &str, queue_id: i32) -> Option<&Progress> {
-        self.entries.get(&Halves { topic, group })?.queues.get(&queue_id)
+        self.entries.get(&Halves { topic, group })?.row.queues.get(&queue_id)
     }
 
     /// The index of an entry with room for the queue, made if need be.
     fn open(&mut self, topic: &str, group: &str, queue_id: i32) -> Option<usize> {
         if let Some((index, _, group)) = self.entries.get_full(&Halves { topic, group }) {
-            return (group.queues.len() < QUEUES_LIMIT as usize || group.queues.contains_key(&queue_id)).then_some(index);
+            let queues = &group.row.queues;
+            return (queues.len() < QUEUES_LIMIT as usize || queues.contains_key(&queue_id)).then_some(index);
         }
-        (self.entries.len() < self.limit).then(|| self.entries.insert_full(Key::new(topic, group), GroupProgress::default()).0)
+        (self.entries.len() < self.limit).then(|| {
+            let key = Key::new(topic, group);
+            self.entries.insert_full(key.clone(), GroupProgress::new(key)).0
+        })
     }
 
     fn remove(&mut self, goes: impl Fn(&Key) -> bool) {
         let before = self.entries.len();
         self.entries.retain(|key, _| !goes(key));
         if self.entries.len() != before {
-            let all = self.entries.values().flat_map(|group| group.queues.values());
+            let all = self.entries.values().flat_map(|group| group.row.queues.values());
             self.resets = all.filter(|progress| progress.reset.is_some()).count();
             self.dirty = true;
         }
@@ -443,6 +476,20 @@ mod tests {
         assert_eq!(offsets.topics_of("G").collect::<Vec<_>>(), ["U"]);
         offsets.remove_group("G");
         assert_eq!(offsets.query("U", "G", 0), None);
+    }
+
+    #[test]
+    fn what_changes_after_a_snapshot_is_not_in_it() {
+        let mut offsets = table();
+        offsets.commit(NOW, "T", "G", 0, 7);
+        let before = offsets.snapshot().to_bytes();
+        let snapshot = offsets.snapshot();
+        offsets.commit(NOW, "T", "G", 0, 8);
+        offsets.note_pull(Millis(0), ("T", "G"), 1, None, 32);
+        offsets.commit(NOW, "T", "H", 0, 9);
+        offsets.remove_topic("T");
+        assert_eq!(snapshot.to_bytes(), before);
+        assert_eq!(offsets.query("T", "G", 0), None);
     }
 
     #[test]

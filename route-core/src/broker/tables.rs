@@ -194,7 +194,7 @@ impl<S: Storage> Broker<S> {
             let content = match table {
                 Table::Topics => TableContent::Topics(self.topics.snapshot(Some(self.storage.log_bounds().1))),
                 Table::SubscriptionGroups => TableContent::Groups(self.groups.snapshot()),
-                Table::ConsumerOffsets => self.offsets.to_file().into(),
+                Table::ConsumerOffsets => TableContent::Offsets(self.offsets.snapshot()),
                 Table::DelayOffsets => self.delay.to_file(self.now.wall).into(),
                 Table::TimerCheckpoint => match &self.timer {
                     Some(timer) => timer.to_file(self.now.wall).into(),

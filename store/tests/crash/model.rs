@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use proto_core::bodies::ConsumerOffsetSerializeWrapper;
+use route_core::{Timestamp, broker::offsets::OffsetTable, table_content::TableContent};
+
 /// Topics and queues that are worked with.
 pub(crate) const TOPICS: [&str; 3] = ["TopicA", "TopicB", "TopicC"];
 pub(crate) const QUEUES: i32 = 2;
@@ -75,8 +78,23 @@ pub(crate) fn table_text(offsets: &Offsets) -> String {
     offsets.iter().map(|((key, queue), offset)| format!("{key} {queue} {offset}\n")).collect()
 }
 
+/// A table of offsets whose text the store is to make.
+pub(crate) fn unmade_table(offsets: &Offsets) -> TableContent {
+    let mut table = OffsetTable::new(Timestamp(0), offsets.len());
+    for ((key, queue_id), offset) in offsets {
+        table.restore(key, *queue_id, *offset);
+    }
+    TableContent::Offsets(table.snapshot())
+}
+
 /// The offsets in the text of a table.
 pub(crate) fn parse_table(text: &str) -> Result<Offsets, String> {
+    if text.starts_with('{') {
+        let table: ConsumerOffsetSerializeWrapper =
+            proto_core::json::from_table(text.as_bytes()).map_err(|error| format!("the table is torn: {error}"))?;
+        let rows = table.offset_table.into_iter();
+        return Ok(rows.flat_map(|(key, queues)| queues.into_iter().map(move |(queue, offset)| ((key.clone(), queue), offset))).collect());
+    }
     let line = |line: &str| -> Option<((String, i32), i64)> {
         let mut words = line.split(' ');
         Some(((words.next()?.to_owned(), words.next()?.parse().ok()?), words.next()?.parse().ok()?))

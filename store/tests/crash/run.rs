@@ -14,7 +14,7 @@ use store::{
 };
 
 use super::{
-    model::{Model, Offsets, QUEUES, Sent, TOPICS, key, table_text},
+    model::{Model, Offsets, QUEUES, Sent, TOPICS, key, table_text, unmade_table},
     open,
 };
 
@@ -183,7 +183,9 @@ impl Run {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.trace.push(format!("save as {ticket:?}"));
-        let content = table_text(&self.model.noted).into_bytes().into();
+        let noted = &self.model.noted;
+        let made = self.random.below(2) == 0;
+        let content = if made { table_text(noted).into_bytes().into() } else { unmade_table(noted) };
         self.saves.push((ticket, self.model.noted.clone()));
         self.store().save(ticket, Table::ConsumerOffsets, content);
     }

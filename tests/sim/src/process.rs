@@ -18,6 +18,7 @@ use route_core::{
     output::{Table, Ticket},
     plugins::Plugins,
     random::Random,
+    table_content::TableContent,
 };
 use store::StoreEvent;
 
@@ -159,7 +160,7 @@ impl BrokerProcess {
         self.now = now;
     }
 
-    fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
+    fn save(&mut self, ticket: Ticket, table: Table, content: TableContent) {
         if table == Table::ConsumerOffsets {
             self.journal.note(Fact::SaveBegan { broker: self.name.clone() });
         }
@@ -168,7 +169,7 @@ impl BrokerProcess {
             return self.writes.give(self.now, ticket, table, &mut self.random);
         }
         let noted = self.broker.storage().count_of_noted();
-        let save = Save { due: self.now.mono, ticket, table, content, noted };
+        let save = Save { due: self.now.mono, ticket, table, content: content.into_bytes(), noted };
         self.writes.save(self.now, save, self.broker.storage().log_bounds().1, &mut self.random);
     }
 
@@ -278,7 +279,7 @@ impl Machine for BrokerProcess {
                 return None;
             };
             if let Output::Persist { ticket, table, content } = output {
-                self.save(ticket, table, content.into_bytes());
+                self.save(ticket, table, content);
                 continue;
             }
             if let Passage::Drop = self.tamper.output(&mut output) {

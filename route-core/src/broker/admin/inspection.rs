@@ -30,7 +30,7 @@ const UNITS_LIMIT: usize = 300_000;
 impl<S: Storage> Broker<S> {
     /// 43: the offsets of all groups, as slaves ask for them.
     pub(super) fn all_consumer_offsets(&self) -> Handled {
-        Ok(Answer::Now(Reply::with_body(Bytes::from(self.offsets.to_body()))))
+        Ok(Answer::Now(Reply::with_body(Bytes::from(self.offsets.snapshot().to_body()))))
     }
 
     /// 45: how far each delay level is.

@@ -21,6 +21,7 @@ use route_core::{
         keys::{KeyQuery, Search},
         memory::MemoryStorage,
     },
+    table_content::TableContent,
 };
 use store::{
     FlushDiskType, NotedOffset, Store, StoreConfig, StoreEvent,
@@ -131,8 +132,8 @@ impl OnDisk {
     }
 
     /// Has a table saved.
-    pub(super) fn save(&mut self, ticket: Ticket, table: Table, content: Bytes) {
-        self.store.save(ticket, table, content.into());
+    pub(super) fn save(&mut self, ticket: Ticket, table: Table, content: TableContent) {
+        self.store.save(ticket, table, content);
     }
 
     /// One of the saves is done.
