@@ -41,14 +41,8 @@ pub(crate) fn is_tags_code_of(code: i64, view: &RecordView<'_>) -> bool {
     if view.topic() == SCHEDULE_TOPIC && view.property(names::DELAY).is_some() {
         return code >= view.store_timestamp();
     }
-    code == tags_code(view.property(names::TAGS)) || code <= EXT_ADDRESS || is_time_of(code, view)
-}
-
-/// Whether a tags code holds the time of a message that has one.
-fn is_time_of(code: i64, view: &RecordView<'_>) -> bool {
-    let out = properties::find_number(view.properties(), names::TIMER_OUT_MS);
-    let entry = TimerEntry::of_tags_code(code).filter(|_| view.topic() == TIMER_TOPIC);
-    entry.is_some_and(|entry| entry.rolls || out == Some(entry.at.0))
+    let is_time = || view.topic() == TIMER_TOPIC && TimerEntry::of_tags_code(code).is_some_and(|entry| entry.may_be_of(view));
+    code == tags_code(view.property(names::TAGS)) || code <= EXT_ADDRESS || is_time()
 }
 
 /// A record whose unit is not in its queue yet.

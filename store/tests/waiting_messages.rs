@@ -8,6 +8,7 @@ use kit::{Opened, config, lines::lines_of, message, open};
 use proto_core::{
     delay::DelayLevels,
     names::{SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC},
+    properties::Special,
 };
 use route_core::{
     Now, Storage, Timestamp,
@@ -81,7 +82,7 @@ fn a_timed_message_with_a_wrong_unit_is_delivered_when_the_unit_is_right_again()
     let dir = tempfile::tempdir().unwrap();
     let out = Timestamp(STORED.0 + DELAY);
     let properties = format!("TIMER_OUT_MS\x01{}\x02", out.0);
-    let tags_code = TagsCode::Hash(TimerRules::default().entry(STORED, out, false).tags_code());
+    let tags_code = TagsCode::Hash(TimerRules::default().entry(STORED, out, &Special::default()).tags_code());
     let placed =
         with_a_wrong_unit(dir.path(), &NewMessage { properties: properties.as_bytes(), tags_code, ..message(TIMER_TOPIC, 0, "late") });
     let mut opened = open(config(dir.path()));

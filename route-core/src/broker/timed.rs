@@ -79,7 +79,8 @@ impl<S: Storage> Broker<S> {
         let special = Special::scan(record.properties());
         let out = special.timer_out_ms.and_then(properties::number).map_or(due.key.at, Timestamp);
         let is_recall = special.timer_del_uniq_key.is_some();
-        let rolls = timer.rules().due(out) > now.wall;
+        let rules = timer.rules();
+        let rolls = rules.due(rules.exact(Timestamp(record.store_timestamp()), out, &special)) > now.wall;
         if is_recall && !rolls {
             timer.recall_at(out, due);
             return Ok(None);
@@ -99,7 +100,7 @@ impl<S: Storage> Broker<S> {
         let queue = if rolls {
             let times = properties::find_number(record.properties(), property::TIMER_ROLL_TIMES).unwrap_or(0);
             self.properties.put_number(property::TIMER_ROLL_TIMES, times.saturating_add(1));
-            let entry = timer.rules().entry(now.wall, out, is_recall);
+            let entry = timer.rules().entry(now.wall, out, &special);
             message = NewMessage { topic: names::TIMER_TOPIC, queue_id: 0, tags_code: TagsCode::Hash(entry.tags_code()), ..message };
             timer.queue()
         } else {
@@ -129,7 +130,7 @@ impl<S: Storage> Broker<S> {
         let out = timer.rules().out_time(now.wall, asked);
         let out = out.map_err(|illegal| Refusal::new(proto_core::code::ResponseCode::MessageIllegal, illegal.to_string()))?;
         let Some(out) = out else { return Ok(None) };
-        let entry = timer.rules().entry(now.wall, out, asked.timer_del_uniq_key.is_some());
+        let entry = timer.rules().entry(now.wall, out, asked);
         let has_room = entry.kind != super::timer::EntryKind::Recall || timer.has_room_for_recall();
         if !has_room || timer.is_congested(out, &mut self.random) {
             let limit = timer.congest_num();

@@ -6,8 +6,8 @@
 //! ([`TimerSchedule::to_file`]), saved when the log is on disk with all that they call delivered. So none is lost, and after a crash those that were
 //! delivered since the last save may come twice.
 //!
-//! A time is a moment of the wall clock, rounded to `timerPrecisionMs`; a message comes one precision after that, so never early and late by less than
-//! one. If somebody sets the clock, messages come when it shows their time, in either direction.
+//! A time is a moment of the wall clock, stored as Java rounds it, to `timerPrecisionMs`. A message comes when it asked to, to ten ms; one that was
+//! stored once more, or by a Java broker a moment after it had asked, comes one precision after what is stored: never early and late by less than one. If somebody sets the clock, messages come when it shows their time, in either direction.
 
 use std::collections::BTreeMap;
 
@@ -210,7 +210,11 @@ impl TimerSchedule {
     /// Whether so many messages have this time that a further one is to be refused. Between the limit and twice the limit more and more are.
     #[must_use]
     pub fn is_congested(&self, at: Timestamp, random: &mut Random) -> bool {
-        let (count, limit) = (self.window.count(at), self.config.congest_num);
+        let limit = self.config.congest_num;
+        if limit >= self.config.in_memory {
+            return false;
+        }
+        let count = self.window.count(self.config.rules.times_of(at), limit.saturating_mul(2));
         let above = u32::try_from(count.saturating_sub(limit)).unwrap_or(u32::MAX);
         above > 0 && random.below(u32::try_from(limit).unwrap_or(u32::MAX).max(1)) < above
     }
@@ -392,7 +396,14 @@ impl TimerSchedule {
         }
         loop {
             let at = self.first_time()?;
-            if self.config.rules.due(at) > now.wall || !self.is_known_up_to(TimerKey::begin_of(at)) || !self.look_at_recalls(at, storage) {
+            let out = self.config.rules.out_of(at);
+            // Recalls come before the first of the messages that they may take back, but have to be read before it, too.
+            let may_be_recalled = self.is_behind(storage) && self.config.rules.due(out) > now.wall;
+            if self.config.rules.due(at) > now.wall
+                || may_be_recalled
+                || !self.is_known_up_to(TimerKey::begin_of(at))
+                || !self.look_at_recalls(out, storage)
+            {
                 return None;
             }
             match self.window.first().filter(|key| key.at == at) {
@@ -426,6 +437,11 @@ impl TimerSchedule {
     fn first_time(&self) -> Option<Timestamp> {
         let recall = self.recalls.first_key_value().map(|(at, _)| *at);
         self.window.first().map(|key| key.at).into_iter().chain(recall).min()
+    }
+
+    /// Whether the queue has units that are to be read and have not been.
+    fn is_behind(&self, storage: &impl Storage) -> bool {
+        !self.config.stop_enqueue && self.progress.read < storage.bounds(self.queue).max
     }
 
     /// Whether the window holds all timers before `key`.
@@ -503,7 +519,7 @@ impl TimerSchedule {
 
     /// Sets the moment of the next look, after all that this turn has done.
     pub fn rest(&mut self, now: Now, storage: &impl Storage) {
-        let unread = !self.config.stop_enqueue && self.progress.read < storage.bounds(self.queue).max;
+        let unread = self.is_behind(storage);
         let wants_scan = self.scan.is_some() || self.horizon.is_some() && self.window.is_half_empty();
         let due = self.first_time().filter(|_| !self.config.stop_dequeue).map(|at| {
             let at = now.deadline(self.config.rules.due(at)).min(now.mono + CLOCK_CHECK);

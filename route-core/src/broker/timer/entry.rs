@@ -1,11 +1,11 @@
 //! What a unit of the timer's queue says about its message.
 
 use proto_core::{
-    properties::{self, names as property},
+    properties::{self, Special, names as property},
     record::RecordView,
 };
 
-use super::rules::TimerRules;
+use super::rules::{self, TimerRules, asked_for};
 use crate::{storage::QueueUnit, time::Timestamp};
 
 /// What an entry is for.
@@ -23,7 +23,7 @@ pub enum EntryKind {
 /// `at * 4 + rolls * 2 + recall`. Java writes the hash of the tag there and never reads it; a hash is smaller than any time of these years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerEntry {
-    /// The moment, as rounded; it comes out one precision later.
+    /// The moment, as [rounded](TimerRules::exact); it comes out one precision later.
     pub at: Timestamp,
     /// What for.
     pub kind: EntryKind,
@@ -67,13 +67,28 @@ impl TimerEntry {
     pub fn of_record(record: &[u8], rules: &TimerRules) -> Option<Self> {
         let record = RecordView::parse(record).ok()?;
         let out = properties::find_number(record.properties(), property::TIMER_OUT_MS).filter(|out| *out >= 0)?;
-        let recalls = properties::find(record.properties(), property::TIMER_DEL_UNIQKEY).is_some();
-        Some(rules.entry(Timestamp(record.store_timestamp()), Timestamp(out), recalls))
+        Some(rules.entry(Timestamp(record.store_timestamp()), Timestamp(out), &Special::scan(record.properties())))
+    }
+
+    /// Whether this can be the entry of a stored message, whatever the precision was when that was stored.
+    #[must_use]
+    pub fn may_be_of(self, record: &RecordView<'_>) -> bool {
+        let Some(out) = properties::find_number(record.properties(), property::TIMER_OUT_MS) else { return false };
+        // An entry that rolls comes when the file of the log gets old, which other settings decide.
+        if self.rolls || self.at.0 == out {
+            return true;
+        }
+        let (stored, asked) = (Timestamp(record.store_timestamp()), Special::scan(record.properties()));
+        let Some(deliver) = asked_for(stored, &asked) else { return false };
+        let due = [deliver, rules::round_up(deliver)];
+        due.into_iter().any(|due| TimerRules::of_precision(due.saturating_sub(self.at.0)).exact(stored, Timestamp(out), &asked) == self.at)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proto_core::record::RecordFields;
+
     use super::*;
 
     #[test]
@@ -84,6 +99,51 @@ mod tests {
                 assert_eq!(TimerEntry::of_tags_code(entry.tags_code()), Some(entry));
             }
         }
+    }
+
+    #[test]
+    fn an_entry_is_told_from_one_of_another_time_whatever_the_precision_was() {
+        let stored = 1_700_000_000_123;
+        for precision in [1, 7, 10, 100, 1000] {
+            let rules = TimerRules::of_precision(precision);
+            for wait in [1, 2, 9, 10, 11, 876, 877, 878, 1000, 30_500] {
+                let text = format!("TIMER_DELAY_MS\x01{wait}\x02");
+                let asked = Special::scan(text.as_bytes());
+                let out = rules.out_time(Timestamp(stored), &asked).unwrap().unwrap();
+                let entry = rules.entry(Timestamp(stored), out, &asked);
+                let properties = format!("{text}TIMER_OUT_MS\x01{}\x02", out.0);
+                let record = record(stored, &properties);
+                let record = RecordView::parse(&record).unwrap();
+                assert!(entry.may_be_of(&record), "{wait} of {precision}");
+                assert!(TimerEntry { at: out, ..entry }.may_be_of(&record), "as it was rounded once: {wait} of {precision}");
+                let early = Timestamp(entry.at.0 - 3_000_000);
+                assert!(!TimerEntry { at: early, ..entry }.may_be_of(&record), "{wait} of {precision}");
+            }
+        }
+    }
+
+    /// A record that was stored at this time with these properties.
+    fn record(stored: i64, properties: &str) -> Vec<u8> {
+        let host = std::net::SocketAddr::from(([127, 0, 0, 1], 10911));
+        let fields = RecordFields {
+            topic: "T",
+            queue_id: 0,
+            flag: 0,
+            queue_offset: 0,
+            physical_offset: 0,
+            sys_flag: 0,
+            born_timestamp: stored,
+            born_host: host,
+            store_timestamp: stored,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: b"body",
+            properties: properties.as_bytes(),
+        };
+        let mut record = vec![0; fields.encoded_len()];
+        fields.encode_into(&mut record).unwrap();
+        record
     }
 
     #[test]

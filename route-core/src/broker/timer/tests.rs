@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use proto_core::properties::PropertiesWriter;
+use proto_core::properties::{PropertiesWriter, Special};
 
 use super::*;
 use crate::storage::{NewMessage, TagsCode, memory::MemoryStorage};
@@ -25,6 +25,8 @@ struct Timed<'a> {
     out: i64,
     key: &'a str,
     recalls: &'a str,
+    /// Ms after [`START`] that it asks for, if that is to be told.
+    deliver: Option<i64>,
     /// Its unit carries the hash of its tag, as Java writes it.
     by_java: bool,
 }
@@ -56,7 +58,11 @@ impl Scene {
                 properties.append(name, value.as_bytes());
             }
         }
-        let entry = self.config.rules.entry(now.wall, Timestamp(START + timed.out), !timed.recalls.is_empty());
+        if let Some(deliver) = timed.deliver {
+            properties.append_number(property::TIMER_DELIVER_MS, START + deliver);
+        }
+        let asked = Special::scan(properties.as_bytes());
+        let entry = self.config.rules.entry(now.wall, Timestamp(START + timed.out), &asked);
         let message = NewMessage {
             topic: TIMER_TOPIC,
             queue_id: 0,
@@ -133,6 +139,45 @@ fn a_message_comes_one_precision_after_its_rounded_time_and_not_before() {
     assert_eq!(scene.schedule.poll_timeout(), Some(Millis(6_000)));
     assert_eq!(scene.deliver(at(6_000)), [0]);
     assert_eq!((scene.schedule.poll_timeout(), scene.schedule.waiting()), (None, 0));
+}
+
+#[test]
+fn a_message_that_tells_its_time_comes_then_and_not_with_its_second() {
+    let mut scene = Scene::new();
+    let [late, early, other] = [2_731, 2_005, 3_400].map(|deliver| {
+        let out = (deliver - 1) / 1000 * 1000;
+        scene.store(at(0), Timed { out, deliver: Some(deliver), ..Timed::default() })
+    });
+    assert_eq!(scene.deliver(at(2_004)), NOTHING);
+    assert_eq!((scene.deliver(at(2_010)), scene.deliver(at(2_730))), (vec![early], vec![]));
+    assert_eq!((scene.deliver(at(2_740)), scene.deliver(at(3_399))), (vec![late], vec![]));
+    assert_eq!(scene.deliver(at(3_400)), [other]);
+    assert_eq!(scene.schedule.poll_timeout(), None);
+}
+
+#[test]
+fn a_recall_takes_back_the_first_and_the_last_message_of_its_second() {
+    for deliver in [2_001, 2_500, 3_000] {
+        let mut scene = Scene::new();
+        scene.store(at(0), Timed { out: 2_000, key: "k", deliver: Some(deliver), ..Timed::default() });
+        let kept = scene.store(at(0), Timed { out: 2_000, key: "l", deliver: Some(deliver), ..Timed::default() });
+        scene.store(at(1_999), Timed { out: 2_000, recalls: "k", deliver: Some(2_001), ..Timed::default() });
+        assert_eq!(scene.deliver(at(3_500)), [kept], "{deliver}");
+        assert_eq!((scene.schedule.waiting(), scene.schedule.poll_timeout()), (0, None), "{deliver}");
+    }
+}
+
+#[test]
+fn nothing_of_a_second_comes_while_what_may_be_its_recall_is_unread() {
+    let mut scene = Scene::new();
+    scene.store(at(0), Timed { out: 2_000, key: "k", deliver: Some(2_001), ..Timed::default() });
+    scene.deliver(at(100));
+    for _ in 0..READ_PER_TURN + 10 {
+        scene.store_for(at(1_999), 9_000);
+    }
+    scene.store(at(1_999), Timed { out: 2_000, recalls: "k", ..Timed::default() });
+    assert_eq!(scene.turn(at(2_020), 3), NOTHING, "the recall is not among the first units");
+    assert_eq!(scene.deliver(at(3_500)), NOTHING);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The timers that come next, in memory: as many as may be, ordered by time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use crate::time::Timestamp;
 
 /// The order in which timers come: by their time, and then as they were stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimerKey {
-    /// The rounded time.
+    /// The time, rounded; it comes one precision later.
     pub at: Timestamp,
     /// The offset in the timer's queue.
     pub offset: i64,
@@ -36,13 +36,10 @@ impl TimerKey {
     }
 }
 
-/// Timers in order, 8 bytes for each and some 100 bytes for each time that has any. Holds the first so many: what would be too much is left
-/// out from the end.
+/// Timers in order, some 30 bytes each whatever their times. Holds the first so many: what would be too much is left out from the end.
 #[derive(Debug)]
 pub struct TimerWindow {
-    /// Offsets in the queue by time.
-    times: BTreeMap<Timestamp, VecDeque<i64>>,
-    len: usize,
+    keys: BTreeSet<TimerKey>,
     limit: usize,
 }
 
@@ -50,82 +47,57 @@ impl TimerWindow {
     /// An empty window for at most `limit` timers.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { times: BTreeMap::new(), len: 0, limit: limit.max(1) }
+        Self { keys: BTreeSet::new(), limit: limit.max(1) }
     }
 
     /// How many are in it.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
+    pub fn len(&self) -> usize {
+        self.keys.len()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Whether there is room for as many again, or more.
     #[must_use]
-    pub const fn is_half_empty(&self) -> bool {
-        self.len <= self.limit / 2
+    pub fn is_half_empty(&self) -> bool {
+        self.keys.len() <= self.limit / 2
     }
 
-    /// How many have this time.
+    /// How many have one of these times; none is counted beyond `most`.
     #[must_use]
-    pub fn count(&self, at: Timestamp) -> usize {
-        self.times.get(&at).map_or(0, VecDeque::len)
+    pub fn count(&self, times: RangeInclusive<Timestamp>, most: usize) -> usize {
+        self.keys.range(TimerKey::begin_of(*times.start())..TimerKey::end_of(*times.end())).take(most).count()
     }
 
     /// The timer that comes first.
     #[must_use]
     pub fn first(&self) -> Option<TimerKey> {
-        let (at, offsets) = self.times.first_key_value()?;
-        Some(TimerKey { at: *at, offset: *offsets.front()? })
+        self.keys.first().copied()
     }
 
     /// Takes one in. If that is one too many, those at the end are left out: the answer is the first of these.
     #[must_use]
     pub fn insert(&mut self, key: TimerKey) -> Option<TimerKey> {
-        let offsets = self.times.entry(key.at).or_default();
-        match offsets.back() {
-            // It is read in the order of the queue nearly always.
-            Some(last) if *last >= key.offset => {
-                let Err(place) = offsets.binary_search(&key.offset) else { return None };
-                offsets.insert(place, key.offset);
-            }
-            _ => offsets.push_back(key.offset),
-        }
-        self.len += 1;
-        if self.len > self.limit { self.leave_out_last() } else { None }
+        self.keys.insert(key);
+        if self.keys.len() > self.limit { self.leave_out_last() } else { None }
     }
 
     /// Takes the first one out.
     pub fn pop_first(&mut self) {
-        let Some(mut first) = self.times.first_entry() else { return };
-        if first.get_mut().pop_front().is_some() {
-            self.len -= 1;
-        }
-        if first.get().is_empty() {
-            first.remove();
-        }
+        self.keys.pop_first();
     }
 
     /// Leaves out the last quarter, so that this is rare. What stays is more than half: whoever reads again when half is gone gets on.
     fn leave_out_last(&mut self) -> Option<TimerKey> {
-        let target = self.limit - self.limit / 4;
-        let mut first = None;
-        while self.len > target {
-            let mut last = self.times.last_entry()?;
-            let kept = last.get().len().saturating_sub(self.len - target);
-            let rest = last.get_mut().split_off(kept);
-            self.len -= rest.len();
-            first = rest.front().map(|offset| TimerKey { at: *last.key(), offset: *offset });
-            if last.get().is_empty() {
-                last.remove();
-            }
-        }
-        first
+        let kept = self.limit - self.limit / 4;
+        let first = *self.keys.iter().rev().nth(self.keys.len().checked_sub(kept + 1)?)?;
+        drop(self.keys.split_off(&first));
+        Some(first)
     }
 }
 
@@ -172,6 +144,16 @@ mod tests {
         assert_eq!(window.insert(key(7, 100)), Some(key(7, 75)));
         assert!(!window.is_half_empty());
         assert_eq!(drain(&mut window).last(), Some(&key(7, 74)));
+    }
+
+    #[test]
+    fn those_of_some_times_are_counted_as_far_as_that_matters() {
+        let mut window = TimerWindow::new(10);
+        for (at, offset) in [(5, 0), (3, 1), (5, 2), (6, 3), (8, 4)] {
+            assert_eq!(window.insert(key(at, offset)), None);
+        }
+        let count = |from, to, most| window.count(Timestamp(from)..=Timestamp(to), most);
+        assert_eq!([count(5, 5, 9), count(4, 6, 9), count(0, 9, 9), count(0, 9, 2), count(7, 7, 9)], [2, 3, 5, 2, 0]);
     }
 
     #[test]

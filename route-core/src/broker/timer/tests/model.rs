@@ -11,6 +11,8 @@ enum Step {
     /// A message so many ms from now.
     Store {
         wait: i64,
+        /// It tells the time that it asks for.
+        tells: bool,
         by_java: bool,
     },
     /// One of the messages that wait is taken back.
@@ -36,7 +38,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (1..20_000_i64, any::<bool>()).prop_map(|(wait, by_java)| Step::Store { wait, by_java }),
+        8 => (1..20_000_i64, any::<bool>(), any::<bool>()).prop_map(|(wait, tells, by_java)| Step::Store { wait, tells, by_java }),
         2 => any::<usize>().prop_map(|which| Step::Recall { which }),
         6 => (0..5_000_u64).prop_map(|millis| Step::Wait { millis }),
         1 => (-30_000..30_000_i64).prop_map(|by| Step::SetClock { by }),
@@ -50,6 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Clone, Debug, Default)]
 struct Known {
     out: i64,
+    /// It may come from then on.
+    due: i64,
     key: String,
     recalled: bool,
     came: u32,
@@ -76,11 +80,12 @@ impl Run {
 
     fn take(&mut self, step: &Step) {
         match *step {
-            Step::Store { wait, by_java } => {
+            Step::Store { wait, tells, by_java } => {
                 let out = self.rounded(wait);
                 let key = format!("k{}", self.known.len());
-                let offset = self.scene.store(self.now, Timed { out, key: &key, recalls: "", by_java });
-                self.known.insert(offset, Known { out, key, ..Known::default() });
+                let deliver = tells.then(|| self.now.wall.0 + wait - START);
+                let offset = self.scene.store(self.now, Timed { out, key: &key, recalls: "", deliver, by_java });
+                self.known.insert(offset, Known { out, due: deliver.unwrap_or(out + 1_000), key, ..Known::default() });
             }
             Step::Recall { which } => {
                 let now = self.now.wall.0 - START;
@@ -128,7 +133,7 @@ impl Run {
     fn turn(&mut self, most: usize) {
         for offset in self.scene.turn(self.now, most) {
             let known = self.known.get_mut(&offset).expect("a message that was stored");
-            assert!(known.out + 1_000 <= self.now.wall.0 - START, "early: {known:?} at {}", self.now.wall.0 - START);
+            assert!(known.due <= self.now.wall.0 - START, "early: {known:?} at {}", self.now.wall.0 - START);
             known.came += 1;
         }
     }
