@@ -348,6 +348,16 @@ pub trait Storage {
     /// What is readable of a queue.
     fn bounds(&self, queue: QueueId) -> QueueBounds;
 
+    /// Looks at the files of all these queues, which a store may have put off: at once, which is faster than one after the other.
+    fn look_at_queues(&mut self, queues: &[QueueId]) {
+        let _ = queues;
+    }
+
+    /// Whether a queue surely goes up to an offset, as far as that can be said without a look at its files.
+    fn is_known_to_reach(&self, queue: QueueId, offset: i64) -> bool {
+        self.bounds(queue).max >= offset
+    }
+
     /// The offset that the next message of this queue will get, readable yet or not.
     fn next_offset(&self, queue: QueueId) -> i64;
 

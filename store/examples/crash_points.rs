@@ -10,7 +10,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crash::{Counts, Plan, explore};
+use crash::{Counts, Plan, Start, explore};
 use store::FlushDiskType;
 
 fn argument(name: &str) -> Option<u64> {
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
             break;
         }
         let flush = if seed % 2 == 0 { FlushDiskType::AsyncFlush } else { FlushDiskType::SyncFlush };
-        if let Err(failure) = explore(Plan { seed, steps: 400, one_in: 4, flush }, |_| {}, &mut counts) {
+        if let Err(failure) =
+            explore(Plan { seed, steps: 400, one_in: 4, start: Start { flush, puts_off: seed % 4 < 2 } }, |_| {}, &mut counts)
+        {
             eprintln!("{failure}");
             failed += 1;
             if failed == 5 {

@@ -44,6 +44,7 @@ impl Store {
         self.cleaning.log.handle_timeout(now);
         self.cleaning.queues.handle_timeout(now);
         self.cleaning.maps.handle_timeout(now, self.queues.slots());
+        self.catch_up.handle_timeout(now);
     }
 
     /// Settings have changed; of these counts what [may change while the store is open](StoreConfig::take_changeable).
@@ -66,7 +67,7 @@ impl Store {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
         let Cleaning { log, queues, maps, .. } = &self.cleaning;
-        let timeouts = [log.poll_timeout(), queues.poll_timeout(), maps.poll_timeout(self.maps.get())];
+        let timeouts = [log.poll_timeout(), queues.poll_timeout(), maps.poll_timeout(self.maps.get()), self.catch_up.poll_timeout()];
         timeouts.into_iter().flatten().min()
     }
 
@@ -112,6 +113,7 @@ impl Store {
         if let Some(sweep) = self.cleaning.maps.poll_sweep(self.maps.get(), self.queues.slots()) {
             self.unmap_idle(sweep);
         }
+        self.catch_up();
         self.look_after_doubts();
         let now = self.cleaning.now;
         while let Some(output) = self.cleaning.log.poll_output() {

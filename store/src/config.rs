@@ -64,6 +64,8 @@ pub struct StoreConfig {
     pub max_search_work: usize,
     /// How many files may be mapped at a time; those that are used least are unmapped then. Half of `vm.max_map_count` unless it is set.
     pub max_mapped_files: usize,
+    /// Up to so many queues are all looked at by a start; if there are more, it looks at each when it is used. Not a key of RocketMQ's.
+    pub look_at_all_queues: usize,
     /// When old files go, and when the disk counts as full.
     pub expiry: ExpiryPolicy,
     /// With [`FlushDiskType::SyncFlush`]: bytes of the log that may wait for the disk before appends are refused.
@@ -100,6 +102,8 @@ impl StoreConfig {
             // The entries of a file of the usual size: who asks waits for a few seconds.
             max_search_work: 20_000_000,
             max_mapped_files: map_budget::of_this_machine(),
+            // That takes some tens of ms.
+            look_at_all_queues: 4096,
             expiry: ExpiryPolicy::default(),
             max_unflushed: 256 << 20,
             cached_log: u64::MAX,

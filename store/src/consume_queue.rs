@@ -168,6 +168,18 @@ impl ConsumeQueue {
         Ok(queue)
     }
 
+    /// Reads what [`ConsumeQueue::open_cut`] will read, so that it need not wait for the disk then. Nothing is changed.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn warm(disk: &Disk, dir: &Path, file_size: u32, limit: i64) -> io::Result<()> {
+        let last = disk.list(dir)?.into_iter().rfind(|entry| !entry.is_dir && entry.len == u64::from(file_size));
+        match last {
+            Some(last) => UnitsEnd::find(disk, dir.join(last.name), file_size as usize, limit).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Removes the files of a queue that cannot be used, so that it can be built anew from the log.
     ///
     /// # Errors
@@ -286,6 +298,8 @@ impl ConsumeQueue {
     /// Unmaps its files although nobody syncs them yet; they are added to `unsynced`.
     pub(crate) fn unmap_unsynced(&mut self, unsynced: &mut Vec<PathBuf>) {
         for opened in self.opened.drain(..) {
+            // It may be full, and have no write end any more.
+            unsynced.push(opened.path);
             unsynced.extend(opened.dirs);
         }
         if !self.writers.is_empty() {
@@ -489,7 +503,7 @@ impl ConsumeQueue {
         self.dir.ancestors().take(count).map(Path::to_owned).collect()
     }
 
-    fn units_per_file(&self) -> i64 {
+    pub(crate) fn units_per_file(&self) -> i64 {
         (self.file_size / QueueUnit::LEN) as i64
     }
 

@@ -66,6 +66,8 @@ pub(crate) struct FlushStart {
     pub(crate) unsynced_log: Vec<PathBuf>,
     /// Files and folders of queues that may not be on disk.
     pub(crate) unsynced: Vec<PathBuf>,
+    /// The mark stays where it is until it is [let go](FlushShared::let_mark_go).
+    pub(crate) mark_held: bool,
     pub(crate) policy: FlushPolicy,
 }
 
@@ -95,6 +97,8 @@ pub(crate) struct FlushShared {
     pub(crate) queues: AtomicU32,
     /// The next start is to build all queues anew from here on; -1 if it need not.
     rebuild_from: AtomicI64,
+    /// Queues were not looked at since a crash: the mark must not move.
+    mark_held: AtomicBool,
     /// Store time of the last message whose place in the index is on disk …
     index_time: AtomicI64,
     /// … and the one of which the checkpoint says so.
@@ -145,6 +149,11 @@ impl FlushShared {
     /// A queue lacks units: the checkpoint is to say so, for a log that begins at `log_start`.
     pub(crate) fn rebuild_queues_from(&self, log_start: i64) {
         self.rebuild_from.store(log_start, Ordering::Release);
+    }
+
+    /// All queues have been looked at, and the flusher was told what that changed: the mark may move.
+    pub(crate) fn let_mark_go(&self) {
+        self.mark_held.store(false, Ordering::Release);
     }
 
     /// The log is on disk up to here.
@@ -216,6 +225,7 @@ impl Flusher {
             stop: AtomicU8::new(RUN),
             queues: AtomicU32::new(0),
             rebuild_from: AtomicI64::new(-1),
+            mark_held: AtomicBool::new(start.mark_held),
             index_time: AtomicI64::new(0),
             index_checkpointed: AtomicI64::new(start.checkpoint.java.index_msg_timestamp),
             opened: Mutex::default(),
@@ -329,8 +339,18 @@ struct Due {
 
 impl Work {
     fn new(start: FlushStart, shared: Arc<FlushShared>) -> Self {
-        let FlushStart { disk, commit_log_dir, consume_queue_dir, checkpoint_path, checkpoint, flushed, unsynced_log, unsynced, policy } =
-            start;
+        let FlushStart {
+            disk,
+            commit_log_dir,
+            consume_queue_dir,
+            checkpoint_path,
+            checkpoint,
+            flushed,
+            unsynced_log,
+            unsynced,
+            policy,
+            ..
+        } = start;
         let due = Due { log: policy.log_interval, log_thorough: policy.log_thorough_interval, queues: policy.queue_interval };
         Self {
             disk,
@@ -451,6 +471,8 @@ impl Work {
 
     /// Brings queues to disk, then the checkpoint.
     fn flush_queues(&mut self, clean: bool) {
+        // Asked before the changed files are taken: if it is let go, all of them are among those.
+        let held = self.shared.mark_held.load(Ordering::Acquire);
         // Units that were there when this position was told are seen below, and so are their files.
         let position = self.shared.progress.read();
         self.take_opened();
@@ -459,17 +481,22 @@ impl Work {
         }
         // A mark stands where a record ends, and the log must be on disk up to there.
         let reached = if position.dispatched <= self.flushed { position } else { self.at_flush };
-        self.shared.settled.store(reached.dispatched, Ordering::Release);
+        if !held {
+            self.shared.settled.store(reached.dispatched, Ordering::Release);
+        }
         let java = &mut self.checkpoint.java;
         let before = (*java, self.checkpoint.mark);
         java.physic_msg_timestamp = newer(java.physic_msg_timestamp, self.at_flush.written_time);
-        java.logics_msg_timestamp = newer(java.logics_msg_timestamp, reached.dispatched_time);
+        if !held {
+            java.logics_msg_timestamp = newer(java.logics_msg_timestamp, reached.dispatched_time);
+        }
         java.index_msg_timestamp = newer(java.index_msg_timestamp, self.shared.index_time.load(Ordering::Acquire));
         let queues = self.shared.queues.load(Ordering::Acquire);
-        self.checkpoint.mark = Some(match self.shared.rebuild_from.load(Ordering::Acquire) {
-            -1 => Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean },
-            log_start => Mark::all_anew(log_start),
-        });
+        self.checkpoint.mark = match self.shared.rebuild_from.load(Ordering::Acquire) {
+            -1 if held => self.checkpoint.mark,
+            -1 => Some(Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean }),
+            log_start => Some(Mark::all_anew(log_start)),
+        };
         if (self.checkpoint.java, self.checkpoint.mark) != before {
             self.write_checkpoint();
         }

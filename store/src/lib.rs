@@ -47,6 +47,7 @@
 #![deny(unsafe_code)]
 
 mod ahead;
+mod catch_up;
 mod checked_units;
 mod checkpoint;
 mod cleaning;

@@ -17,6 +17,7 @@ use route_core::{
 use crate::{
     StoreConfig,
     ahead::Readiness,
+    catch_up::CatchUp,
     checkpoint::{self, Checkpoint},
     cleaning::Cleaning,
     commit_log::{CommitLog, Writing},
@@ -102,6 +103,7 @@ impl Store {
             checkpoint_path: &checkpoint_path,
             queue_ends_path: &queue_ends_path,
             max_mapped_files: config.max_mapped_files,
+            look_at_all_queues: config.look_at_all_queues,
         };
         let recovered = recover(&mut files, &mut queues, &input, progress)?;
         let RecoveredLog { position, report, mut flushed, mut unsynced_log, unsynced, mark } = recovered;
@@ -131,6 +133,10 @@ impl Store {
         };
 
         warn_of_short_files(&config);
+        let catch_up = match queues.put_off_folders() {
+            Some((folders, limit)) => CatchUp::begin(disk.clone(), folders, limit, config.mapped_file_size_consume_queue, background),
+            None => CatchUp::none(),
+        };
         let ready = Readiness { filled: config.flush_disk_type == FlushDiskType::SyncFlush, cached_log: config.cached_log };
         let how = Writing { ready, background };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
@@ -145,6 +151,7 @@ impl Store {
             flushed,
             unsynced_log,
             unsynced,
+            mark_held: queues.is_put_off(),
             policy,
         };
         let flusher = Flusher::start(start, Arc::clone(&notifier), background).map_err(at(root))?;
@@ -208,6 +215,7 @@ impl Store {
             delay_offsets: OffsetJournal::open(disk, config.config_dir().join("delayOffset.journal")),
             cleaning,
             doubts: Doubts::default(),
+            catch_up,
             delay_levels: config.message_delay_level,
             maps,
             removed: 0,
@@ -250,6 +258,7 @@ impl Store {
     fn close_in_order(mut self) -> Result<(), String> {
         // Whether it could be done shows below.
         self.hand_over();
+        self.look_at_all();
         self.log.close();
         if self.flush_disk_type == FlushDiskType::SyncFlush {
             // Units follow their records: wait for the records first.

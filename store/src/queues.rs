@@ -10,10 +10,10 @@ use std::{
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use route_core::storage::{AppendError, Arrival, LogOffset, QueueId, QueueUnit};
+use route_core::storage::{AppendError, Arrival, QueueId, QueueUnit};
 
 use crate::{
-    consume_queue::{ConsumeQueue, LogStart, PRE_BLANK},
+    consume_queue::{ConsumeQueue, LogStart},
     disk::{Disk, Entry},
     error::OpenError,
     event::Background,
@@ -24,9 +24,15 @@ use crate::{
 };
 
 mod cut;
+mod place;
+mod put_off;
 mod shares;
 
 use cut::Cut;
+pub(crate) use place::Lost;
+use place::Placing;
+pub(crate) use put_off::MAX_WAITING;
+use put_off::PutOff;
 use shares::in_shares;
 
 /// The queues of all topics.
@@ -45,6 +51,7 @@ pub(crate) struct QueueTable {
     hand: usize,
     /// A queue was found to lack units.
     lacking: Cell<bool>,
+    put_off: PutOff,
     background: Background,
 }
 
@@ -72,15 +79,6 @@ struct Slot {
     told: i64,
 }
 
-/// What damage of the log has taken so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lost {
-    /// Where the last damage begins.
-    pub(crate) at: Option<i64>,
-    /// How many messages it can have been at most.
-    pub(crate) units: i64,
-}
-
 /// A queue as it was found.
 #[derive(Debug)]
 enum Loaded {
@@ -98,7 +96,8 @@ impl QueueTable {
         let log_start = LogStart::default();
         log_start.set(start);
         let (arrived, lacking) = (VecDeque::new(), Cell::new(false));
-        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived, hand: 0, lacking, background }
+        let put_off = PutOff::default();
+        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived, hand: 0, lacking, put_off, background }
     }
 
     /// Takes in the queues that `dir` holds, without a look at their files.
@@ -245,7 +244,7 @@ impl QueueTable {
     /// A queue to read; `None` if there is nothing to read of it.
     pub(crate) fn get(&self, queue: QueueId) -> Option<&ConsumeQueue> {
         let slot = self.slots.get(queue.0 as usize)?;
-        match slot.queue.get_or_init(|| self.load(slot)) {
+        match slot.queue.get_or_init(|| self.load(queue, slot)) {
             Loaded::Open(queue) => Some(queue),
             Loaded::Broken(_) | Loaded::Removed => None,
         }
@@ -266,7 +265,10 @@ impl QueueTable {
         }
     }
 
-    fn load(&self, slot: &Slot) -> Loaded {
+    fn load(&self, queue: QueueId, slot: &Slot) -> Loaded {
+        if let Some(loaded) = self.load_put_off(queue, slot) {
+            return loaded;
+        }
         if !is_folder_name(&slot.topic) {
             return Loaded::Broken(AppendError::BadTopic(slot.topic.to_string()));
         }
@@ -341,15 +343,21 @@ impl QueueTable {
 
     /// Looks at all queues. Answers whether any lacks units.
     pub(crate) fn look_for_lacking(&self) -> bool {
-        for slot in &self.slots {
-            let _ = slot.queue.get_or_init(|| self.load(slot));
+        for (number, slot) in (0..).zip(&self.slots) {
+            let _ = slot.queue.get_or_init(|| self.load(QueueId(number), slot));
         }
         self.is_lacking()
     }
 
     /// Whether any queue that was looked at cannot be used.
     pub(crate) fn has_broken(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot.queue.get(), Some(Loaded::Broken(_))))
+        self.first_broken().is_some()
+    }
+
+    /// Topic and number of a queue that was looked at and cannot be used.
+    pub(crate) fn first_broken(&self) -> Option<(String, i32)> {
+        let broken = self.slots.iter().find(|slot| matches!(slot.queue.get(), Some(Loaded::Broken(_))))?;
+        Some((broken.topic.to_string(), broken.queue_id))
     }
 
     /// How many queues are known.
@@ -375,6 +383,7 @@ impl QueueTable {
     /// [`OpenError`] for a queue whose files cannot be used.
     pub(crate) fn cut(&mut self, limit: i64, anew: bool) -> Result<QueuesCut, OpenError> {
         self.lacking.set(false);
+        self.forget_put_off();
         let Self { disk, dir, file_size, log_start, slots, background, .. } = self;
         Cut { disk, dir, file_size: *file_size, log_start, limit, anew }.on(slots, *background)
     }
@@ -400,7 +409,7 @@ impl QueueTable {
 
     /// Puts the unit of a record of the log that says of itself to have `offset` in its queue. Answers whether it could: not if
     /// the queue lacks units in front of it, unless the queues are built anew from the whole log: then units stand in for what was
-    /// `lost`, which no reader takes for a message.
+    /// `lost`, which no reader takes for a message. The unit of a queue that is put off waits.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -416,35 +425,11 @@ impl QueueTable {
             return Ok(true);
         }
         let queue = self.open(topic, queue_id);
-        let units_per_file = i64::from(self.file_size) / QueueUnit::LEN as i64;
-        let log_start = self.log_start.get();
-        let target = self.get_mut(queue).map_err(io::Error::other)?;
-        let expected = target.max();
-        let fresh = !target.has_units() || target.unit(expected - 1).is_some_and(|unit| unit.offset.0 < log_start);
-        if offset != expected {
-            if fresh && (whole || !target.has_files()) {
-                target.reset()?;
-                target.begin_at(offset)?;
-            } else if offset == 0 {
-                // Its topic was removed and made again.
-                target.reset()?;
-            } else if offset > expected && !whole {
-                return Ok(false);
-            } else if offset > expected && offset - expected <= units_per_file.max(lost.units) {
-                target.reserve(offset)?;
-                let blank = QueueUnit { offset: LogOffset(lost.at.unwrap_or(unit.offset.0)), ..PRE_BLANK };
-                while target.max() < offset {
-                    target.append(&blank);
-                }
-            } else {
-                // As Java does: the order of the log counts.
-                tracing::warn!(at = unit.offset.0, topic, queue_id, offset, expected, "a record's queue offset is not the next one");
-            }
+        if self.keep(queue, offset, unit) {
+            return Ok(true);
         }
-        target.reserve(target.max() + 1)?;
-        target.append(unit);
-        target.assign_all();
-        Ok(true)
+        let placing = Placing { log_start: self.log_start.get(), whole, lost };
+        placing.put(self.get_mut(queue).map_err(io::Error::other)?, (topic, queue_id), offset, unit)
     }
 
     /// Files whose write end was opened by [`QueueTable::rebuild`], for the thread that syncs them.
@@ -492,6 +477,7 @@ impl QueueTable {
     pub(crate) fn remove(&mut self, topic: &str) -> bool {
         let Some(numbers) = self.topics.shift_remove(topic) else { return false };
         for (_, queue) in numbers {
+            self.forget_waiting(queue);
             if let Some(slot) = self.slots.get_mut(queue.0 as usize) {
                 slot.queue = OnceCell::from(Loaded::Removed);
             }

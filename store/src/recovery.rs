@@ -2,7 +2,8 @@
 //!
 //! The checkpoint says up to where log and queues are on disk. Everything behind is read again: the log lives up to the end of the
 //! longest run of whole records, queues are cut to the checkpoint and get the units of those records. What follows the run is
-//! saved beside the log and erased, durably, so that it can never come back.
+//! saved beside the log and erased, durably, so that it can never come back. Where there are very many queues, that is
+//! [put off](crate::queues) until they are used.
 
 use std::path::{Path, PathBuf};
 
@@ -23,11 +24,8 @@ mod scan;
 
 pub use cut::Cut;
 
-use rebuild::{Rebuild, Rebuilt};
+use rebuild::{PutOff, Rebuild, Rebuilt};
 use scan::LogScan;
-
-/// Up to so many queues are all looked at when a store is opened that was closed; that takes some tens of ms.
-const LOOK_AT_ALL: usize = 4096;
 
 /// What was found when a store was opened, and what was done about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,7 +109,7 @@ pub(crate) struct RecoveredLog {
     pub(crate) report: Recovered,
     /// The log is on disk up to here, for sure.
     pub(crate) flushed: i64,
-    /// Files of the log that may not be on disk yet.
+    /// Files of the log that may not be on disk yet, and its folder if there are any.
     pub(crate) unsynced_log: Vec<PathBuf>,
     /// Files and folders of queues that were changed; to be synced before the checkpoint moves.
     pub(crate) unsynced: Vec<PathBuf>,
@@ -131,6 +129,8 @@ pub(crate) struct RecoveryInput<'a> {
     /// Where it stands where queues ended.
     pub(crate) queue_ends_path: &'a Path,
     pub(crate) max_mapped_files: usize,
+    /// Up to so many queues are all looked at.
+    pub(crate) look_at_all_queues: usize,
 }
 
 impl RecoveryInput<'_> {
@@ -189,9 +189,10 @@ pub(crate) fn recover(
     let mut report = Recovered { clean: input.closed, log_start: files.start(), queues: queues.len(), ..Recovered::default() };
     tell_lost_end(files, input.checkpoint.mark.as_ref());
     let found = queues.len();
-    if let Some(ends) = input.read_ends(files, mark.as_ref())? {
-        tell_lost_start(files, &ends);
-        queues.expect(&ends);
+    let ends = input.read_ends(files, mark.as_ref())?;
+    if let Some(ends) = &ends {
+        tell_lost_start(files, ends);
+        queues.expect(ends);
     }
 
     if let Some(mark) = mark
@@ -199,7 +200,7 @@ pub(crate) fn recover(
         && mark.clean
         && mark.queues as usize == found
         && LogScan::new(files, mark.position).next_record()?.is_none()
-        && (found > LOOK_AT_ALL || !queues.look_for_lacking() && !queues.has_broken())
+        && (found > input.look_at_all_queues || !queues.look_for_lacking() && !queues.has_broken())
     {
         let java = &input.checkpoint.java;
         (report.log_end, report.scanned_from) = (mark.position, mark.position);
@@ -242,9 +243,15 @@ pub(crate) fn recover(
         standing = input.take_back_mark(files)?;
     }
     let last_record = mark.filter(|mark| mark.position == from).map_or(-1, |mark| mark.last_record);
-    let RecoveryInput { delay_levels, closed, max_mapped_files, .. } = *input;
+    let RecoveryInput { delay_levels, closed, max_mapped_files, look_at_all_queues, .. } = *input;
     let flushed = input.checkpoint.mark.map_or(0, |mark| mark.position);
-    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files, flushed, progress };
+    let put_off = match ends {
+        _ if mark.is_none() || found <= look_at_all_queues || queues.lacks_folders() => PutOff::Nothing,
+        // It goes when a topic is removed.
+        None => PutOff::Unchanged,
+        Some(_) => PutOff::All,
+    };
+    let mut rebuild = Rebuild { files, queues, delay_levels, closed, max_mapped_files, flushed, put_off, progress };
     let rebuilt = match rebuild.run(from, last_record)? {
         Rebuilt::Done(rebuilt) => rebuilt,
         Rebuilt::Hole { topic, queue_id } => {
@@ -260,7 +267,11 @@ pub(crate) fn recover(
     report.queues = queues.len();
     let size = i64::from(files.file_size);
     report.cut = cut::cut(files, position.written)?;
-    let unsynced_log = files.bases.iter().filter(|base| *base + size > from).map(|base| file_path(&files.dir, *base)).collect();
+    let mut unsynced_log: Vec<_> = files.bases.iter().filter(|base| *base + size > from).map(|base| file_path(&files.dir, *base)).collect();
+    if !unsynced_log.is_empty() {
+        // The name of the last one may be as new as what it holds.
+        unsynced_log.push(files.dir.clone());
+    }
     Ok(RecoveredLog { position, report, flushed: from, unsynced_log, unsynced, mark: standing })
 }
 

@@ -72,6 +72,8 @@ pub enum Work {
     Look,
     /// One old file is deleted, or the queues are scanned for such files.
     Clean,
+    /// Some queues are looked at that the start has put off.
+    Queues,
 }
 
 /// An operation that a simulated disk may be told to [ignore](SimulatedDisk::ignore), as far as it is one of the first two, and that may
@@ -243,6 +245,7 @@ impl Store {
             }
             Work::Look => self.cleaning.look.step(),
             Work::Clean => self.cleaning.clean.step(),
+            Work::Queues => self.look_at_next(3, usize::MAX),
         }
     }
 }

@@ -20,6 +20,7 @@ use route_core::{
 };
 
 use crate::{
+    catch_up::CatchUp,
     cleaning::Cleaning,
     commit_log::CommitLog,
     config::FlushDiskType,
@@ -72,6 +73,7 @@ pub struct Store {
     pub(crate) delay_offsets: OffsetJournal,
     pub(crate) cleaning: Cleaning,
     pub(crate) doubts: Doubts,
+    pub(crate) catch_up: CatchUp,
     pub(crate) delay_levels: DelayLevels,
     pub(crate) maps: MapCount,
     pub(crate) queue_ends_path: PathBuf,
@@ -416,6 +418,14 @@ impl Storage for Store {
         let Some(queue) = self.queues.get(queue) else { return QueueBounds::default() };
         let max = if self.commit_failed { self.committed_max(queue) } else { queue.max() };
         QueueBounds { min: queue.min(), max }
+    }
+
+    fn look_at_queues(&mut self, queues: &[QueueId]) {
+        self.look_at_these(queues);
+    }
+
+    fn is_known_to_reach(&self, queue: QueueId, offset: i64) -> bool {
+        self.queues.is_known_to_reach(queue, offset)
     }
 
     fn next_offset(&self, queue: QueueId) -> i64 {

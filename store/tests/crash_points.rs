@@ -4,7 +4,7 @@ mod crash;
 
 use std::path::Path;
 
-use crash::{Counts, Failure, Plan, explore};
+use crash::{Counts, Failure, Plan, Start, explore};
 use store::{
     FlushDiskType,
     simulation::{Operation, SimulatedDisk},
@@ -13,7 +13,7 @@ use store::{
 fn holds(flush: FlushDiskType, seeds: std::ops::Range<u64>) {
     let mut counts = Counts::default();
     for seed in seeds {
-        let plan = Plan { seed, steps: 250, one_in: 6, flush };
+        let plan = Plan { seed, steps: 250, one_in: 6, start: Start { flush, puts_off: seed % 2 == 0 } };
         if let Err(failure) = explore(plan, |_| {}, &mut counts) {
             panic!("{failure}");
         }
@@ -33,8 +33,12 @@ fn what_a_synchronous_store_promised_survives_every_crash() {
 
 /// The first failure of a store whose disk ignores some operations.
 fn failure(flush: FlushDiskType, ignored: fn(Operation, &Path) -> bool) -> Box<Failure> {
+    failure_of(Start { flush, puts_off: false }, ignored)
+}
+
+fn failure_of(start: Start, ignored: fn(Operation, &Path) -> bool) -> Box<Failure> {
     let prepare = |disk: &SimulatedDisk| disk.ignore(ignored);
-    let plans = (0..60).map(|seed| Plan { seed, steps: 300, one_in: 3, flush });
+    let plans = (0..60).map(|seed| Plan { seed, steps: 300, one_in: 3, start });
     let mut failures = plans.filter_map(|plan| explore(plan, prepare, &mut Counts::default()).err());
     failures.next().expect("nobody noticed")
 }
@@ -77,4 +81,17 @@ fn a_table_that_is_not_synced_is_noticed() {
 #[test]
 fn units_that_are_not_erased_behind_a_cut_are_noticed() {
     failure(FlushDiskType::AsyncFlush, |operation, path| operation == Operation::Erase && is_of(path, "consumequeue"));
+}
+
+#[test]
+fn units_that_are_not_erased_when_a_queue_that_was_put_off_is_used_are_noticed() {
+    let start = Start { flush: FlushDiskType::AsyncFlush, puts_off: true };
+    failure_of(start, |operation, path| operation == Operation::Erase && is_of(path, "consumequeue"));
+}
+
+#[test]
+fn queues_that_were_put_off_and_are_not_synced_before_the_mark_moves_are_noticed() {
+    let start = Start { flush: FlushDiskType::SyncFlush, puts_off: true };
+    let failure = failure_of(start, |operation, path| operation == Operation::Sync && is_of(path, "consumequeue"));
+    assert!(failure.what.contains("shows"), "{failure}");
 }

@@ -270,15 +270,15 @@ impl OffsetTable {
         }
     }
 
-    /// Brings committed offsets back that lie behind the end of their queue. `end` tells the end of a queue by topic and number, `None`
-    /// if nothing is known of the topic here: then its offsets stay. Answers what was changed.
-    pub fn clamp(&mut self, mut end: impl FnMut(&str, i32) -> Option<i64>) -> Vec<Clamped> {
+    /// Brings committed offsets back that lie behind the end of their queue. `end` tells the end of a queue by topic, number and the offset in
+    /// question, `None` if nothing is known of the topic here: then its offsets stay. Answers what was changed.
+    pub fn clamp(&mut self, mut end: impl FnMut(&str, i32, i64) -> Option<i64>) -> Vec<Clamped> {
         let mut clamped = Vec::new();
         for (key, group) in &mut self.entries {
             let first = clamped.len();
             for (&queue_id, progress) in &group.row.queues {
-                if let (Some(before), Some(after)) = (progress.committed, end(key.topic(), queue_id))
-                    && before > after
+                if let Some(before) = progress.committed
+                    && let Some(after) = end(key.topic(), queue_id, before).filter(|after| before > *after)
                 {
                     clamped.push(Clamped { key: Arc::clone(&key.text), queue_id, before, after });
                 }
@@ -289,6 +289,13 @@ impl OffsetTable {
         }
         self.dirty |= !clamped.is_empty();
         clamped
+    }
+
+    /// Every committed offset with its topic and queue.
+    pub fn all_committed(&self) -> impl Iterator<Item = (&str, i32, i64)> {
+        self.entries.iter().flat_map(|(key, group)| {
+            group.row.queues.iter().filter_map(move |(queue_id, progress)| Some((key.topic(), *queue_id, progress.committed?)))
+        })
     }
 
     /// Forgets a deleted topic.

@@ -38,8 +38,15 @@ impl<S: Storage> Broker<S> {
 
     /// Sets every offset that lies behind the end of its queue to that end; once, at the start after a crash.
     pub(super) fn clamp_offsets(&mut self) {
+        // There may be very many queues: only those are looked at that may have lost something.
+        let doubtful = |(topic, queue_id, offset): (&str, i32, i64)| {
+            self.storage.find_queue(topic, queue_id).filter(|queue| !self.storage.is_known_to_reach(*queue, offset))
+        };
+        let doubtful: Vec<_> = self.offsets.all_committed().filter_map(doubtful).collect();
+        self.storage.look_at_queues(&doubtful);
         let (storage, topics) = (&self.storage, &self.topics);
-        let clamped = self.offsets.clamp(|topic, queue_id| match storage.find_queue(topic, queue_id) {
+        let clamped = self.offsets.clamp(|topic, queue_id, offset| match storage.find_queue(topic, queue_id) {
+            Some(queue) if storage.is_known_to_reach(queue, offset) => Some(offset),
             Some(queue) => Some(storage.bounds(queue).max),
             None => topics.get(topic).map(|_| 0),
         });

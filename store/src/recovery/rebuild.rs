@@ -17,7 +17,7 @@ use crate::{
     error::{OpenError, at},
     log_walk::{FoundFile, LogWalk, Step},
     progress::Position,
-    queues::{Lost, QueueTable, QueuesCut},
+    queues::{Lost, MAX_WAITING, QueueTable, QueuesCut},
     store::is_shown,
 };
 
@@ -36,8 +36,21 @@ pub(super) struct Rebuild<'a> {
     pub(super) max_mapped_files: usize,
     /// The log was on disk up to here when the checkpoint was written: what is damaged before it does not end the log.
     pub(super) flushed: i64,
+    pub(super) put_off: PutOff,
     /// Is told how many bytes of how many are read.
     pub(super) progress: &'a mut dyn FnMut(u64, u64),
+}
+
+/// Which queues are looked at only when they are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PutOff {
+    /// None.
+    Nothing,
+    /// Those of which no record is read again. Topics may have been removed, and made again, shortly before the crash: then a queue that is
+    /// there may lack units in front of those of its records, and all have to be built anew.
+    Unchanged,
+    /// All, as far as units follow one another.
+    All,
 }
 
 /// Where it ended.
@@ -77,9 +90,14 @@ impl Rebuild<'_> {
         let whole = whole || from == start;
         let known_only = self.closed && self.queues.len() > 0;
         let dir = self.queues.dir().to_owned();
-        let mut unsynced = match self.queues.cut(from, whole)? {
-            QueuesCut::Done { unsynced } => unsynced,
-            QueuesCut::Lacking { topic, queue_id } => return Ok(Rebuilt::Hole { topic, queue_id }),
+        let mut unsynced = if self.put_off != PutOff::Nothing && !whole {
+            self.queues.put_off(from);
+            Vec::new()
+        } else {
+            match self.queues.cut(from, whole)? {
+                QueuesCut::Done { unsynced } => unsynced,
+                QueuesCut::Lacking { topic, queue_id } => return Ok(Rebuilt::Hole { topic, queue_id }),
+            }
         };
 
         let mut position = Position { written: from, dispatched: from, last_dispatched: last_record, ..Position::default() };
@@ -121,7 +139,20 @@ impl Rebuild<'_> {
                 return Ok(Rebuilt::Hole { topic: view.topic().to_owned(), queue_id: view.queue_id() });
             }
             self.queues.unmap_above(self.max_mapped_files, &mut unsynced);
+            if self.queues.waiting_units() >= MAX_WAITING && self.queues.is_put_off() {
+                self.queues.look_at_all();
+                if let Some((topic, queue_id)) = self.queues.first_broken() {
+                    return Ok(Rebuilt::Hole { topic, queue_id });
+                }
+            }
         }
+        if self.queues.is_put_off() {
+            self.queues.look_at_waiting(self.put_off == PutOff::Unchanged);
+            if let Some((topic, queue_id)) = self.queues.first_broken() {
+                return Ok(Rebuilt::Hole { topic, queue_id });
+            }
+        }
+        unsynced.extend(self.queues.take_changed());
         if whole {
             self.queues.keep_places().map_err(at(&dir))?;
         }

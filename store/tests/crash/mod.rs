@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     pub(crate) steps: u32,
     /// A moment is kept before one in so many operations of the disk.
     pub(crate) one_in: u32,
-    /// When an append counts as done.
-    pub(crate) flush: FlushDiskType,
+    /// How the store is opened.
+    pub(crate) start: Start,
 }
 
 /// What was looked at.
@@ -62,9 +62,9 @@ pub(crate) struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, flush, .. } = self.plan;
+        let Plan { seed, start, .. } = self.plan;
         let from = self.trace.len().saturating_sub(40);
-        writeln!(f, "seed {seed}, {flush:?}: {}", self.what)?;
+        writeln!(f, "seed {seed}, {start:?}: {}", self.what)?;
         writeln!(f, "crash before operation {}", self.moment)?;
         writeln!(f, "the last of {} steps before it:", self.trace.len())?;
         self.trace[from..].iter().try_for_each(|step| writeln!(f, "  {step}"))
@@ -83,8 +83,21 @@ pub(crate) fn config(flush: FlushDiskType) -> StoreConfig {
     }
 }
 
-pub(crate) fn open(disk: &SimulatedDisk, flush: FlushDiskType) -> Result<Store, String> {
-    let opened = Store::open_simulated(disk, config(flush), Arc::new(|| {}));
+/// What a start does with its queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// When an append counts as done.
+    pub(crate) flush: FlushDiskType,
+    /// It looks at each queue when it is used, as if there were very many.
+    pub(crate) puts_off: bool,
+}
+
+pub(crate) fn open(disk: &SimulatedDisk, start: Start) -> Result<Store, String> {
+    let mut config = config(start.flush);
+    if start.puts_off {
+        config.look_at_all_queues = 0;
+    }
+    let opened = Store::open_simulated(disk, config, Arc::new(|| {}));
     opened.map(|(store, _)| store).map_err(|error| format!("the store does not open: {error}"))
 }
 
@@ -93,7 +106,7 @@ pub(crate) fn explore(plan: Plan, prepare: impl Fn(&SimulatedDisk), counts: &mut
     let disk = SimulatedDisk::new(plan.seed);
     prepare(&disk);
     let mut random = Random::new(plan.seed ^ 0x5EED);
-    let mut run = Run::begin(&disk, plan.flush, plan.seed).map_err(|what| failure(plan, what, "of the start", &[]))?;
+    let mut run = Run::begin(&disk, plan.start, plan.seed).map_err(|what| failure(plan, what, "of the start", &[]))?;
     disk.watch(plan.one_in);
     counts.runs += 1;
     for _ in 0..plan.steps {
@@ -103,7 +116,7 @@ pub(crate) fn explore(plan: Plan, prepare: impl Fn(&SimulatedDisk), counts: &mut
             for crash in [Crash::Kill, Crash::PowerLoss] {
                 let after = moment.after(crash, random.next_u64());
                 counts.crash_points += 1;
-                let promise = verdict::Promise { crash, flush: plan.flush, before: &before, after: run.model(), gone_on: false };
+                let promise = verdict::Promise { crash, start: plan.start, before: &before, after: run.model(), gone_on: false };
                 verdict::judge(&after, &promise, &mut random, &mut counts.second_crashes)
                     .map_err(|what| failure(plan, format!("{crash:?}: {what}"), &moment.operation, run.trace()))?;
             }

@@ -14,6 +14,7 @@ use store::{
 };
 
 use super::{
+    Start,
     model::{Model, Offsets, QUEUES, Sent, TOPICS, key, table_text, unmade_table},
     open,
 };
@@ -21,7 +22,7 @@ use super::{
 /// A store that is worked with, and what is known about it.
 pub(crate) struct Run {
     disk: SimulatedDisk,
-    flush: FlushDiskType,
+    start: Start,
     /// `None` only while it is being closed and opened.
     store: Option<Store>,
     model: Model,
@@ -34,18 +35,18 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn begin(disk: &SimulatedDisk, flush: FlushDiskType, seed: u64) -> Result<Self, String> {
-        let store = open(disk, flush)?;
-        Ok(Self::go_on(disk, flush, store, Model::default(), seed))
+    pub(crate) fn begin(disk: &SimulatedDisk, start: Start, seed: u64) -> Result<Self, String> {
+        let store = open(disk, start)?;
+        Ok(Self::go_on(disk, start, store, Model::default(), seed))
     }
 
     /// Works on with a store that was opened.
-    pub(crate) fn go_on(disk: &SimulatedDisk, flush: FlushDiskType, mut store: Store, model: Model, seed: u64) -> Self {
+    pub(crate) fn go_on(disk: &SimulatedDisk, start: Start, mut store: Store, model: Model, seed: u64) -> Self {
         // Notes count from what was loaded.
         let _ = store.load_offsets(OffsetTableKind::Consumer, |_| Ok(()));
         Self {
             disk: disk.clone(),
-            flush,
+            start,
             store: Some(store),
             model,
             random: Random::new(seed),
@@ -104,10 +105,17 @@ impl Run {
                 self.store().step(Work::Tables);
             }
             97 => self.remove_topic(),
+            98 => self.look_at_queues(),
             _ => self.close_and_open()?,
         }
         self.take_events();
         self.look()
+    }
+
+    /// Some queues are looked at that the start has put off.
+    pub(crate) fn look_at_queues(&mut self) {
+        self.trace.push("look at queues".into());
+        self.store().step(Work::Queues);
     }
 
     /// Sends some messages to one queue.
@@ -209,7 +217,7 @@ impl Run {
             self.model.saved = content;
         }
         self.saves.clear();
-        let mut store = open(&self.disk, self.flush)?;
+        let mut store = open(&self.disk, self.start)?;
         let _ = store.load_offsets(OffsetTableKind::Consumer, |_| Ok(()));
         self.store = Some(store);
         self.now = Duration::ZERO;
@@ -235,7 +243,7 @@ impl Run {
 
     /// Readers never see what is not on disk, where that was promised.
     fn look(&mut self) -> Result<(), String> {
-        if self.flush != FlushDiskType::SyncFlush {
+        if self.start.flush != FlushDiskType::SyncFlush {
             return Ok(());
         }
         let Some(store) = &self.store else { return Ok(()) };

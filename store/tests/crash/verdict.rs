@@ -11,7 +11,7 @@ use store::{
 };
 
 use super::{
-    config,
+    Start, config,
     model::{Model, QUEUES, TOPICS, parse_table},
     open,
     run::Run,
@@ -20,7 +20,7 @@ use super::{
 /// What is known about the moment of a crash.
 pub(crate) struct Promise<'a> {
     pub(crate) crash: Crash,
-    pub(crate) flush: FlushDiskType,
+    pub(crate) start: Start,
     /// As it was before the step in which the crash came: all that was promised then counts.
     pub(crate) before: &'a Model,
     /// As it would be after it: nothing else may be there.
@@ -46,17 +46,20 @@ impl Promise<'_> {
 
 /// Opens the disk and looks at everything; then crashes the recovery itself, works on, and looks again.
 pub(crate) fn judge(disk: &SimulatedDisk, promise: &Promise<'_>, random: &mut Random, second_crashes: &mut u64) -> Result<(), String> {
+    if promise.start.puts_off && random.below(4) == 0 {
+        work_on(&disk.after(Crash::Kill, random.next_u64()), promise, random, second_crashes)?;
+    }
     let deep = random.below(4) == 0;
     if deep {
         disk.watch(3);
     }
-    let mut store = open(disk, promise.flush)?;
+    let mut store = open(disk, promise.start)?;
     let end = check(&mut store, promise)?;
     disk.watch(0);
     for moment in disk.take_moments().into_iter().take(3) {
         *second_crashes += 1;
         let again = moment.after(promise.crash, random.next_u64());
-        let mut store = open(&again, promise.flush).map_err(|what| format!("after a second crash before {}: {what}", moment.operation))?;
+        let mut store = open(&again, promise.start).map_err(|what| format!("after a second crash before {}: {what}", moment.operation))?;
         check(&mut store, promise).map_err(|what| format!("after a second crash before {}: {what}", moment.operation))?;
     }
     if deep {
@@ -65,9 +68,41 @@ pub(crate) fn judge(disk: &SimulatedDisk, promise: &Promise<'_>, random: &mut Ra
     Ok(())
 }
 
+/// Works on with a store that has looked at none of its queues, and crashes it again at many moments.
+fn work_on(disk: &SimulatedDisk, promise: &Promise<'_>, random: &mut Random, second_crashes: &mut u64) -> Result<(), String> {
+    let store = open(disk, promise.start)?;
+    let end = store.log_bounds().1.0;
+    let mut model = promise.after.cut(end);
+    if promise.start.flush == FlushDiskType::AsyncFlush {
+        model.durable = promise.before.durable.min(end);
+    }
+    let mut run = Run::go_on(disk, promise.start, store, model, random.next_u64());
+    disk.watch(3);
+    for _ in 0..12 {
+        let before = run.model().clone();
+        if random.below(4) == 0 {
+            run.look_at_queues();
+        } else {
+            run.step().map_err(|what| format!("when it worked on: {what}"))?;
+        }
+        for moment in disk.take_moments().into_iter().take(2) {
+            *second_crashes += 1;
+            let crash = if random.below(3) == 0 { Crash::Kill } else { Crash::PowerLoss };
+            let after = moment.after(crash, random.next_u64());
+            let promise = Promise { crash, start: promise.start, before: &before, after: run.model(), gone_on: true };
+            let told =
+                |what| format!("after a second crash ({crash:?}) before {}, {} steps later: {what}", moment.operation, run.trace().len());
+            let mut store = open(&after, promise.start).map_err(told)?;
+            check_messages(&mut store, &promise).map_err(told)?;
+            store.close().map_err(told)?;
+        }
+    }
+    Ok(())
+}
+
 /// Works on with a recovered store, stops in order, and looks again: what was cut must not come back.
 fn go_on(disk: &SimulatedDisk, store: Store, promise: &Promise<'_>, end: i64, random: &mut Random) -> Result<(), String> {
-    let mut run = Run::go_on(disk, promise.flush, store, promise.after.cut(end), random.next_u64());
+    let mut run = Run::go_on(disk, promise.start, store, promise.after.cut(end), random.next_u64());
     for _ in 0..5 {
         run.send(1)?;
     }
@@ -75,9 +110,9 @@ fn go_on(disk: &SimulatedDisk, store: Store, promise: &Promise<'_>, end: i64, ra
     run.send(1)?;
     let model = run.model().clone();
     drop(run);
-    let promise = Promise { crash: Crash::Kill, flush: promise.flush, before: &model, after: &model, gone_on: true };
+    let promise = Promise { crash: Crash::Kill, start: promise.start, before: &model, after: &model, gone_on: true };
     let after = disk.after(Crash::Kill, random.next_u64());
-    let mut store = open(&after, promise.flush).map_err(|what| format!("when it had gone on: {what}"))?;
+    let mut store = open(&after, promise.start).map_err(|what| format!("when it had gone on: {what}"))?;
     // The offsets are those of before, which were looked at.
     check_messages(&mut store, &promise).map_err(|what| format!("when it had gone on: {what}"))?;
     if promise.after.removed_any() {
@@ -87,7 +122,7 @@ fn go_on(disk: &SimulatedDisk, store: Store, promise: &Promise<'_>, end: i64, ra
     for derived in ["/data/consumequeue", "/data/checkpoint"] {
         after.remove(Path::new(derived));
     }
-    let mut store = open(&after, promise.flush).map_err(|what| format!("without its queues: {what}"))?;
+    let mut store = open(&after, promise.start).map_err(|what| format!("without its queues: {what}"))?;
     check_messages(&mut store, &promise).map_err(|what| format!("queues built anew: {what}"))?;
     Ok(())
 }

@@ -251,6 +251,14 @@ impl Storage for Backing {
         either!(mut self, it => it.search_by_key(query))
     }
 
+    fn look_at_queues(&mut self, queues: &[QueueId]) {
+        either!(mut self, it => it.look_at_queues(queues));
+    }
+
+    fn is_known_to_reach(&self, queue: QueueId, offset: i64) -> bool {
+        either!(self, it => it.is_known_to_reach(queue, offset))
+    }
+
     fn may_lack_its_end(&self) -> bool {
         either!(self, it => it.may_lack_its_end())
     }

@@ -367,6 +367,14 @@ impl Storage for WatchedLog {
         self.backing.search_by_key(query)
     }
 
+    fn look_at_queues(&mut self, queues: &[QueueId]) {
+        self.backing.look_at_queues(queues);
+    }
+
+    fn is_known_to_reach(&self, queue: QueueId, offset: i64) -> bool {
+        self.backing.is_known_to_reach(queue, offset)
+    }
+
     fn may_lack_its_end(&self) -> bool {
         self.backing.may_lack_its_end()
     }
