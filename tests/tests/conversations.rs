@@ -52,6 +52,11 @@ fn the_admin_tool_hears_what_java_says() {
 }
 
 #[test]
+fn an_operator_who_looks_at_a_consumer_hears_what_java_says() {
+    replay("admin-looks", recorded_pair());
+}
+
+#[test]
 fn clients_with_binary_headers_hear_what_java_says() {
     replay("producer-binary", recorded_pair());
     replay("push-consumer-binary", recorded_pair());

@@ -147,7 +147,12 @@ impl<S: Storage> Broker<S> {
                 if code != RequestCode::EndTransaction {
                     self.note_refused(asked, code, &refusal);
                 }
-                self.reply(asked, refusal.into());
+                let mut reply = Reply::from(refusal);
+                if code == RequestCode::UpdateConsumerOffset {
+                    // As Java: the fields are there, none of them set.
+                    reply.header = ReplyHeader::Empty;
+                }
+                self.reply(asked, reply);
             }
         }
     }
