@@ -167,7 +167,7 @@ fn answer(broker: &mut Broker<Nowhere>, out: &mut Vec<u8>) {
 
 fn broker(c: &mut Criterion) {
     let now = Now::default();
-    let peer = Peer { id: PeerId(1), addr: SocketAddr::from(([127, 0, 0, 1], 40_000)) };
+    let peer = Peer { id: PeerId(1), addr: SocketAddr::from(([127, 0, 0, 1], 40_000)), from_here: false };
     let mut machine = Broker::new(now, BrokerConfig::default(), Nowhere::new()).expect("the default levels");
     machine.handle_start(now);
     let body = vec![b'x'; 1024];

@@ -1,6 +1,6 @@
 //! Matching a batch of messages and sharing out queues: two narrow doors, behind which are the built-in ways and [plugins](crate::plugins).
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -68,6 +68,11 @@ pub trait MessageFilter: Debug + Send + Sync {
     /// Sets a bit for each message to deliver; `verdicts` comes [reset](Verdicts::reset) to the length of `batch`.
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts);
 
+    /// The same filter for one group, which it names where it tells of failures; `None` if it never tells of any.
+    fn for_group(&self, _group: &str) -> Option<Arc<dyn MessageFilter>> {
+        None
+    }
+
     /// Whether one message is to be delivered.
     fn matches_one(&self, candidate: Candidate<'_>) -> bool {
         let mut verdicts = Verdicts::default();
@@ -75,6 +80,12 @@ pub trait MessageFilter: Debug + Send + Sync {
         self.matches(&[candidate], &mut verdicts);
         verdicts.delivers(0)
     }
+}
+
+/// A filter as one group uses it: see [`MessageFilter::for_group`].
+#[must_use]
+pub fn for_group(filter: Arc<dyn MessageFilter>, group: &str) -> Arc<dyn MessageFilter> {
+    filter.for_group(group).unwrap_or(filter)
 }
 
 /// A queue as its name on the wire says it.

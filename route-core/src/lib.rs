@@ -27,7 +27,7 @@
 //! frame.extend_from_slice(body);
 //!
 //! let now = Now { mono: Millis(0), wall: Timestamp(1_700_000_000_000) };
-//! let peer = Peer { id: PeerId(1), addr: "192.0.2.7:50000".parse()? };
+//! let peer = Peer { id: PeerId(1), addr: "192.0.2.7:50000".parse()?, from_here: false };
 //! let mut broker = Broker::new(now, BrokerConfig::default(), MemoryStorage::new(Visibility::OnAppend))?;
 //! broker.handle_start(now);
 //!

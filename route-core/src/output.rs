@@ -27,6 +27,9 @@ pub struct Peer {
     pub id: PeerId,
     /// Its remote address, as records and error texts show it.
     pub addr: SocketAddr,
+    /// Whether a process of this machine is at the other end. The connection says it, which has the same address at both ends then, or a loopback
+    /// one; no setting does, since the address that a broker is known by may be that of a gateway for everybody.
+    pub from_here: bool,
 }
 
 /// An answer that waits for something, and whom it is for.

@@ -117,6 +117,8 @@ pub trait Plugins: Debug + Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PluginInfo {
+    /// Messages that went as the policy says, since the plugin had no answer for them.
+    pub by_policy: u64,
     /// Batches of messages that it has judged, or shares of queues that it has made.
     pub calls: u64,
     /// SHA-256 of its file, in hexadecimal digits.

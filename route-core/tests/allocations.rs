@@ -59,7 +59,7 @@ impl Scene {
 
     fn ask(&mut self, frame: &[u8]) {
         let Ok(Decoded::Frame { frame, .. }) = FrameDecoder::default().decode(frame) else { panic!("the frame is whole") };
-        let peer = Peer { id: PeerId(1), addr: SocketAddr::from(([192, 0, 2, 7], 50_000)) };
+        let peer = Peer { id: PeerId(1), addr: SocketAddr::from(([192, 0, 2, 7], 50_000)), from_here: false };
         // Time goes on, so that slots of counters and of clocks change as well.
         self.now = Now { mono: self.now.mono + Millis(13), wall: self.now.wall.plus(Millis(13)) };
         self.broker.handle_request(self.now, peer, &Command::decode(frame).unwrap());

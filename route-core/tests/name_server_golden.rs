@@ -29,7 +29,7 @@ fn header(frame: Frame<'_>) -> Value {
 /// Our answer as the bytes that would leave; a save is durable at once.
 fn answer(server: &mut NameServer, command: &Command<'_>) -> Vec<u8> {
     let now = Now { mono: Millis(1), wall: Timestamp(1) };
-    server.handle_request(now, Peer { id: PeerId(1), addr: ([127, 0, 0, 1], 4000).into() }, command);
+    server.handle_request(now, Peer { id: PeerId(1), addr: ([127, 0, 0, 1], 4000).into(), from_here: false }, command);
     loop {
         match server.poll_output().expect("an answer") {
             Output::Reply { to: PeerId(1), opaque, reply } => {

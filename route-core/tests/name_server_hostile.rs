@@ -121,7 +121,7 @@ impl World {
         let flag = Flag(if oneway { Flag::ONEWAY } else { 0 });
         let command = Command { code, language: None, version, opaque: 1, flag, remark: None, ext, serialize: SerializeType::Json, body };
         let before = self.answers;
-        let peer = Peer { id: PeerId(peer), addr: ([127, 0, 0, 1], 1).into() };
+        let peer = Peer { id: PeerId(peer), addr: ([127, 0, 0, 1], 1).into(), from_here: false };
         self.server.handle_request(Self::at(self.now), peer, &command);
         self.drain();
         assert_eq!(self.answers - before, usize::from(!oneway), "one answer to each request that wants one: {command:?}");
@@ -161,7 +161,11 @@ impl World {
             serialize: SerializeType::Json,
             body: b"",
         };
-        self.server.handle_request(Self::at(self.now), Peer { id: PeerId(99), addr: ([127, 0, 0, 1], 1).into() }, &command);
+        self.server.handle_request(
+            Self::at(self.now),
+            Peer { id: PeerId(99), addr: ([127, 0, 0, 1], 1).into(), from_here: false },
+            &command,
+        );
         match self.server.poll_output() {
             Some(Output::Reply { reply, .. }) => match reply.body {
                 ReplyBody::Bytes(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),

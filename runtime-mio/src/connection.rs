@@ -1,6 +1,10 @@
 //! One connection: its socket, what is half read, what is half written, and when something last moved.
 
-use std::{borrow::Cow, net::SocketAddr};
+use std::{
+    borrow::Cow,
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use mio::net::TcpStream;
 use route_core::time::Millis;
@@ -12,6 +16,8 @@ use crate::{dialer::Dial, inbox::Inbox, limits::NetLimits, write_queue::WriteQue
 pub(crate) struct Connection<L> {
     pub(crate) stream: TcpStream,
     pub(crate) addr: SocketAddr,
+    /// Whether it came from this machine.
+    pub(crate) from_here: bool,
     /// Number of the machine that it belongs to.
     pub(crate) machine: usize,
     /// Present while a dial is under way; the connection speaks to nobody yet.
@@ -39,6 +45,7 @@ pub(crate) struct Connection<L> {
 impl<L: AsRef<[u8]>> Connection<L> {
     pub(crate) fn new(now: Millis, stream: TcpStream, addr: SocketAddr, machine: usize, dial: Option<Dial>) -> Self {
         Self {
+            from_here: dial.is_none() && is_from_here(addr.ip(), stream.local_addr().map(|local| local.ip())),
             stream,
             addr,
             machine,
@@ -86,5 +93,26 @@ impl<L: AsRef<[u8]>> Connection<L> {
             return Some(format!("nothing has moved on it for {} s", limits.idle.0 / 1000).into());
         }
         None
+    }
+}
+
+/// Whether a connection has this machine at both ends. A system takes in no packet from elsewhere that bears an address of its own, so who has the
+/// address that was connected to is here; who is here and has another of this machine's addresses counts as elsewhere.
+fn is_from_here(remote: IpAddr, local: io::Result<IpAddr>) -> bool {
+    let remote = remote.to_canonical();
+    remote.is_loopback() || local.is_ok_and(|local| local.to_canonical() == remote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_address_that_was_connected_to_or_a_loopback_one_is_here() {
+        let from = |remote: &str, local: &str| is_from_here(remote.parse().unwrap(), Ok(local.parse().unwrap()));
+        assert!(from("127.0.0.1", "127.0.0.1") && from("127.0.0.2", "127.0.0.1") && from("::ffff:127.0.0.1", "::ffff:127.0.0.1"));
+        assert!(from("10.0.0.7", "10.0.0.7") && from("::ffff:10.0.0.7", "10.0.0.7") && from("fe80::1", "fe80::1"));
+        assert!(!from("10.0.0.8", "10.0.0.7") && !from("10.0.0.8", "127.0.0.1"));
+        assert!(!is_from_here("10.0.0.7".parse().unwrap(), Err(io::ErrorKind::NotConnected.into())));
     }
 }

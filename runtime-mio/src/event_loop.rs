@@ -244,13 +244,14 @@ impl<L: AsRef<[u8]>> EventLoop<L> {
             return;
         }
         connection.note_read(now.mono);
-        let (at, addr, to_the_end) = (connection.machine, connection.addr, connection.end_seen);
+        let (at, to_the_end) = (connection.machine, connection.end_seen);
+        let speaker = Peer { id: peer, addr: connection.addr, from_here: connection.from_here };
         let mut inbox = std::mem::take(&mut connection.inbox);
         let memory = inbox.memory();
         let decoder = FrameDecoder::new(self.net.limits().frame);
         let mut turn = ReadTurn { decoder, scratch: &mut self.scratch, pool: &mut self.pool, to_the_end };
         let (machine, net) = (&mut *self.machines[at], &mut self.net);
-        let end = inbox.read(&mut MachineConduit { now, peer: Peer { id: peer, addr }, at, machine, net, frames: 0 }, &mut turn);
+        let end = inbox.read(&mut MachineConduit { now, peer: speaker, at, machine, net, frames: 0 }, &mut turn);
         self.finish_read(now, peer, at, inbox, memory, end);
     }
 

@@ -9,10 +9,11 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use route_core::{
@@ -72,6 +73,9 @@ pub fn try_file(_file: &[u8], _policy: &str) -> Result<(), String> {
 /// Time between two looks into the folder.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long an end waits for the thread, which may compile something for seconds: that is for nobody any more.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// Things to do, and things done, that wait between loop and thread.
 const WAITING: usize = 2 * PluginShelf::LIMIT;
 
@@ -93,6 +97,9 @@ pub trait PluginHost: Plugins {
 
     /// Another number when other plugins are in use than before, be it that one has switched itself off.
     fn revision(&self) -> u64;
+
+    /// About a second has passed: what was not told at once may be told now.
+    fn tick(&self);
 
     /// Nobody gets the plugin any more. `disabled` tells that it is still there, switched off.
     fn unload(&self, name: &str, disabled: bool);
@@ -130,6 +137,8 @@ pub struct PluginRoom {
     errands: Option<SyncSender<Errand>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
+    /// Told to the thread: nothing is to be written any more.
+    closing: Arc<AtomicBool>,
     /// Answers that have come before what the shelf makes of them.
     answers: VecDeque<PluginEvent>,
     /// What the broker has been told of.
@@ -148,7 +157,9 @@ impl PluginRoom {
     /// # Errors
     /// There can be no thread.
     pub fn open(path: PathBuf, host: Arc<dyn PluginHost>, notifier: Notifier) -> io::Result<Self> {
-        let mut worker = Worker { folder: PluginFolder::new(path), host: Arc::clone(&host), listed: Vec::new(), told: Vec::new() };
+        let closing = Arc::new(AtomicBool::new(false));
+        let folder = PluginFolder::new(path);
+        let mut worker = Worker { folder, host: Arc::clone(&host), closing: Arc::clone(&closing), listed: Vec::new(), told: Vec::new() };
         let (errands, to_do) = sync_channel(WAITING);
         let (tell, done) = sync_channel(WAITING);
         let mut shelf = PluginShelf::new();
@@ -170,7 +181,7 @@ impl PluginRoom {
         }
         let revision = host.revision();
         let thread = thread::Builder::new().name("petrel-plugins".to_owned()).spawn(move || worker.run(&to_do, &tell, &notifier))?;
-        Ok(Self { shelf, host, errands: Some(errands), done, thread: Some(thread), answers, revision })
+        Ok(Self { shelf, host, errands: Some(errands), done, thread: Some(thread), closing, answers, revision })
     }
 
     /// What the broker finds plugins in.
@@ -251,15 +262,26 @@ impl PluginRoom {
         }
     }
 
-    /// Ends the thread, after what it is at.
+    /// Ends the thread after what it is at, if that does not take long. One that goes on compiling changes nothing on disk any more but the cache of
+    /// compiled code, and ends with the process.
     pub fn close(mut self) {
         self.errands = None;
-        // Nobody reads what the thread may still want to tell.
-        let (_, nothing) = sync_channel(0);
-        self.done = nothing;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
+        self.closing.store(true, Ordering::Relaxed);
+        let until = Instant::now() + PATIENCE;
+        // The thread drops its end when it is done; what it may still want to tell is for nobody.
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match self.done.recv_timeout(left) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Some(thread) = self.thread.take() {
+                        drop(thread.join());
+                    }
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+            }
         }
+        tracing::info!("a plugin is still being compiled, and is left");
     }
 }
 
@@ -267,6 +289,7 @@ impl PluginRoom {
 struct Worker {
     folder: PluginFolder,
     host: Arc<dyn PluginHost>,
+    closing: Arc<AtomicBool>,
     /// What lay there at the last look, and what of it was told.
     listed: Vec<Lying>,
     told: Vec<Lying>,
@@ -285,7 +308,10 @@ impl Worker {
                     let outcome = self.change(&name, change);
                     Some(Done::Changed { asked, name, outcome })
                 }
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.host.tick();
+                    self.look()
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if let Some(done) = done {
@@ -325,6 +351,9 @@ impl Worker {
             PluginChange::Install { file, policy } => {
                 let before = self.folder.policy(name);
                 let install = self.host.load(name, &file, if policy.is_empty() { &before } else { &policy })?;
+                if self.closing.load(Ordering::Relaxed) {
+                    return Err("the broker stops".to_owned());
+                }
                 self.folder.write(name, &file, &policy).map_err(failed)?;
                 install()?;
             }

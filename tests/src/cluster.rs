@@ -339,8 +339,8 @@ impl Cluster {
     fn deliver_to_node(&mut self, id: NodeId, arrival: Arrival) {
         let now = self.now;
         let peer = match &arrival {
-            Arrival::Connected { to, from } => Some(Peer { id: to.peer, addr: self.seen_from(*from) }),
-            Arrival::Dialed { to, other, .. } => Some(Peer { id: to.peer, addr: self.seen_from(*other) }),
+            Arrival::Connected { to, from } => Some(Peer { id: to.peer, addr: self.seen_from(*from), from_here: false }),
+            Arrival::Dialed { to, other, .. } => Some(Peer { id: to.peer, addr: self.seen_from(*other), from_here: false }),
             _ => None,
         };
         let node = self.node(id);

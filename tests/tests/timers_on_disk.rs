@@ -71,7 +71,7 @@ impl Rig {
         let message = Message::new("Orders", &body).with(&properties);
         let frame = packet::request(RequestCode::SendMessageV2.code(), 1, Flag(0), &message, body.as_bytes());
         let Decoded::Frame { frame, .. } = FrameDecoder::default().decode(&frame).unwrap() else { panic!("the frame is whole") };
-        let peer = Peer { id: PeerId(1), addr: "10.0.0.1:40000".parse().unwrap() };
+        let peer = Peer { id: PeerId(1), addr: "10.0.0.1:40000".parse().unwrap(), from_here: false };
         self.broker.handle_request(self.now, peer, &Command::decode(frame).unwrap());
         let log_end = self.broker.storage().log_bounds().1.0;
         for _ in 0..4 {

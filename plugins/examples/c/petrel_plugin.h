@@ -23,7 +23,7 @@ struct petrel_batch {
     uint32_t topic_at, topic_size, argument_at, argument_size, zero;
 };
 
-/* A message's entry. Bit 1 of sys_flag: the body is compressed. One that is wanted comes decompressed if that was with zlib and it has 1 MiB at most. */
+/* A message's entry. Bit 1 of sys_flag: the body is compressed. One that is wanted comes decompressed if that was with zlib, LZ4 or zstd and it has 1 MiB at most. */
 struct petrel_message {
     int64_t queue_offset, born_time, store_time, tags_code;
     int32_t flag, sys_flag, reconsume_times;

@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) limits: u64,
     /// All fuel that was used.
     pub(crate) fuel: u64,
+    /// Messages that went as the policy says, since there was no answer for them.
+    pub(crate) by_policy: u64,
     timed_calls: u64,
     timed_messages: u64,
     nanos: u64,

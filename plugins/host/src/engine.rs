@@ -72,6 +72,7 @@ impl PluginEngine {
         if file.len() > self.limits.file {
             return Err(LoadError::TooLarge { size: file.len(), limit: self.limits.file });
         }
+        crate::effort::check(file, self.limits.compile)?;
         let digest = digest(file);
         let binary = match &self.cache {
             Some(cache) => cache.component(file, &digest)?,

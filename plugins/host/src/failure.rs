@@ -16,6 +16,17 @@ pub enum LoadError {
         /// The limit.
         limit: usize,
     },
+    /// Compiling it would take too long.
+    #[error(
+        "compiling it would take too long: its instructions, functions, and variables at branches come to {effort}, and may to {limit} \
+        (limit: compile); a build for size has less"
+    )]
+    Effort {
+        /// What they come to.
+        effort: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// It does not begin as WebAssembly does.
     #[error("the file is no WebAssembly: neither a component nor a module")]
     NotWasm,

@@ -8,20 +8,24 @@
 //! What a plugin says is checked before it is believed, and what becomes of messages that it fails on is its operator's [`Policy`].
 #![forbid(unsafe_code)]
 
+mod body;
 mod code_cache;
 mod component;
 mod contract;
 mod counters;
+mod effort;
 mod engine;
 mod failure;
 mod inflate;
 mod limits;
+mod lz4_frame;
 mod packing;
 mod plugin;
 mod policy;
 mod sandbox;
 mod set;
 mod slot;
+mod tally;
 
 pub use component::component_of;
 pub use contract::{CONTRACT_VERSION, Kind};

@@ -7,6 +7,8 @@ use route_core::plugins::shelf::PluginShelf;
 pub struct Limits {
     /// Bytes of its file; a shelf takes no longer ones.
     pub file: usize,
+    /// What compiling it takes, in instructions: an ordinary plugin has some ten thousand, and this many take some seconds.
+    pub compile: u64,
     /// Bytes of its memory.
     pub memory: usize,
     /// Elements of its tables.
@@ -38,6 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             file: PluginShelf::MAX_LEN as usize,
+            compile: 8_000_000,
             memory: 32 << 20,
             table_elements: 16_384,
             stack: 256 << 10,

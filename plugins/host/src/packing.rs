@@ -4,8 +4,8 @@ use proto_core::record::peek::{self, Parts};
 use route_core::filter::Candidate;
 
 use crate::{
+    body::{Bodies, flag_of_decompressed},
     contract::{MAX_BATCH, wants},
-    inflate::{Inflate, flag_of_inflated},
     limits::Limits,
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct Batch {
     len: usize,
     /// Bit `n` is set if candidate `n` is in it: all are but those without a whole record.
     packed: u64,
-    inflate: Inflate,
+    bodies: Bodies,
 }
 
 impl Batch {
@@ -101,8 +101,8 @@ impl Batch {
         let (mut body_at, mut body_size) = (0, number(parts.body.len()));
         if wanted & wants::BODY != 0 {
             let at = self.bytes.len();
-            if self.inflate.append(parts.body, sys_flag, longest_body, &mut self.bytes).is_some() {
-                sys_flag = flag_of_inflated(sys_flag);
+            if self.bodies.append(parts.body, sys_flag, longest_body, &mut self.bytes).is_some() {
+                sys_flag = flag_of_decompressed(sys_flag);
                 (body_at, body_size) = (number(at), number(self.bytes.len() - at));
             } else {
                 body_at = self.append(parts.body).0;

@@ -18,7 +18,13 @@ use route_core::{
 };
 use thiserror::Error;
 
-use crate::{contract::Kind, counters::Clock, plugin::LoadedPlugin, policy::Policy, slot::Slot};
+use crate::{
+    contract::Kind,
+    counters::Clock,
+    plugin::LoadedPlugin,
+    policy::Policy,
+    slot::{Asker, Slot},
+};
 
 /// A plugin that cannot be installed, whatever is in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -122,6 +128,12 @@ impl PluginSet {
         self.slots().get(name).map(|slot| slot.fuel())
     }
 
+    /// Tells of messages for which plugins had no answer, as far as that waits to be told in sums; to be called about once a second.
+    pub fn tick(&self) {
+        let slots: Vec<_> = self.slots().values().cloned().collect();
+        slots.iter().for_each(|slot| slot.tick());
+    }
+
     fn changed(&self) {
         self.revision.fetch_add(1, Ordering::Relaxed);
     }
@@ -157,7 +169,7 @@ impl PluginSet {
 impl Plugins for PluginSet {
     fn filter(&self, name: &str, argument: &str) -> Result<Arc<dyn MessageFilter>, PluginRefusal> {
         let slot = self.find(name, Kind::Filter, argument)?;
-        Ok(Arc::new(PluginFilter { slot, argument: argument.to_owned() }))
+        Ok(Arc::new(PluginFilter { slot, argument: argument.into(), group: "".into() }))
     }
 
     fn allocator(&self, name: &str, argument: &str) -> Result<Arc<dyn PluginAllocator>, PluginRefusal> {
@@ -174,7 +186,9 @@ impl Plugins for PluginSet {
 #[derive(Debug)]
 struct PluginFilter {
     slot: Arc<Slot>,
-    argument: String,
+    argument: Arc<str>,
+    /// Who reads; empty if nobody has said it.
+    group: Arc<str>,
 }
 
 impl MessageFilter for PluginFilter {
@@ -183,7 +197,11 @@ impl MessageFilter for PluginFilter {
     }
 
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
-        self.slot.judge(&self.argument, batch, verdicts);
+        self.slot.judge(Asker { group: &self.group, argument: &self.argument }, batch, verdicts);
+    }
+
+    fn for_group(&self, group: &str) -> Option<Arc<dyn MessageFilter>> {
+        Some(Arc::new(Self { slot: Arc::clone(&self.slot), argument: Arc::clone(&self.argument), group: group.into() }))
     }
 }
 

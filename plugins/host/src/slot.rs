@@ -19,6 +19,7 @@ use crate::{
     packing::Batch,
     plugin::{Asked, LoadedPlugin, Warm},
     policy::{OnFailure, Policy},
+    tally::{Place, Sum, Tally},
 };
 
 /// The place of one plugin.
@@ -46,6 +47,38 @@ struct State {
     last_failure: String,
     failures_in_a_row: u32,
     counters: Counters,
+    tally: Tally,
+}
+
+/// Who asks a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    /// The group that reads; empty if nobody has said it.
+    pub(crate) group: &'a str,
+    /// What its subscription gives the plugin.
+    pub(crate) argument: &'a str,
+}
+
+/// The messages of a batch that went as the policy says.
+#[derive(Default)]
+struct Unanswered {
+    place: Option<Place>,
+}
+
+impl Unanswered {
+    fn add(&mut self, group: &str, record: &[u8]) {
+        let offset = peek::queue_offset(record);
+        let place = self.place.get_or_insert_with(|| Place {
+            group: first_words(group, 255),
+            topic: String::from_utf8_lossy(peek::parts(record).map_or(&[], |parts| parts.topic)).into_owned(),
+            queue: peek::queue_id(record),
+            first: offset,
+            last: offset,
+            messages: 0,
+        });
+        (place.first, place.last) = (place.first.min(offset), place.last.max(offset));
+        place.messages += 1;
+    }
 }
 
 impl Slot {
@@ -60,8 +93,14 @@ impl Slot {
     /// Puts a plugin here. Counters begin anew, since it is another one.
     pub(crate) fn put(&self, plugin: LoadedPlugin, policy: Policy, disabled: bool) {
         let state = State { plugin: Some(plugin), policy, disabled, ..State::default() };
-        // What was there is given back when nobody waits for the lock any more.
-        let _old = std::mem::replace(&mut *self.state(), state);
+        self.replace(state);
+    }
+
+    /// What was there is given back when nobody waits for the lock any more, and what it still has to tell is told.
+    fn replace(&self, state: State) {
+        let mut old = std::mem::replace(&mut *self.state(), state);
+        let left = old.tally.take();
+        self.tell(&old, left);
     }
 
     /// Notes that a file was not taken; what was there stays.
@@ -79,9 +118,8 @@ impl Slot {
 
     /// Takes the plugin away. Filters of it that are still held go on by its policy.
     pub(crate) fn clear(&self) {
-        let mut state = self.state();
-        let policy = state.policy;
-        let _old = std::mem::replace(&mut *state, State { policy, ..State::default() });
+        let policy = self.state().policy;
+        self.replace(State { policy, ..State::default() });
     }
 
     /// Switches it on or off; on, it begins with a clean record.
@@ -135,20 +173,25 @@ impl Slot {
     }
 
     /// Judges a batch; messages for which there is no answer go as the policy says.
-    pub(crate) fn judge(&self, argument: &str, candidates: &[Candidate<'_>], verdicts: &mut Verdicts) {
+    pub(crate) fn judge(&self, asker: Asker<'_>, candidates: &[Candidate<'_>], verdicts: &mut Verdicts) {
         let mut state = self.state();
         let mut from = 0;
         while from < candidates.len() {
-            from += self.judge_some(&mut state, argument, from, &candidates[from..], verdicts);
+            from += self.judge_some(&mut state, asker, from, &candidates[from..], verdicts);
         }
     }
 
     /// Judges as many as one call takes, and says how many that were.
-    fn judge_some(&self, state: &mut State, argument: &str, from: usize, candidates: &[Candidate<'_>], verdicts: &mut Verdicts) -> usize {
+    fn judge_some(&self, state: &mut State, asker: Asker<'_>, from: usize, candidates: &[Candidate<'_>], verdicts: &mut Verdicts) -> usize {
+        let argument = asker.argument;
+        let mut unanswered = Unanswered::default();
         let limits = match &state.plugin {
             Some(plugin) if !state.disabled => *plugin.limits(),
             _ => {
-                state.by_policy(from..from + candidates.len(), verdicts);
+                for (nth, candidate) in candidates.iter().enumerate() {
+                    state.by_policy(asker, candidate, from + nth, verdicts, &mut unanswered);
+                }
+                self.note_unanswered(state, unanswered);
                 return candidates.len();
             }
         };
@@ -170,7 +213,7 @@ impl Slot {
         let (mut failed, mut first) = (0, (0, failure));
         for (nth, candidate) in candidates[..passed].iter().enumerate() {
             if failed >= limits.failures_per_batch || !several {
-                state.by_policy(from + nth..from + nth + 1, verdicts);
+                state.by_policy(asker, candidate, from + nth, verdicts, &mut unanswered);
                 continue;
             }
             state.pack(argument, std::slice::from_ref(candidate));
@@ -184,7 +227,7 @@ impl Slot {
                         first = (nth, failure);
                     }
                     failed += 1;
-                    state.by_policy(from + nth..from + nth + 1, verdicts);
+                    state.by_policy(asker, candidate, from + nth, verdicts, &mut unanswered);
                 }
             }
         }
@@ -192,32 +235,51 @@ impl Slot {
             // All have their answer: they were too many at once.
             state.failures_in_a_row = 0;
         } else {
-            self.note_failure(state, argument, &candidates[first.0], &first.1);
+            let mut at = Unanswered::default();
+            at.add(asker.group, candidates[first.0].record.unwrap_or_default());
+            state.note_failure(asker, at.place.as_ref(), &first.1);
+            self.note_unanswered(state, unanswered);
+            self.disable_if_due(state);
         }
         passed
     }
 
-    /// Tells of a failure, and switches the plugin off if the policy wants that now.
-    fn note_failure(&self, state: &mut State, argument: &str, candidate: &Candidate<'_>, failure: &Failure) {
-        state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
-        let in_a_row = state.failures_in_a_row;
-        let record = candidate.record.unwrap_or_default();
-        let (offset, queue) = (peek::queue_offset(record), peek::queue_id(record));
-        let topic = String::from_utf8_lossy(peek::parts(record).map_or(&[], |parts| parts.topic));
-        state.last_failure = format!("at message {offset} of queue {queue} of {topic}: {failure}");
-        // A plugin that fails on every batch fills no log.
-        if in_a_row.is_power_of_two() {
-            let (plugin, policy) = (&self.name, state.policy.to_string());
-            let argument = first_words(argument, 100);
-            tracing::warn!(plugin, argument, %topic, queue, offset, in_a_row, policy, %failure, "a plugin failed on a message, which goes as its policy says");
+    /// Tells of messages that went as the policy says, now or with others.
+    fn note_unanswered(&self, state: &mut State, unanswered: Unanswered) {
+        if let Some(place) = unanswered.place {
+            state.counters.by_policy += place.messages;
+            let due = state.tally.note(place);
+            self.tell(state, due);
         }
-        self.disable_if_due(state);
+    }
+
+    fn tell(&self, state: &State, sum: Option<Sum>) {
+        let Some(sum) = sum else { return };
+        let (plugin, policy, last_failure, messages) = (&self.name, state.policy.to_string(), &state.last_failure, sum.to_string());
+        let in_a_row = state.failures_in_a_row;
+        tracing::warn!(
+            plugin,
+            messages,
+            policy,
+            in_a_row,
+            last_failure,
+            "a plugin had no answer for messages, which went as its policy says"
+        );
+    }
+
+    /// Tells what has come together since the last line, when it is time for another; called about once a second.
+    pub(crate) fn tick(&self) {
+        let mut state = self.state();
+        let due = state.tally.tick();
+        self.tell(&state, due);
     }
 
     fn disable_if_due(&self, state: &mut State) {
         let in_a_row = state.failures_in_a_row;
         if state.policy.disable_after.is_some_and(|most| in_a_row >= most.get()) {
             state.disabled = true;
+            let rest = state.tally.take();
+            self.tell(state, rest);
             self.revision.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 plugin = self.name,
@@ -252,6 +314,7 @@ impl Slot {
         let counters = state.counters;
         let (nanos_per_call, nanos_per_message) = counters.nanos();
         let info = PluginInfo {
+            by_policy: counters.by_policy,
             calls: counters.calls,
             failures: counters.failures,
             fuel: counters.fuel,
@@ -328,9 +391,27 @@ impl State {
         answer
     }
 
-    fn by_policy(&self, messages: std::ops::Range<usize>, verdicts: &mut Verdicts) {
+    fn note_failure(&mut self, asker: Asker<'_>, at: Option<&Place>, failure: &Failure) {
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        let with =
+            if asker.argument.is_empty() { String::new() } else { format!(", with the argument '{}'", first_words(asker.argument, 100)) };
+        self.last_failure = format!("at {}{with}: {failure}", at.map(Place::to_string).unwrap_or_default());
+    }
+
+    /// Lets a message for which there is no answer go as the policy says.
+    fn by_policy(&self, asker: Asker<'_>, candidate: &Candidate<'_>, index: usize, verdicts: &mut Verdicts, unanswered: &mut Unanswered) {
+        let Some(record) = candidate.record else { return };
+        unanswered.add(asker.group, record);
         if self.policy.on_failure == OnFailure::Deliver {
-            messages.for_each(|index| verdicts.deliver(index));
+            verdicts.deliver(index);
         }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = std::mem::take(&mut *self.state());
+        let rest = state.tally.take();
+        self.tell(&state, rest);
     }
 }

@@ -70,6 +70,14 @@ fn bodies_that_were_compressed_come_as_they_were_before() {
     let judged = |body: &[u8], sys_flag| !delivered(&*filter, &[message_with(100, body, "", sys_flag)]).is_empty();
     assert!(judged(b"xyz", 0) && !judged(b"yz", 0));
     assert!(judged(&zlib(&[b'x'; 10_000]), 1) && !judged(&zlib(&[b'y'; 10_000]), 1));
+    let lz4 = |body: &[u8]| {
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zstd = |body: &[u8]| zstd::stream::encode_all(body, 5).unwrap();
+    assert!(judged(&lz4(&[b'x'; 10_000]), 0x101) && !judged(&lz4(&[b'y'; 10_000]), 0x101));
+    assert!(judged(&zstd(&[b'x'; 10_000]), 0x201) && !judged(&zstd(&[b'y'; 10_000]), 0x201));
     assert!(judged(&zlib(&[b'x'; 1 << 20]), 1), "so long it may be");
     assert!(!judged(&zlib(&[b'x'; (1 << 20) + 1]), 1) && !judged(b"x is not zlib", 1), "these are told to be compressed");
     assert_eq!(info(&set).failures, 0);

@@ -2,7 +2,9 @@
 
 mod support;
 
-use support::{EVERY_SECOND, FilterText, TAKES_ALL, allocator, delivered, filter_of, info, load, messages, set_of};
+use support::{
+    EVERY_SECOND, FilterText, TAKES_ALL, allocator, allocator_whose_realloc, delivered, filter_of, info, load, messages, set_of,
+};
 
 use petrel_plugin_host::{Limits, LoadError, PluginEngine, PluginSet};
 use route_core::{
@@ -219,6 +221,38 @@ fn a_place_for_the_batch_that_is_none_is_refused_by_the_host() {
 }
 
 #[test]
+fn places_that_overlap_or_are_null_harm_nobody_but_the_plugin() {
+    for place in ["0", "8", "64", "2097144"] {
+        // Names of queues and clients, and the lists of them, are all written over one another: what it then answers is a partition or none.
+        match allocated_by(&allocator_whose_realloc(&[0, 1, 1, 0], &format!("(i32.const {place})"))) {
+            Ok(owners) => assert!(owners.len() == QUEUES.len() && owners.iter().all(|owner| *owner < 2), "{place}: {owners:?}"),
+            Err(refusal) => assert!(refusal.to_string().contains("'it'"), "{place}: {refusal}"),
+        }
+        let realloc = format!("(i32.const {place})").leak();
+        let text = FilterText { realloc, ..FilterText::that_matches(FAILS_ON_101) };
+        let set = set_of(&text.wasm(), "withhold");
+        let filter = set.filter("it", "an argument").unwrap();
+        assert!(delivered(&*filter, &messages(3)).len() <= 3);
+        assert_eq!(info(&set).state, "active");
+    }
+    for place in ["-8", "2621440", "3"] {
+        let error = allocated_by(&allocator_whose_realloc(&[0, 1, 1, 0], &format!("(i32.const {place})"))).unwrap_err().to_string();
+        assert!(error.contains("realloc return") || error.contains("unaligned") || error.contains("not aligned"), "{place}: {error}");
+    }
+}
+
+#[test]
+fn a_file_that_would_keep_the_compiler_at_work_is_refused_before_it_is_compiled() {
+    let branches = "(if (local.get 0) (then (local.set 1 (local.get 2))))".repeat(10_000);
+    let module = format!("(func (local{}) {branches})", " i32".repeat(1000)).leak();
+    let error = refusal(&FilterText { module, ..FilterText::default() }.wasm());
+    assert!(error.contains("(limit: compile)") && error.contains("8000000"), "{error}");
+    let many = "(func)".repeat(40_000).leak();
+    let error = refusal(&FilterText { module: many, ..FilterText::default() }.wasm());
+    assert!(error.contains("(limit: compile)"), "{error}");
+}
+
+#[test]
 fn a_text_that_lies_outside_of_the_memory_is_not_read() {
     for (at, len) in [("-16", "1"), ("900", "-1")] {
         let validate = format!(
@@ -266,6 +300,29 @@ fn a_filter_that_fails_too_often_in_a_row_is_switched_off_and_says_so() {
     assert_eq!(info(&set).calls, calls, "it is asked no more");
     assert!(set.set_enabled("it", true));
     assert!(set.filter("it", "").is_ok());
+}
+
+#[test]
+fn a_failure_is_told_with_the_group_that_reads_and_the_argument_that_it_gives() {
+    let set = set_of(&FilterText::that_matches("unreachable").wasm(), "withhold");
+    let filter = set.filter("it", "x > 1").unwrap().for_group("readers").expect("it tells of failures");
+    assert!(delivered(&*filter, &messages(2)).is_empty());
+    let (error, begin) =
+        (info(&set).last_error, "at message 100 of queue 3 of TopicTest for group readers, with the argument 'x > 1': it trapped");
+    assert!(error.starts_with(begin), "{error}");
+}
+
+#[test]
+fn each_message_that_goes_by_policy_is_counted_be_it_asked_for_or_not() {
+    for (policy, passes) in [("withhold", 0), ("deliver", 20)] {
+        let set = set_of(&FilterText::that_matches("unreachable").wasm(), policy);
+        let filter = filter_of(&set);
+        assert_eq!(delivered(&*filter, &messages(20)).len(), passes);
+        assert_eq!(info(&set).by_policy, 20, "{policy}");
+        set.set_enabled("it", false);
+        assert_eq!(delivered(&*filter, &messages(20)).len(), passes);
+        assert_eq!(info(&set).by_policy, 40, "{policy}, switched off");
+    }
 }
 
 #[test]
@@ -386,9 +443,13 @@ const QUEUES: [QueueName<'static>; 3] = [
 ];
 
 fn shared_out(owners: &[u32]) -> Result<Vec<usize>, PluginRefusal> {
-    let set = set_of(&allocator(owners), "withhold");
+    allocated_by(&allocator(owners))
+}
+
+fn allocated_by(file: &[u8]) -> Result<Vec<usize>, PluginRefusal> {
+    let set = set_of(file, "withhold");
     let clients = [GroupClient { id: "one", properties: &[("language", "JAVA")] }, GroupClient { id: "two", properties: &[] }];
-    set.allocator("it", "").unwrap().allocate(&Share { group: "G", queues: &QUEUES, clients: &clients })
+    set.allocator("it", "")?.allocate(&Share { group: "G", queues: &QUEUES, clients: &clients })
 }
 
 #[test]

@@ -98,9 +98,8 @@ impl<'a> Message<'a> {
         i32_at(self.entry, 36)
     }
 
-    /// Whether [`Self::body`] is compressed. A filter that wants bodies gets them decompressed if they were compressed with zlib, as clients do it
-    /// with large ones unless they are told otherwise, and have 1 MiB at most; of any other this tells. Without bodies it tells how the producer
-    /// sent it.
+    /// Whether [`Self::body`] is compressed. A filter that wants bodies gets them decompressed if they were compressed with zlib, LZ4 or zstd, as
+    /// clients do it with large ones, and have 1 MiB at most; of any other this tells. Without bodies it tells how the producer sent it.
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         self.sys_flag() & 1 != 0

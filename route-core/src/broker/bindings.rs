@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::refusal::Refusal;
 use crate::{
     allocate,
-    filter::MessageFilter,
+    filter::{MessageFilter, for_group},
     plugins::{PluginRefusal, Plugins, name},
 };
 
@@ -107,6 +107,7 @@ impl Bindings {
             self.forget_filter(target);
             return Err(self.full());
         }
+        let found = if matches!(target, Target::Group(_)) { for_group(found, name) } else { found };
         found_by.insert(name.to_owned(), Ok(found));
         self.dirty |= before != self.bound_to(target).cloned();
         Ok(())
@@ -162,7 +163,8 @@ impl Bindings {
     /// # Errors
     /// One of them is not to be had at present.
     pub fn filters(&self, group: &str, topic: &str) -> Result<SmallVec<[Arc<dyn MessageFilter>; 2]>, PluginRefusal> {
-        [self.groups.get(group), self.topics.get(topic)].into_iter().flatten().cloned().collect()
+        let of_topic = self.topics.get(topic).map(|found| found.clone().map(|found| for_group(found, group)));
+        self.groups.get(group).cloned().into_iter().chain(of_topic).collect()
     }
 
     /// Whether no filter is bound to anything.
@@ -203,7 +205,10 @@ impl Bindings {
                 continue;
             };
             *lookups -= 1;
-            let now = self.plugins.filter(&filter.plugin, &filter.argument);
+            let mut now = self.plugins.filter(&filter.plugin, &filter.argument);
+            if matches!(next, Next::Group(_)) {
+                now = now.map(|found| for_group(found, name));
+            }
             if let (Err(refusal), false) = (&now, found.get(name).is_some_and(Result::is_err)) {
                 lost.push(refusal.clone());
             }

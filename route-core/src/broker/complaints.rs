@@ -95,7 +95,7 @@ mod tests {
     use crate::output::PeerId;
 
     fn peer() -> Peer {
-        Peer { id: PeerId(1), addr: SocketAddr::from(([10, 0, 0, 1], 40_000)) }
+        Peer { id: PeerId(1), addr: SocketAddr::from(([10, 0, 0, 1], 40_000)), from_here: false }
     }
 
     fn refuse(complaints: &mut Complaints, at: u64, code: RequestCode, refusal: &Refusal) -> Option<String> {

@@ -17,7 +17,7 @@ use proto_core::{
 use thiserror::Error;
 
 use crate::{
-    filter::{MessageFilter, sql::SqlFilter},
+    filter::{MessageFilter, for_group, sql::SqlFilter},
     plugins::{PluginRefusal, Plugins, name},
     time::{Millis, Timestamp},
 };
@@ -68,6 +68,14 @@ pub struct Compiled {
     pub filter: Arc<dyn MessageFilter>,
     /// Whether it depends on what is installed.
     calls_plugins: bool,
+}
+
+impl Compiled {
+    /// The same for one group, which failures are told of with.
+    #[must_use]
+    pub fn for_group(self, group: &str) -> Self {
+        Self { filter: for_group(self.filter, group), ..self }
+    }
 }
 
 /// The languages of expressions.
@@ -237,7 +245,7 @@ impl FilterTable {
         let (compiled, fresh) = self.compile(kind, expression);
         self.remove(group, &data.topic);
         let (compiled, language) = match compiled {
-            Ok(compiled) => (compiled, Language::of_type(kind).unwrap_or(Language::Sql)),
+            Ok(compiled) => (compiled.for_group(group), Language::of_type(kind).unwrap_or(Language::Sql)),
             Err(error) => return (Err(error), fresh),
         };
         if self.len >= self.limits.filters || self.bytes + expression.len() > self.limits.bytes {

@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn peer(id: u64) -> Peer {
-        Peer { id: PeerId(id), addr: SocketAddr::from(([127, 0, 0, 1], 40_000)) }
+        Peer { id: PeerId(id), addr: SocketAddr::from(([127, 0, 0, 1], 40_000)), from_here: false }
     }
 
     fn client(id: &str) -> Client<'_> {

@@ -97,7 +97,7 @@ impl<S: Storage> Broker<S> {
         }
         let (compiled, fresh) = self.filters.compile(&kind, &expression);
         match compiled {
-            Ok(compiled) => Ok(self.filter_for(topic, compiled.filter)),
+            Ok(compiled) => Ok(self.filter_for(topic, compiled.for_group(&request.consumer_group.to_cow()).filter)),
             Err(error) => {
                 if fresh {
                     let group = request.consumer_group.to_cow();

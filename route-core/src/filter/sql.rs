@@ -14,7 +14,7 @@ use proto_core::{
 };
 use smallvec::SmallVec;
 
-use super::{Candidate, MessageFilter, Verdicts};
+use super::{Candidate, MessageFilter, Verdicts, for_group};
 use crate::plugins::{PluginRefusal, Plugins};
 use calls::Rounds;
 use program::{Compiled, Program};
@@ -30,7 +30,7 @@ pub use real_topic::RealTopicFilter;
 /// Delivers messages for which an expression is true. What is false, unknown for want of a property, or an error is withheld.
 #[derive(Clone, Debug)]
 pub struct SqlFilter {
-    compiled: Compiled,
+    compiled: Arc<Compiled>,
     /// The plugins that the program calls, by the numbers of the calls.
     plugins: Vec<Arc<dyn MessageFilter>>,
 }
@@ -46,7 +46,7 @@ impl SqlFilter {
             Compiled::Program(program) => program.calls.iter().map(|call| plugins.filter(&call.plugin, &call.argument)).collect(),
             Compiled::Fixed(_) => Ok(Vec::new()),
         };
-        Ok(Self { compiled, plugins: called? })
+        Ok(Self { compiled: Arc::new(compiled), plugins: called? })
     }
 
     /// Whether it calls plugins.
@@ -58,23 +58,29 @@ impl SqlFilter {
 
 impl MessageFilter for SqlFilter {
     fn needs_record(&self) -> bool {
-        matches!(self.compiled, Compiled::Program(_))
+        matches!(*self.compiled, Compiled::Program(_))
     }
 
     fn steps(&self) -> usize {
-        match &self.compiled {
+        match &*self.compiled {
             Compiled::Fixed(_) => 1,
             Compiled::Program(program) => program.steps.len() + self.plugins.iter().map(|plugin| plugin.steps()).sum::<usize>(),
         }
     }
 
     fn matches(&self, batch: &[Candidate<'_>], verdicts: &mut Verdicts) {
-        match &self.compiled {
+        match &*self.compiled {
             Compiled::Fixed(true) => (0..batch.len()).for_each(|index| verdicts.deliver(index)),
             Compiled::Fixed(false) => {}
             Compiled::Program(program) if self.plugins.is_empty() => judge(program, batch, verdicts),
             Compiled::Program(program) => Rounds::new(program, &self.plugins, batch).judge(verdicts),
         }
+    }
+
+    fn for_group(&self, group: &str) -> Option<Arc<dyn MessageFilter>> {
+        let of_group = |plugin: &Arc<dyn MessageFilter>| for_group(Arc::clone(plugin), group);
+        let plugins = || self.plugins.iter().map(of_group).collect();
+        self.calls_plugins().then(|| Arc::new(Self { compiled: Arc::clone(&self.compiled), plugins: plugins() }) as _)
     }
 }
 

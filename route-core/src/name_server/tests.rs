@@ -21,7 +21,7 @@ fn now(ms: u64) -> Now {
 }
 
 fn peer(id: u64) -> Peer {
-    Peer { id: PeerId(id), addr: ([10, 0, 0, 1], 4000).into() }
+    Peer { id: PeerId(id), addr: ([10, 0, 0, 1], 4000).into(), from_here: false }
 }
 
 fn server(config: NameServerConfig) -> NameServer {

@@ -21,6 +21,8 @@ use super::*;
 struct TestHost {
     loaded: Mutex<BTreeMap<String, String>>,
     changes: AtomicU64,
+    /// Told when a file that begins with `slow` is being loaded, and asked when that may end.
+    slow: Mutex<Option<(Sender<()>, Receiver<()>)>>,
 }
 
 impl Plugins for TestHost {
@@ -43,6 +45,10 @@ impl Plugins for TestHost {
 
 impl PluginHost for TestHost {
     fn load<'a>(&'a self, name: &'a str, file: &[u8], policy: &str) -> Result<Install<'a>, String> {
+        if file.starts_with(b"slow") {
+            let _ = self.slow.lock().unwrap().as_ref().map(|(begun, go_on)| (begun.send(()), go_on.recv()));
+            return Ok(Box::new(|| Ok(())));
+        }
         if !file.starts_with(b"good") || policy == "odd" {
             return Err("it is not good".to_owned());
         }
@@ -59,6 +65,8 @@ impl PluginHost for TestHost {
     fn revision(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
+
+    fn tick(&self) {}
 
     fn unload(&self, name: &str, _disabled: bool) {
         self.changes.fetch_add(1, Ordering::Relaxed);
@@ -202,4 +210,19 @@ fn a_file_that_is_too_long_is_not_read_to_its_end() {
     let folder = PluginFolder::new(dir.path().to_owned());
     File::create(dir.path().join("p.wasm")).unwrap().set_len(1 << 40).unwrap();
     assert_eq!(folder.read("p").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+}
+
+#[test]
+fn an_end_does_not_wait_for_what_is_being_compiled_and_that_is_not_written_any_more() {
+    let mut scene = Scene::with(&[]);
+    let ((begun, has_begun), (go_on, may_go_on)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    *scene.host.slow.lock().unwrap() = Some((begun, may_go_on));
+    scene.room.change(None, "p".into(), install("slow", ""));
+    has_begun.recv().unwrap();
+    let (folder, woken) = (scene.folder, scene.woken);
+    scene.room.close();
+    go_on.send(()).unwrap();
+    // The thread has ended when nobody is left who could wake the loop.
+    while woken.recv().is_ok() {}
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -91,6 +91,10 @@ impl PluginHost for WasmHost {
         self.set.revision()
     }
 
+    fn tick(&self) {
+        self.set.tick();
+    }
+
     fn unload(&self, name: &str, disabled: bool) {
         if !disabled {
             self.set.remove(name);

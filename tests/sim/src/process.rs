@@ -116,7 +116,7 @@ impl BrokerProcess {
 
     /// Somebody asks how far all groups have come, to see what the broker knows.
     pub fn audit(&mut self, now: Now) {
-        let peer = Peer { id: AUDITOR, addr: SocketAddr::from(([10, 0, 0, 1], 50_000)) };
+        let peer = Peer { id: AUDITOR, addr: SocketAddr::from(([10, 0, 0, 1], 50_000)), from_here: false };
         let positions = self.broker.storage().positions().clone();
         for (opaque, (topic, group, queue)) in (1..).zip(positions) {
             let queue = queue.to_string();

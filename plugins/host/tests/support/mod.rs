@@ -58,8 +58,18 @@ impl FilterText {
     }
 }
 
+/// Memory in the order in which it is asked for.
+const IN_ORDER: &str = "(local.set 4 (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+                (global.set $free (i32.add (local.get 4) (local.get 3)))
+                (local.get 4)";
+
 /// An allocator that answers with `owners` numbers which lie at 64.
 pub(crate) fn allocator(owners: &[u32]) -> Vec<u8> {
+    allocator_whose_realloc(owners, IN_ORDER)
+}
+
+/// The same, with the place of what it is given said by `realloc`.
+pub(crate) fn allocator_whose_realloc(owners: &[u32], realloc: &str) -> Vec<u8> {
     let bytes: String = owners.iter().flat_map(|owner| owner.to_le_bytes()).map(|byte| format!("\\{byte:02x}")).collect();
     let text = format!(
         r#"(module
@@ -67,10 +77,7 @@ pub(crate) fn allocator(owners: &[u32]) -> Vec<u8> {
             (global $free (mut i32) (i32.const 4096))
             (data (i32.const 900) "0.1.0")
             (data (i32.const 64) "{bytes}")
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local i32)
-                (local.set 4 (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-                (global.set $free (i32.add (local.get 4) (local.get 3)))
-                (local.get 4))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local i32) {realloc})
             (func (export "petrel:plugin/allocating@1.0.0#version") (result i32)
                 (i32.store (i32.const 16) (i32.const 900)) (i32.store (i32.const 20) (i32.const 5)) (i32.const 16))
             (func (export "petrel:plugin/allocating@1.0.0#validate") (param i32 i32) (result i32)

@@ -1,7 +1,5 @@
 //! Operators look at plugins, change and bind them.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use proto_core::{
     Command,
@@ -163,10 +161,10 @@ impl<S: Storage> Broker<S> {
     /// What is installed and bound decides what all consumers get: only who sits at the broker's own machine may change it, unless the
     /// operator says otherwise.
     fn check_same_machine(&self, asked: Asked) -> Result<(), Refusal> {
-        let from: IpAddr = asked.peer.addr.ip().to_canonical();
-        if self.config.remote_plugin_admin || from.is_loopback() || from == self.config.address.ip().to_canonical() {
+        if self.config.remote_plugin_admin || asked.peer.from_here {
             return Ok(());
         }
+        let from = asked.peer.addr.ip().to_canonical();
         let remark =
             format!("plugins are changed from the broker's own machine, not from {from}, unless pluginAdminRemoteEnable is set there");
         Err(Refusal::new(ResponseCode::NoPermission, remark))

@@ -81,6 +81,7 @@ impl<S: Storage> Broker<S> {
             for (figure, count) in [
                 ("calls", plugin.calls),
                 ("messages", plugin.messages),
+                ("byPolicy", plugin.by_policy),
                 ("failures", plugin.failures),
                 ("traps", plugin.traps),
                 ("limits", plugin.limits),

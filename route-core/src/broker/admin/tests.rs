@@ -15,6 +15,7 @@ mod inspection;
 mod lookup;
 mod membership;
 mod offsets;
+mod plugins;
 mod reset_offset;
 mod runtime_info;
 mod send_back;
@@ -30,6 +31,8 @@ struct Scene {
     wanted: Vec<Bytes>,
     /// What comes of the next one.
     configured: Option<Result<BrokerConfig, Refusal>>,
+    /// Whether who asks sits at the broker's machine.
+    from_here: bool,
 }
 
 /// An answer as a test looks at it.
@@ -61,7 +64,7 @@ impl Scene {
     fn with(config: BrokerConfig) -> Self {
         let now = Now { mono: Millis(0), wall: Timestamp(1_000) };
         let broker = Broker::new(now, config, MemoryStorage::default()).unwrap();
-        Self { broker, now, pushed: Vec::new(), wanted: Vec::new(), configured: None }
+        Self { broker, now, pushed: Vec::new(), wanted: Vec::new(), configured: None, from_here: false }
     }
 
     /// What connection 1 is answered.
@@ -85,7 +88,7 @@ impl Scene {
             body: body.as_bytes(),
         };
         let addr = SocketAddr::from(([10, 0, 0, 1], 40_000));
-        self.broker.handle_request(self.now, Peer { id: PeerId(peer), addr }, &command);
+        self.broker.handle_request(self.now, Peer { id: PeerId(peer), addr, from_here: self.from_here }, &command);
     }
 
     /// What a connection is answered; saves that the answer waits for succeed.

@@ -24,6 +24,7 @@ impl FilterTable {
             for (group, data) in of_topic.group_filter_data {
                 let Some(language) = Language::of_type(&data.expression_type) else { continue };
                 let (Ok(compiled), _) = self.compile_in(language, &data.expression) else { continue };
+                let compiled = compiled.for_group(&group);
                 if self.len >= self.limits.filters || self.bytes + data.expression.len() > self.limits.bytes {
                     continue;
                 }

@@ -90,7 +90,7 @@ impl FilterTable {
                 Ok(compiled) => {
                     if let Some((_, filter)) = self.groups.get_index_mut(nth_group).and_then(|(_, topics)| topics.get_index_mut(nth_topic))
                     {
-                        filter.compiled = compiled;
+                        filter.compiled = compiled.for_group(&group);
                     }
                 }
                 Err(error) => {

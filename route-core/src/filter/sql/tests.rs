@@ -100,7 +100,7 @@ fn steps(text: &str) -> Vec<Step> {
 }
 
 fn fixed(text: &str) -> Option<bool> {
-    match filter(text).compiled {
+    match *filter(text).compiled {
         Compiled::Fixed(verdict) => Some(verdict),
         Compiled::Program(_) => None,
     }
@@ -118,7 +118,7 @@ fn compiled_expressions_come_to_what_they_come_to_in_java() {
         let text = line["expr"].as_str().unwrap();
         let filter = filter(text);
         for (message, recorded) in messages.iter().zip(line["results"].as_array().unwrap()) {
-            match (&filter.compiled, run(&filter.compiled, message)) {
+            match (&*filter.compiled, run(&filter.compiled, message)) {
                 (_, Some(result)) => assert_eq!(result, recorded, "{text} for {message:?}"),
                 (Compiled::Fixed(verdict), _) => assert_eq!(*verdict, recorded == "true", "{text} for {message:?}"),
                 _ => unreachable!(),
@@ -340,7 +340,7 @@ fn agrees(text: &str, message: &Message) -> Result<(), TestCaseError> {
     let Ok(expression) = sql::parse(text) else { return Ok(()) };
     let meant = plain(&expression, message);
     let Ok(filter) = SqlFilter::new(&expression, &Has::default()) else { panic!("{text} calls nothing else") };
-    match (&filter.compiled, run(&filter.compiled, message)) {
+    match (&*filter.compiled, run(&filter.compiled, message)) {
         (_, Some(result)) => prop_assert_eq!(result, meant, "{} for {:?}", text, message),
         (Compiled::Fixed(verdict), None) => prop_assert_eq!(*verdict, meant == "true", "{} for {:?}", text, message),
         (Compiled::Program(_), None) => prop_assert!(false, "a program says something"),

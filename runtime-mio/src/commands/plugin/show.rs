@@ -75,6 +75,7 @@ pub(super) fn info(out: &mut impl Write, only: &PluginList, as_json: bool) -> io
         ("ns", format!("{} a call, {} a message", plugin.nanos_per_call, plugin.nanos_per_message)),
         ("fuel", plugin.fuel.to_string()),
         ("failures", format!("{}: {} traps, {} limits", plugin.failures, plugin.traps, plugin.limits)),
+        ("by policy", if plugin.by_policy > 0 { format!("{} messages", plugin.by_policy) } else { String::new() }),
         ("last error", plugin.last_error.clone()),
     ] {
         if !value.is_empty() {

@@ -97,7 +97,7 @@ fn pulled(scene: &mut Scene, fields: &[(&'static str, String)]) -> Vec<(Response
         body: b"",
     };
     let addr = SocketAddr::from(([10, 0, 0, 1], 40_000));
-    scene.broker.handle_request(scene.now, Peer { id: PeerId(1), addr }, &command);
+    scene.broker.handle_request(scene.now, Peer { id: PeerId(1), addr, from_here: false }, &command);
     answers(scene)
 }
 
@@ -144,7 +144,7 @@ fn a_pull_that_waits_is_sent_there_at_once() {
         body: b"",
     };
     let addr = SocketAddr::from(([10, 0, 0, 2], 40_000));
-    scene.broker.handle_request(scene.now, Peer { id: PeerId(2), addr }, &command);
+    scene.broker.handle_request(scene.now, Peer { id: PeerId(2), addr, from_here: false }, &command);
     assert_eq!(answers(&mut scene), [(ResponseCode::PullOffsetMoved, 1)]);
 }
 

@@ -218,7 +218,7 @@ fn with_durable_answers_it_is_acknowledged_when_it_is_on_disk() {
         serialize: SerializeType::Json,
         body: b"",
     };
-    let peer = Peer { id: PeerId(1), addr: SocketAddr::from(([10, 0, 0, 1], 40_000)) };
+    let peer = Peer { id: PeerId(1), addr: SocketAddr::from(([10, 0, 0, 1], 40_000)), from_here: false };
     scene.broker.handle_request(scene.now, peer, &command);
     let is_reply = |output: &Output| matches!(output, Output::Reply { opaque: 5, .. });
     assert!(!std::iter::from_fn(|| scene.broker.poll_output()).any(|output| is_reply(&output)));
