@@ -29,6 +29,9 @@ use crate::{
 /// From so many files or folders on, the whole file system is synced instead of each of them.
 const SYNC_ALL_FROM: usize = 64;
 
+/// From so many bytes on it pays to take pages of a queue out of the page table before they are synced.
+const MANY_PAGES: usize = 16 << 10;
+
 /// What the flusher goes by.
 #[derive(Clone, Debug)]
 pub(crate) struct FlushPolicy {
@@ -529,7 +532,14 @@ impl Work {
             }
             for (file, range) in dirty {
                 match file.mapping.upgrade() {
-                    Some(mapping) => mapping.sync(range)?,
+                    Some(mapping) => {
+                        // The system takes the right to write from each page that it brings to disk, and interrupts all threads of the process for
+                        // each that stands in a page table.
+                        if range.len() >= MANY_PAGES {
+                            mapping.let_go(range.clone());
+                        }
+                        mapping.sync(range)?;
+                    }
                     None => gone |= !sync_if_there(&self.disk, &file.path)?,
                 }
             }

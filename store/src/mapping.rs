@@ -200,7 +200,7 @@ impl Mapping {
             // SAFETY: the mapping is a shared one of a file, so its bytes are the file's: they do not change when the system forgets where
             // they lie in memory.
             let gone = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
-            // It only saves memory.
+            // It only saves memory, or time.
             drop(gone);
         }
     }
