@@ -238,6 +238,23 @@ fn the_operator_is_told_once_which_group_gets_nothing_and_why() {
 }
 
 #[test]
+fn each_group_with_the_same_wrong_expression_is_named_to_the_operator() {
+    let (mut pair, client) = scene();
+    send(&mut pair, client, &["7"]);
+    pull_matching(&mut pair, client, "n >").expect(ResponseCode::SubscriptionParseFailed);
+    beat(&mut pair, client, "Orders", "n >", 1);
+    let other = pair.client();
+    let heartbeat = Heartbeat::consumer("other", "writers", &[("Orders", "n >")]).in_sql(1);
+    for _ in 0..3 {
+        other.heartbeat(&mut pair.cluster, pair.broker, &heartbeat).expect(ResponseCode::Success);
+    }
+    let notices = pair.cluster.notices(pair.broker);
+    let named =
+        |group: &str| notices.iter().filter(|text| text.starts_with(&format!("group {group} gets nothing of topic Orders"))).count();
+    assert_eq!((named("writers"), named("readers") > 0), (1, true), "{notices:?}");
+}
+
+#[test]
 fn a_broker_that_can_keep_no_more_filters_says_so_to_its_operator() {
     let mut pair = Pair::with(|config| {
         config.property_filter = true;

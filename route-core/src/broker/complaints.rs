@@ -68,11 +68,11 @@ const fn remedy(code: ResponseCode) -> Option<&'static str> {
         ResponseCode::SubscriptionGroupNotExist => "make the group, or switch on autoCreateSubscriptionGroup",
         ResponseCode::NoPermission => "see the permissions of broker, topic and group",
         ResponseCode::SubscriptionParseFailed => "the consumer's expression has to be mended",
-        ResponseCode::SubscriptionNotExist
-        | ResponseCode::SubscriptionNotLatest
-        | ResponseCode::FilterDataNotExist
-        | ResponseCode::FilterDataNotLatest => {
+        ResponseCode::SubscriptionNotExist | ResponseCode::SubscriptionNotLatest | ResponseCode::FilterDataNotLatest => {
             "it goes away with the next heartbeats, unless consumers of one group subscribe to different things: all have to subscribe to the same"
+        }
+        ResponseCode::FilterDataNotExist => {
+            "it goes away with the next heartbeats, unless the group's expression cannot be used, which another line tells: then it has to be mended"
         }
         ResponseCode::MessageIllegal => "the producer has to mend the message, or see maxMessageSize",
         _ => return None,

@@ -25,9 +25,11 @@ use crate::{
 mod cache;
 mod file;
 mod recheck;
+mod refused;
 
 use cache::ExpressionCache;
 use recheck::Recheck;
+use refused::Refused;
 
 /// Why a group's expression is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -151,6 +153,7 @@ pub struct FilterTable {
     plugged: ExpressionCache,
     /// What is left to look up since other plugins came.
     recheck: Recheck,
+    refused: Refused,
     dirty: bool,
 }
 
@@ -169,6 +172,7 @@ impl FilterTable {
             sql: ExpressionCache::default(),
             plugged: ExpressionCache::default(),
             recheck: Recheck::default(),
+            refused: Refused::default(),
             dirty: false,
         }
     }
@@ -203,13 +207,18 @@ impl FilterTable {
 
     /// A group's subscriptions in full, as a heartbeat brings them. A newer expression replaces an older one; one that cannot be used
     /// takes the older one away too, so that the client hears of it. What the group does not name any more is dead from now on.
-    /// Returns the topics whose expressions cannot be used; of one that was refused before only the table keeps silent.
+    /// Returns the topics whose expressions cannot be used; it keeps silent about what the same group was refused before.
     pub fn register(&mut self, now: Timestamp, group: &str, subscriptions: &[SubscriptionData]) -> Vec<(String, FilterError)> {
         let (mut refused, mut lacks_plugin) = (Vec::new(), false);
         for data in subscriptions.iter().filter(|data| !data.is_tag_type()) {
             let (outcome, fresh) = self.register_one(now, group, data);
             lacks_plugin |= matches!(outcome, Err(FilterError::Plugin(_)));
-            if let (Err(error), true) = (outcome, fresh) {
+            let Err(error) = outcome else {
+                self.refused.forget(group, &data.topic);
+                continue;
+            };
+            let expression = data.sub_string.as_deref().unwrap_or_default();
+            if self.refused.is_news(group, &data.topic, expression, self.limits.filters) || fresh {
                 refused.push((data.topic.clone(), error));
             }
         }
@@ -260,6 +269,7 @@ impl FilterTable {
 
     /// The last consumer of a group is gone.
     pub fn unregister(&mut self, now: Timestamp, group: &str) {
+        self.refused.forget_group(group);
         self.recheck.note(group, false, 0);
         for filter in self.groups.get_mut(group).into_iter().flat_map(IndexMap::values_mut) {
             if filter.dead.is_none() {
