@@ -113,10 +113,16 @@ enum Errand {
     Change { asked: Asker, name: Arc<str>, change: PluginChange },
 }
 
+/// A plugin after a change: what lies there, and what it is.
+struct Found {
+    lying: Lying,
+    info: PluginInfo,
+}
+
 enum Done {
     Listed(Vec<Lying>),
     Loaded { name: Box<str>, stamp: Stamp, outcome: Result<(), String> },
-    Changed { asked: Asker, name: Arc<str>, outcome: Result<Option<Lying>, String> },
+    Changed { asked: Asker, name: Arc<str>, outcome: Result<Option<Box<Found>>, String> },
 }
 
 /// What a broker has to hear.
@@ -163,6 +169,7 @@ impl PluginRoom {
         let (errands, to_do) = sync_channel(WAITING);
         let (tell, done) = sync_channel(WAITING);
         let mut shelf = PluginShelf::new();
+        worker.folder.tidy();
         worker.told = worker.folder.list();
         worker.listed.clone_from(&worker.told);
         shelf.handle_listed(worker.told.clone());
@@ -242,11 +249,17 @@ impl PluginRoom {
                 self.shelf.handle_loaded(&name, stamp, outcome.as_ref().copied().map_err(String::as_str));
             }
             Done::Changed { asked, name, outcome } => {
-                let outcome = outcome.map(|lying| {
-                    let is_there = lying.is_some();
-                    self.shelf.handle_changed(&name, lying);
-                    let known = self.host.list().into_iter().find(|plugin| *plugin.name == *name);
-                    is_there.then(|| known.unwrap_or_else(|| PluginInfo { name: name.to_string(), ..PluginInfo::default() }))
+                let outcome = outcome.map(|changed| {
+                    let Some(Found { lying, mut info }) = changed.map(|found| *found) else {
+                        self.shelf.handle_changed(&name, None);
+                        return None;
+                    };
+                    if lying.disabled {
+                        // It is switched off by what follows now.
+                        info.state = "disabled".to_owned();
+                    }
+                    self.shelf.handle_changed(&name, Some(lying));
+                    Some(info)
                 });
                 self.answers.push_back(PluginEvent::Answer(asked, Box::new(outcome)));
             }
@@ -345,12 +358,13 @@ impl Worker {
     }
 
     /// Changes what lies in the folder, and uses it at once.
-    fn change(&mut self, name: &str, change: PluginChange) -> Result<Option<Lying>, String> {
+    fn change(&mut self, name: &str, change: PluginChange) -> Result<Option<Box<Found>>, String> {
         let failed = |error: io::Error| format!("{}: {error}", self.folder.path().display());
         match change {
             PluginChange::Install { file, policy } => {
                 let before = self.folder.policy(name);
-                let install = self.host.load(name, &file, if policy.is_empty() { &before } else { &policy })?;
+                let install = self.host.load(name, &file, if policy.is_empty() { &before } else { &policy });
+                let install = install.map_err(|why| format!("the plugin '{name}' is refused: {why}"))?;
                 if self.closing.load(Ordering::Relaxed) {
                     return Err("the broker stops".to_owned());
                 }
@@ -367,7 +381,11 @@ impl Worker {
             PluginChange::Disable => self.folder.disable(name).map_err(failed)?,
             PluginChange::Remove => self.folder.remove(name).map_err(failed)?,
         }
-        Ok(self.folder.list().into_iter().find(|lying| *lying.name == *name))
+        let lying = self.folder.list().into_iter().find(|lying| *lying.name == *name);
+        // Now: when this is answered, the next who installs may have been here.
+        let known = self.host.list().into_iter().find(|plugin| *plugin.name == *name);
+        let info = known.unwrap_or_else(|| PluginInfo { name: name.to_owned(), ..PluginInfo::default() });
+        Ok(lying.map(|lying| Box::new(Found { lying, info })))
     }
 }
 

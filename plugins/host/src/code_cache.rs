@@ -22,6 +22,8 @@ use crate::{component::component_of, engine::EngineError, failure::LoadError};
 const SEAL: &str = "seal";
 /// wasmtime's own folder.
 const CODE: &str = "code";
+/// What the name of a file ends with that is not whole yet.
+const DRAFT: &str = "new";
 /// The folder of components, one for each version of what makes them.
 const COMPONENTS: &str = concat!("components-", env!("CARGO_PKG_VERSION"));
 /// Components that are kept; with more, those that were made first go.
@@ -87,6 +89,8 @@ impl CodeCache {
     }
 
     fn keep(&self, name: &str, component: &[u8]) -> io::Result<()> {
+        // Somebody may have deleted the folder meanwhile.
+        fs::create_dir_all(self.folder.join(COMPONENTS))?;
         let mut kept = Vec::new();
         for file in fs::read_dir(self.folder.join(COMPONENTS))? {
             let file = file?;
@@ -96,7 +100,7 @@ impl CodeCache {
         for (_, path) in &kept[..(kept.len() + 1).saturating_sub(MAX_COMPONENTS)] {
             fs::remove_file(path)?;
         }
-        fs::write(self.folder.join(name), component)
+        write_whole(&self.folder.join(name), component)
     }
 
     /// Seals what has come since the last time. If that fails the code is compiled again after the next start, and no more.
@@ -108,6 +112,7 @@ impl CodeCache {
     }
 
     fn write_seal(&self, sealed: &mut BTreeMap<String, String>) -> io::Result<()> {
+        fs::create_dir_all(self.folder.join(COMPONENTS))?;
         let files = sealed_files(&self.folder)?;
         let before = sealed.len();
         sealed.retain(|path, _| files.contains(path));
@@ -125,10 +130,19 @@ impl CodeCache {
         for (path, digest) in sealed.iter() {
             let _ = writeln!(text, "{digest} {path}");
         }
-        let draft = self.folder.join("seal.new");
-        fs::write(&draft, text)?;
-        fs::rename(draft, self.folder.join(SEAL))
+        write_whole(&self.folder.join(SEAL), text.as_bytes())
     }
+}
+
+/// Writes a file that is there whole or not at all: a full disk leaves half of what is written.
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = path.with_added_extension(DRAFT);
+    let written = fs::write(&draft, content).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // It may not even be there.
+        let _ = fs::remove_file(&draft);
+    }
+    written
 }
 
 /// The files in the folder that have to be what was written: components, and code as `code/modules/<compiler>/<digest>`. Beside the code lie
@@ -143,7 +157,10 @@ fn sealed_files(folder: &Path) -> io::Result<Vec<String>> {
         }
     };
     for file in fs::read_dir(folder.join(COMPONENTS))? {
-        take(file?.path());
+        let path = file?.path();
+        if path.extension().is_none_or(|extension| extension != DRAFT) {
+            take(path);
+        }
     }
     let compilers = match fs::read_dir(folder.join(CODE).join("modules")) {
         Ok(compilers) => compilers,

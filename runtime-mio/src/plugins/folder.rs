@@ -20,6 +20,9 @@ const DISABLED: &str = ".wasm.disabled";
 /// What files end with that say what becomes of messages that a plugin fails on.
 const POLICY: &str = ".policy";
 
+/// What files end with that are not whole yet.
+const PARTIAL: &str = ".partial";
+
 /// Bytes of a policy that are read.
 const MAX_POLICY: u64 = 256;
 
@@ -89,17 +92,28 @@ impl PluginFolder {
     /// # Errors
     /// It cannot be written; what was there stays.
     pub fn write(&self, name: &str, file: &[u8], policy: &str) -> io::Result<()> {
-        let (path, partial) = (self.file(name, USED)?, self.file(name, ".partial")?);
         fs::create_dir_all(&self.path)?;
-        if !policy.is_empty() {
-            fs::write(self.file(name, POLICY)?, policy)?;
+        // Nothing changes before all is there that is to change.
+        let draft = Draft::write(self.file(name, &format!("{USED}{PARTIAL}"))?, file)?;
+        let policy =
+            if policy.is_empty() { None } else { Some(Draft::write(self.file(name, &format!("{POLICY}{PARTIAL}"))?, policy.as_bytes())?) };
+        if let Some(policy) = policy {
+            policy.put(&self.file(name, POLICY)?)?;
         }
-        let mut written = File::create(&partial)?;
-        written.write_all(file)?;
-        written.sync_all()?;
-        fs::rename(&partial, path)?;
+        draft.put(&self.file(name, USED)?)?;
         remove_if_there(&self.file(name, DISABLED)?)?;
         self.sync()
+    }
+
+    /// Deletes what was being written when a process was killed.
+    pub fn tidy(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten().take(MAX_FILES) {
+            if entry.file_name().to_str().is_some_and(|file| file.ends_with(PARTIAL))
+                && let Err(error) = remove_if_there(&entry.path())
+            {
+                tracing::warn!(file = %entry.path().display(), %error, "half a plugin cannot be deleted");
+            }
+        }
     }
 
     /// The [digest](plugins::digest) of a plugin's file, in use or not.
@@ -172,6 +186,35 @@ impl PluginFolder {
     }
 }
 
+/// A file that is whole and on disk, and has not taken its place yet; without that it is deleted.
+struct Draft(Option<PathBuf>);
+
+impl Draft {
+    fn write(path: PathBuf, content: &[u8]) -> io::Result<Self> {
+        let draft = Self(Some(path.clone()));
+        let mut file = File::create(path)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        Ok(draft)
+    }
+
+    fn put(mut self, place: &Path) -> io::Result<()> {
+        let Some(path) = &self.0 else { return Ok(()) };
+        fs::rename(path, place)?;
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // It is of no use, and the next start tries again.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 fn named(error: io::Error, name: &str) -> io::Error {
     match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::NotFound, format!("no plugin is called '{name}' there")),
@@ -194,7 +237,8 @@ fn remove_if_there(path: &Path) -> io::Result<bool> {
 /// It cannot be read, or is too long.
 pub fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(PluginShelf::MAX_LEN + 1).read_to_end(&mut content)?;
+    let of_path = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    File::open(path).and_then(|file| file.take(PluginShelf::MAX_LEN + 1).read_to_end(&mut content)).map_err(of_path)?;
     if content.len() as u64 > PluginShelf::MAX_LEN {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
