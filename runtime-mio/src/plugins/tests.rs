@@ -154,7 +154,7 @@ fn an_upload_is_checked_written_and_in_use_when_it_is_answered() {
     assert_eq!((answer.unwrap().unwrap().digest.as_str(), changed), ("good 1", true));
     assert_eq!((scene.loaded(), scene.files()), (vec!["p=good 1".to_owned()], vec!["p.wasm".to_owned()]));
     let (answer, changed) = scene.change("p", install("bad", ""));
-    assert_eq!((answer, changed), (Err("it is not good".to_owned()), false));
+    assert_eq!((answer, changed), (Err("the plugin 'p' is refused: it is not good".to_owned()), false));
     assert_eq!(scene.loaded(), ["p=good 1"]);
     let (answer, _) = scene.change("p", install("good 2", ""));
     assert_eq!((answer.unwrap().unwrap().digest.as_str(), scene.loaded()), ("good 2", vec!["p=good 2".to_owned()]));
