@@ -24,11 +24,13 @@ use crate::{
 };
 
 mod cut;
+mod held;
 mod place;
 mod put_off;
 mod shares;
 
 use cut::Cut;
+use held::Held;
 pub(crate) use place::Lost;
 use place::Placing;
 pub(crate) use put_off::MAX_WAITING;
@@ -52,6 +54,8 @@ pub(crate) struct QueueTable {
     /// A queue was found to lack units.
     lacking: Cell<bool>,
     put_off: PutOff,
+    /// Units that wait for the next of their queue.
+    held: IndexMap<u32, Held, FixedState>,
     background: Background,
 }
 
@@ -97,7 +101,20 @@ impl QueueTable {
         log_start.set(start);
         let (arrived, lacking) = (VecDeque::new(), Cell::new(false));
         let put_off = PutOff::default();
-        Self { disk, dir, file_size, log_start, topics, slots: Vec::new(), arrived, hand: 0, lacking, put_off, background }
+        Self {
+            disk,
+            dir,
+            file_size,
+            log_start,
+            topics,
+            slots: Vec::new(),
+            arrived,
+            hand: 0,
+            lacking,
+            put_off,
+            held: IndexMap::default(),
+            background,
+        }
     }
 
     /// Takes in the queues that `dir` holds, without a look at their files.
@@ -427,6 +444,9 @@ impl QueueTable {
         let queue = self.open(topic, queue_id);
         if self.keep(queue, offset, unit) {
             return Ok(true);
+        }
+        if whole {
+            return self.put_in_whole(queue, offset, unit, lost);
         }
         let placing = Placing { log_start: self.log_start.get(), whole, lost };
         placing.put(self.get_mut(queue).map_err(io::Error::other)?, (topic, queue_id), offset, unit)

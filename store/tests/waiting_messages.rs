@@ -114,3 +114,21 @@ fn units_of_half_messages_are_put_right_before_they_are_read_at_the_start() {
     assert_eq!(opened.store.units(queue, 0).map(|unit| unit.offset.0).collect::<Vec<_>>(), places(&placed));
     assert!(lines.len() == 1 && lines[0].contains("put right from the log"), "{lines:?}");
 }
+
+#[test]
+fn the_last_unit_of_a_queue_is_put_right_before_it_tells_what_was_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(config(dir.path()));
+    let queue = opened.store.open_queue("TopicA", 0);
+    let placed: Vec<_> = (0..COUNT).map(|_| opened.store.append(STORED, queue, &message("TopicA", 0, "committed")).unwrap()).collect();
+    opened.store.close().unwrap();
+    // The last but one instead of the last.
+    let path = dir.path().join(format!("consumequeue/TopicA/0/{:020}", 0));
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(&placed[COUNT - 2].offset.0.to_be_bytes(), (COUNT as u64 - 1) * 20).unwrap();
+    let mut opened = open(config(dir.path()));
+    let queue = opened.store.find_queue("TopicA", 0).unwrap();
+    let ((), lines) = lines_of(|| opened.store.settle_units(queue, opened.store.bounds(queue).max - 1));
+    assert!(lines.len() == 1 && lines[0].contains("put right from the log"), "{lines:?}");
+    assert_eq!(opened.store.units(queue, 0).map(|unit| unit.offset.0).collect::<Vec<_>>(), places(&placed));
+}

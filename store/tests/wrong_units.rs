@@ -212,3 +212,25 @@ fn a_message_that_says_to_lie_further_in_front_in_its_queue_is_told_of_and_hande
         assert!(lines.len() == times && lines.iter().all(|line| line.contains("an earlier offset than its unit")), "{lines:?}");
     }
 }
+
+#[test]
+fn queues_that_are_built_anew_are_not_shifted_by_a_record_whose_offset_is_wrong() {
+    // A little and far ahead, and as if its topic had been made again; the last of its queue, too.
+    for (hit, said) in [(HIT, HIT + 8), (HIT, HIT + (1 << 40)), (32, 0), (COUNT as i64 - 1, COUNT as i64 + 3)] {
+        let dir = tempfile::tempdir().unwrap();
+        let placed = filled(dir.path());
+        rename(dir.path(), &placed, hit, said);
+        fs::remove_dir_all(dir.path().join("consumequeue")).unwrap();
+        let (opened, lines) = lines_of(|| open(config(dir.path())));
+        let queue = opened.store.find_queue("TopicA", 1).unwrap();
+        let mut units = Vec::new();
+        while units.len() < COUNT {
+            units.extend(opened.store.units(queue, units.len() as i64));
+        }
+        let right: Vec<_> = (0..COUNT as i64).map(|offset| unit(&placed, offset)).collect();
+        assert_eq!((units == right, opened.store.bounds(queue).max), (true, COUNT as i64), "{hit} says {said}");
+        let at = format!("at={} ", unit(&placed, hit).offset.0);
+        let told = lines.iter().filter(|line| line.contains("a record's queue offset is wrong") && line.contains(&at)).count();
+        assert_eq!(told, 1, "{lines:?}");
+    }
+}

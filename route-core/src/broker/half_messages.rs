@@ -194,12 +194,17 @@ impl<S: Storage> Broker<S> {
             if over.contains_key(&offset) {
                 continue;
             }
-            let record = self.storage.record(place).unwrap_or_default();
-            let Ok(half) = Half::read(record, place) else {
+            let Ok(half) = Half::read(self.storage.record(place).unwrap_or_default(), place) else {
                 unreadable += 1;
                 continue;
             };
-            let committed = self.is_committed(&half, place);
+            let queues = self.ways_of(&half);
+            for queue in queues.into_iter().flatten() {
+                // What its last unit leads to decides.
+                self.storage.settle_units(queue, self.storage.bounds(queue).max - 1);
+            }
+            let committed = queues.into_iter().flatten().any(|queue| self.last_commits(queue, place));
+            let Ok(half) = Half::read(self.storage.record(place).unwrap_or_default(), place) else { continue };
             let topic = self.transaction_metrics.name(half.topic());
             let first_check = now.deadline(half.first_check(timeout));
             if self.transactions.begin(offset, place, first_check, half.identity(), topic.clone())
@@ -260,23 +265,23 @@ impl<S: Storage> Broker<S> {
         over
     }
 
-    /// Whether a message is committed although nothing notes it: then the process ended between the two appends, and the message
-    /// is the last one of the queue that it was put into.
-    fn is_committed(&self, half: &Half<'_>, place: LogOffset) -> bool {
+    /// The queues into which a message can have been put when it was committed.
+    fn ways_of(&self, half: &Half<'_>) -> [Option<QueueId>; 2] {
         let special = Special::scan(half.record().properties());
         let level = self.delay_levels.clamp(special.delay_level());
-        let own = (half.topic(), half.queue_id());
-        let queues = match self.delay_levels.millis(level) {
-            Some(_) => [Some((SCHEDULE_TOPIC, delay::queue_id(level))), None],
+        match self.delay_levels.millis(level) {
+            Some(_) => [self.storage.find_queue(SCHEDULE_TOPIC, delay::queue_id(level)), None],
             // A time that has come since the message was sent does not lead into the timer.
-            None => [Some(own), special.wants_time().then_some((TIMER_TOPIC, 0))],
-        };
-        queues.into_iter().flatten().any(|(topic, queue_id)| self.last_commits(topic, queue_id, place))
+            None => {
+                let timer = special.wants_time().then(|| self.storage.find_queue(TIMER_TOPIC, 0));
+                [self.storage.find_queue(half.topic(), half.queue_id()), timer.flatten()]
+            }
+        }
     }
 
-    /// Whether the last message of a queue is the one that was committed with the half message at `place`.
-    fn last_commits(&self, topic: &str, queue_id: i32, place: LogOffset) -> bool {
-        let Some(queue) = self.storage.find_queue(topic, queue_id) else { return false };
+    /// Whether the last message of a queue is the one that was committed with the half message at `place`. If nothing notes that message to
+    /// be over, it is committed all the same: the process ended between the two appends.
+    fn last_commits(&self, queue: QueueId, place: LogOffset) -> bool {
         let last = self.storage.units(queue, self.storage.bounds(queue).max - 1).next();
         let record = last.and_then(|unit| RecordView::parse(self.storage.record(unit.offset)?).ok());
         record.is_some_and(|record| {

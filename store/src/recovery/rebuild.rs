@@ -154,6 +154,7 @@ impl Rebuild<'_> {
         }
         unsynced.extend(self.queues.take_changed());
         if whole {
+            self.queues.settle_held().map_err(at(&dir))?;
             self.queues.keep_places().map_err(at(&dir))?;
         }
         if let Some(why) = scan.stopped() {
