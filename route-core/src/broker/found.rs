@@ -172,6 +172,8 @@ mod tests {
         OfJava,
         /// By Petrel, at `SAVED`, when the log ended there.
         OfPetrel(i64),
+        /// Emptied by hand, at `SAVED`.
+        Emptied,
     }
 
     /// How many queues the topic has after a start.
@@ -184,6 +186,7 @@ mod tests {
         let content = match table {
             Table::Missing => None,
             Table::OfJava => Some(before.topics.snapshot(None).to_bytes()),
+            Table::Emptied => Some(br#"{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":2000},"topicConfigTable":{}}"#.to_vec()),
             Table::OfPetrel(log_end) => Some(before.topics.snapshot(Some(LogOffset(log_end))).to_bytes()),
         };
         let mut broker = Broker::new(at(AFTER + 1), BrokerConfig::default(), storage).unwrap();
@@ -192,6 +195,11 @@ mod tests {
         }
         broker.handle_start(at(AFTER + 1));
         broker.topics.get(topic).map(|entry| entry.config().read_queue_nums)
+    }
+
+    #[test]
+    fn no_topic_is_removed_because_a_table_names_none_at_all() {
+        assert_eq!(queues_after_start(log_with_a_message_stored_at(BEFORE), Table::Emptied), Some(4));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     saves::{Saves, Tickets, Waiting},
     storage::{OffsetTableKind, Storage},
     table_content::TableContent,
-    time::{Now, Timestamp},
+    time::Now,
 };
 
 /// A saved table that cannot be read.
@@ -33,10 +33,7 @@ impl<S: Storage> Broker<S> {
     /// The content cannot be read; the broker is as it was, and an older copy may be tried.
     pub fn load(&mut self, table: Table, content: &[u8]) -> Result<(), LoadError> {
         match table {
-            Table::Topics => {
-                let log_end = self.topics.load(content)?;
-                self.topics_saved = Some(super::TopicsSaved { at: Timestamp(self.topics.version().timestamp), log_end });
-            }
+            Table::Topics => self.topics_saved = self.topics.load(content)?.map(|(at, log_end)| super::TopicsSaved { at, log_end }),
             Table::SubscriptionGroups => self.groups.load(content)?,
             Table::ConsumerOffsets => self.offsets.load(content)?,
             Table::DelayOffsets => self.delay.load(content)?,

@@ -76,7 +76,7 @@ impl Examination {
         let path = self.topics_path();
         let (severity, what) = if known.is_none_or(<[String]>::is_empty) {
             let what = format!(
-                "no topic is in it, although there are queues of {} ({first:?} for one): clients cannot reach their messages; restore the file, or make the topics again",
+                "no topic is in it, although there are queues of {} ({first:?} for one): the next start makes these topics again, but not as they were set up; restore the file",
                 missing.len()
             );
             (Severity::Damage, what)

@@ -9,19 +9,21 @@ use proto_core::{
 };
 
 use super::{TopicEntry, TopicTable};
-use crate::storage::LogOffset;
+use crate::{storage::LogOffset, time::Timestamp};
 
 impl TopicTable {
     /// Takes in a saved table: what it says of a topic counts before what the broker makes at its start. Topics beyond the limit are
-    /// taken too, as their messages are there. Answers where the log ended when it was saved, if it says so.
+    /// taken too, as their messages are there. Answers when it was changed last, and where the log ended when it was saved, if it says so;
+    /// `None` if it names no topic at all: no broker saves that, and nothing may be removed for not being in it.
     ///
     /// # Errors
     /// The content is no such table; nothing was taken in.
-    pub fn load(&mut self, content: &[u8]) -> Result<Option<LogOffset>, json::JsonError> {
+    pub fn load(&mut self, content: &[u8]) -> Result<Option<(Timestamp, Option<LogOffset>)>, json::JsonError> {
         let saved: TopicConfigSerializeWrapper = json::from_table(content)?;
         // Whether topics are made by sending is decided anew by each start, whatever an earlier run has saved of their template.
         let auto_create = self.entries.contains_key(names::AUTO_CREATE_TOPIC);
         self.version = saved.data_version;
+        let names_any = !saved.topic_config_table.is_empty();
         for (name, mut config) in saved.topic_config_table {
             if name == names::AUTO_CREATE_TOPIC {
                 config.perm = perm::READ | perm::WRITE | if auto_create { perm::INHERIT } else { 0 };
@@ -30,7 +32,7 @@ impl TopicTable {
             let own = self.is_system(&name);
             self.entries.insert(name.into(), TopicEntry::new(config, own));
         }
-        Ok(saved.log_end.map(LogOffset))
+        Ok(names_any.then_some((Timestamp(self.version.timestamp), saved.log_end.map(LogOffset))))
     }
 
     /// The table as it is now, to be saved. It knows of all messages in front of `log_end`.
