@@ -76,6 +76,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long an end waits for the thread, which may compile something for seconds: that is for nobody any more.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long a start waits for plugins. Those whose compiled code is kept are there in a thousandth of that.
+const START: Duration = Duration::from_millis(500);
+
 /// Things to do, and things done, that wait between loop and thread.
 const WAITING: usize = 2 * PluginShelf::LIMIT;
 
@@ -168,27 +171,41 @@ impl PluginRoom {
         let mut worker = Worker { folder, host: Arc::clone(&host), closing: Arc::clone(&closing), listed: Vec::new(), told: Vec::new() };
         let (errands, to_do) = sync_channel(WAITING);
         let (tell, done) = sync_channel(WAITING);
-        let mut shelf = PluginShelf::new();
         worker.folder.tidy();
         worker.told = worker.folder.list();
         worker.listed.clone_from(&worker.told);
-        shelf.handle_listed(worker.told.clone());
-        let mut answers = VecDeque::new();
-        // Before the broker serves there is nobody whom it would keep waiting.
-        while let Some(output) = shelf.poll_output() {
-            match output {
-                ShelfOutput::Load { name, stamp } => {
-                    let outcome = worker.load(&name);
-                    shelf.handle_loaded(&name, stamp, outcome.as_ref().copied().map_err(String::as_str));
-                }
-                ShelfOutput::Unload { name, disabled } => host.unload(&name, disabled),
-                ShelfOutput::Changed => {}
-                ShelfOutput::Notice(level, text) => answers.push_back(PluginEvent::Notice(level, text)),
-            }
-        }
-        let revision = host.revision();
+        let lying = worker.told.clone();
         let thread = thread::Builder::new().name("petrel-plugins".to_owned()).spawn(move || worker.run(&to_do, &tell, &notifier))?;
-        Ok(Self { shelf, host, errands: Some(errands), done, thread: Some(thread), closing, answers, revision })
+        let (shelf, answers, revision) = (PluginShelf::new(), VecDeque::new(), 0);
+        let mut room = Self { shelf, host, errands: Some(errands), done, thread: Some(thread), closing, answers, revision };
+        room.shelf.handle_listed(lying);
+        room.wait_for_loads();
+        room.revision = room.host.revision();
+        Ok(room)
+    }
+
+    /// Waits until all is loaded that lies there, so that nobody who comes early is refused for want of it; but not for what is long to compile.
+    fn wait_for_loads(&mut self) {
+        let (until, mut loading) = (Instant::now() + START, 0_usize);
+        loop {
+            while let Some(output) = self.shelf.poll_output() {
+                match output {
+                    ShelfOutput::Load { name, stamp } => loading += usize::from(self.hand_over(Errand::Load { name, stamp }).is_ok()),
+                    ShelfOutput::Unload { name, disabled } => self.host.unload(&name, disabled),
+                    ShelfOutput::Changed => {}
+                    ShelfOutput::Notice(level, text) => self.answers.push_back(PluginEvent::Notice(level, text)),
+                }
+            }
+            if loading == 0 {
+                return;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(done) = self.done.recv_timeout(left) else { break };
+            loading -= usize::from(matches!(done, Done::Loaded { .. }));
+            self.handle_done(done);
+        }
+        let text = format!("{loading} plugins are still being compiled; who needs them is served when they are loaded");
+        self.answers.push_back(PluginEvent::Notice(NoticeLevel::Warn, text));
     }
 
     /// What the broker finds plugins in.

@@ -88,11 +88,15 @@ struct Scene {
 impl Scene {
     /// A room over a folder in which these files lie.
     fn with(files: &[(&str, &str)]) -> Self {
+        Self::over(TestHost::default(), files)
+    }
+
+    fn over(host: TestHost, files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         for (name, content) in files {
             fs::write(folder.path().join(name), content).unwrap();
         }
-        let host = Arc::new(TestHost::default());
+        let host = Arc::new(host);
         let (wake, woken): (Sender<()>, _) = std::sync::mpsc::channel();
         let wake = Mutex::new(wake);
         let notifier: Notifier = Arc::new(move || {
@@ -225,4 +229,26 @@ fn an_end_does_not_wait_for_what_is_being_compiled_and_that_is_not_written_any_m
     // The thread has ended when nobody is left who could wake the loop.
     while woken.recv().is_ok() {}
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_start_does_not_wait_for_what_is_long_to_compile() {
+    let ((begun, _has_begun), (go_on, may_go_on)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let host = TestHost { slow: Mutex::new(Some((begun, may_go_on))), ..TestHost::default() };
+    let mut scene = Scene::over(host, &[("a.wasm", "good 1"), ("s.wasm", "slow")]);
+    assert_eq!(scene.loaded(), ["a=good 1"]);
+    let told = |scene: &mut Scene| -> Vec<String> {
+        let notices = std::iter::from_fn(|| scene.room.poll_event()).filter_map(|event| match event {
+            PluginEvent::Notice(_, text) => Some(text),
+            _ => None,
+        });
+        notices.collect()
+    };
+    let first = told(&mut scene);
+    assert!(first.iter().any(|text| text.starts_with("1 plugins are still being compiled")), "{first:?}");
+    go_on.send(()).unwrap();
+    while !told(&mut scene).iter().any(|text| text == "the plugin 's' is loaded") {
+        scene.woken.recv().unwrap();
+    }
+    scene.room.close();
 }
