@@ -190,7 +190,8 @@ fn a_filter_is_tried_over_stored_messages_then_installed_and_bound_while_the_bro
     let refused = run(&["plugin", "install", &half.display().to_string(), "--data", &data]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("'half' is refused"), "{refused:?}");
     // It is installed and bound while the broker is down.
-    assert!(run(&["plugin", "install", &path("begins.wasm"), "--data", &data]).status.success());
+    let told = run(&["plugin", "install", &path("begins.wasm"), "--data", &data]);
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).contains("542 bytes, sha-256 ab1f53f2"), "{told:?}");
     assert!(run(&bind).status.success());
     scene.start();
     assert_eq!(scene.consume(1, &[]), ["b1"]);

@@ -89,7 +89,8 @@ pub(super) fn info(out: &mut impl Write, only: &PluginList, as_json: bool) -> io
 pub(super) fn installed(out: &mut impl Write, name: &str, plugin: Option<&PluginInfo>) -> io::Result<()> {
     match plugin {
         Some(plugin) if !plugin.digest.is_empty() => {
-            writeln!(out, "{name} is installed: {}, {} bytes, sha-256 {}", plugin.kind, plugin.size, plugin.digest)
+            let kind = if plugin.kind.is_empty() { String::new() } else { format!("{}, ", plugin.kind) };
+            writeln!(out, "{name} is installed: {kind}{} bytes, sha-256 {}", plugin.size, plugin.digest)
         }
         _ => done(out, name, "installed"),
     }

@@ -82,7 +82,9 @@ impl Target {
                 // What the broker would refuse at its start is better refused to who is here.
                 plugins::try_file(file, if policy.is_empty() { &before } else { policy })
                     .map_err(|why| CommandError::Usage(format!("the plugin '{name}' is refused: {why}")))?;
-                folder.write(name, file, policy).map(|()| None).map_err(failed)
+                folder.write(name, file, policy).map_err(failed)?;
+                let (digest, size) = (route_core::plugins::digest(file), file.len() as u64);
+                Ok(Some(PluginInfo { digest, size, ..PluginInfo::default() }))
             }
         }
     }
