@@ -261,6 +261,9 @@ pub(crate) fn recover(
         }
     };
     let rebuild::Outcome { position, records, unsynced } = rebuilt;
+    if input.checkpoint.mark.is_none() {
+        tell_lost_messages(files, input.checkpoint.java.physic_msg_timestamp, &position);
+    }
     report.scanned_from = from;
     report.scanned_records = records;
     report.log_end = position.written;
@@ -284,6 +287,18 @@ fn tell_lost_end(files: &LogFiles, mark: Option<&Mark>) {
             "the log's last files are missing: it was on disk up to {}, its files end at {limit}; {} bytes are lost",
             mark.position,
             mark.position - limit
+        );
+    }
+}
+
+/// Says so if messages that were on disk are not there any more, as far as Java's checkpoint tells.
+fn tell_lost_messages(files: &LogFiles, on_disk: i64, position: &Position) {
+    let (end, last) = (position.written, position.dispatched_time);
+    if last > 0 && last < on_disk {
+        tracing::error!(
+            path = %files.dir.display(),
+            "messages stored until {on_disk} were on disk when the checkpoint was written, the log ends at {end} with one of {last}: its end is \
+             missing, unless the clock was set back"
         );
     }
 }

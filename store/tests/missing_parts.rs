@@ -10,6 +10,7 @@ use std::{
 use kit::{
     config,
     examining::{examine, filled, verify, write_topics, wrong},
+    lines::lines_of,
     open, unpack,
 };
 use route_core::{Storage, Timestamp};
@@ -242,6 +243,22 @@ fn a_folder_that_is_not_there_and_a_file_in_its_place_are_one_clear_sentence_for
     for root in [file, half] {
         let told = store::Store::open(config(&root), std::sync::Arc::new(|| {})).map(|_| ()).unwrap_err().to_string();
         assert!(told.contains("is a file where a folder belongs"), "{told}");
+    }
+}
+
+#[test]
+fn a_java_store_without_its_last_file_is_told_by_its_checkpoint() {
+    for lost in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        unpack("clean", dir.path());
+        if lost {
+            fs::remove_file(dir.path().join("commitlog/00000000000000131072")).unwrap();
+        }
+        let (opened, lines) = lines_of(|| {
+            open(StoreConfig { mapped_file_size_commit_log: 131_072, mapped_file_size_consume_queue: 600, ..StoreConfig::new(dir.path()) })
+        });
+        let told = lines.iter().filter(|line| line.starts_with("ERROR") && line.contains("its end is missing")).count();
+        assert_eq!((told == 1, opened.recovered.log_end), (lost, if lost { 131_072 } else { 140_018 }), "{lines:?}");
     }
 }
 

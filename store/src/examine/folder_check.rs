@@ -28,7 +28,8 @@ fn time_flaw(java: &JavaCheckpoint, newest: Option<i64>) -> Option<String> {
         ("of the queues", java.logics_msg_timestamp),
         ("of the index", java.index_msg_timestamp),
     ];
-    let becomes = "a start after a crash could read too little again: remove the file, then it reads all that it needs";
+    let becomes =
+        "either the end of the log is gone, or this is no checkpoint of it; without the file the next start reads all that it needs";
     times.into_iter().find_map(|(part, time)| match newest {
         _ if time < 0 => Some(format!("the time {part} is {time}, which is none; {becomes}")),
         Some(newest) if time > newest => {
