@@ -196,3 +196,36 @@ fn a_filter_is_tried_over_stored_messages_then_installed_and_bound_while_the_bro
     scene.start();
     assert_eq!(scene.consume(1, &[]), ["b1"]);
 }
+
+#[test]
+fn messages_that_a_plugin_fails_on_are_delivered_by_policy_counted_and_all_in_the_log_with_their_group() {
+    let mut scene = Scene::new();
+    let module = r#"(module (memory (export "memory") 40) (data (i32.const 900) "0.1.0")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+        (func (export "petrel:plugin/filtering@1.0.0#version") (result i32)
+            (i32.store (i32.const 16) (i32.const 900)) (i32.store (i32.const 20) (i32.const 5)) (i32.const 16))
+        (func (export "petrel:plugin/filtering@1.0.0#wants") (result i32) (i32.const 0))
+        (func (export "petrel:plugin/filtering@1.0.0#validate") (param i32 i32) (result i32) (i32.store8 (i32.const 32) (i32.const 0)) (i32.const 32))
+        (func (export "petrel:plugin/filtering@1.0.0#matches") (param i32 i32) (result i64) unreachable))"#;
+    let traps = scene.folder.path().join("traps.wasm");
+    fs::write(&traps, wat::parse_str(module).expect("WebAssembly")).expect("a file");
+    scene.plugin(&["install", &traps.display().to_string(), "--policy", "deliver"]).expect("it is good until it is asked");
+    scene.plugin(&["bind", "traps", "--group", "readers"]).expect("it can be bound");
+    scene.send(&["a1", "b1", "c1"]);
+    assert_eq!(scene.consume(3, &["--group", "readers"]), ["a1", "b1", "c1"]);
+    let told = scene.list()["plugins"][0].clone();
+    assert!(told["byPolicy"].as_u64() >= Some(3) && told["traps"].as_u64() > Some(0), "{told}");
+    // What was not told at once is told at the latest when the broker ends.
+    let process = scene.process.take().expect("it runs");
+    let (status, _) = process.terminate();
+    assert!(status.success());
+    let log = fs::read_to_string(scene.folder.path().join("log")).expect("a log");
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("had no answer for messages")).collect();
+    assert!(lines.iter().all(|line| line.contains("plugin=\"traps\"") && line.contains("for group readers")), "{log}");
+    let count = |line: &&str| -> u64 {
+        let text = line.split("messages=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let number = |part: &str| part.split_once(" messages from").map_or(1, |(count, _)| count.trim().parse().unwrap_or(0));
+        text.split(", ").map(number).sum()
+    };
+    assert_eq!(Some(lines.iter().map(count).sum()), told["byPolicy"].as_u64(), "{log}");
+}
