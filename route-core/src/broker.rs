@@ -185,6 +185,8 @@ pub struct Broker<S: Storage> {
     outputs: VecDeque<Output>,
     /// The log that this process began with may have lost its end in a crash.
     has_lost_its_end: bool,
+    /// Storage did not take what was appended last.
+    commit_failed: bool,
     /// When the broker was made.
     started: Now,
     /// The time of the last verb; what follows from it is settled when outputs are drained.
@@ -282,6 +284,7 @@ impl<S: Storage> Broker<S> {
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),
             outputs: VecDeque::new(),
             has_lost_its_end: false,
+            commit_failed: false,
             started: now,
             now,
             settled: false,
@@ -476,9 +479,7 @@ impl<S: Storage> Broker<S> {
 
     /// The next thing to do; drained until there is none after every verb or, by a loop that takes several requests in one turn, after the turn.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if let Err(error) = self.storage.commit() {
-            self.take_back_answers(&error);
-        }
+        self.commit_log();
         if !self.settled && self.outputs.is_empty() {
             self.settle();
         }

@@ -1,6 +1,6 @@
 //! The saves of one table: when it goes to disk, and which answers wait for that.
 //!
-//! A machine has one [`Saves`] for each table that it keeps: the broker nine of them (`broker/tables.rs`), the name server one for its
+//! A machine has one [`Saves`] for each table that it keeps: the broker ten of them (`broker/tables.rs`), the name server one for its
 //! keys. It calls [`Saves::handle_changed`] when a request has changed the table, [`Saves::poll_save`] when its outputs are drained, to put
 //! out `Output::Persist` with the number that it gets, and [`Saves::handle_persisted`] when the world brings that number back.
 //!

@@ -1,6 +1,7 @@
-//! The log as the machines see it: memory that appends and reads at once, and that says later how far it is durable.
+//! The log as the machines see it: it appends and reads at once, is committed before anybody hears of what was appended, and says later how far
+//! it is durable. What is read includes what is not committed yet, unless committing it has failed.
 //!
-//! `store` implements this trait on mapped files, [`memory`] in plain memory for tests and simulation.
+//! `store` implements this trait on files, [`memory`] in plain memory for tests and simulation.
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,7 @@
-//! Keeps the log's next bytes ready: allocates space ahead of the writer and makes the next file, on a thread of its own.
+//! Keeps the log's next bytes ready: allocates space ahead of the writer and makes the next file, on a thread of its own. Where fresh memory is
+//! dear it also touches pages ahead of the writer, or lets old ones go.
 //!
-//! The writer never waits for this thread to be done with a range; what is not ready in time it prepares itself.
+//! What is not ready in time the writer prepares itself; it waits only for a file that is being made, or space that is being filled.
 
 use std::{
     io,

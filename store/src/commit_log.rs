@@ -36,6 +36,8 @@ pub(crate) struct CommitLog {
     files: VecDeque<LogFile>,
     /// The write end of the last file; `None` until it could be opened.
     writer: Option<MappedWriter>,
+    /// The next file, if this one could not be ended yet.
+    taken: Option<MappedWriter>,
     /// One past the last byte, staged ones included.
     end: i64,
     /// The end of the log, as far as it was not handed to the system yet.
@@ -99,6 +101,7 @@ impl CommitLog {
             file_size,
             files,
             writer: None,
+            taken: None,
             end,
             staged: Staged::default(),
             page_cost: PageCost::new(),
@@ -226,9 +229,16 @@ impl CommitLog {
             // The next file first: without it the end of this one stays as it is.
             let remaining = writer.remaining();
             let base = self.end + remaining as i64;
-            let next = self.ahead.take(base)?;
-            if remaining >= BLANK_LEN {
-                writer.write(&record::encode_blank(i32::try_from(remaining).unwrap_or(i32::MAX)))?;
+            let next = match self.taken.take() {
+                Some(next) => next,
+                None => self.ahead.take(base)?,
+            };
+            if remaining >= BLANK_LEN
+                && let Err(error) = writer.write(&record::encode_blank(i32::try_from(remaining).unwrap_or(i32::MAX)))
+            {
+                // The thread ahead looks after that file now: there is only one who may write to it.
+                self.taken = Some(next);
+                return Err(error);
             }
             writer.publish(writer.remaining());
             self.end = base;
@@ -259,8 +269,8 @@ impl CommitLog {
     /// Hands all that was appended to the system: it is there from now on, whatever becomes of this process.
     ///
     /// # Errors
-    /// Those of the operating system, at each call again. What was to be committed can still be looked at, but may be gone with the process:
-    /// nothing more must be appended, and nobody be told that it is there.
+    /// Those of the operating system. What was to be committed can still be looked at, but may be gone with the process: nobody must be told
+    /// that it is there until another call has succeeded.
     pub(crate) fn commit(&mut self) -> io::Result<()> {
         let Some(writer) = self.writer.as_mut().filter(|_| self.staged.len() > 0) else { return Ok(()) };
         if PageCost::counts(self.staged.len()) {

@@ -1,7 +1,8 @@
 //! Files seen as memory: one writer at the end, any number of readers before it. The only module with unsafe code.
 //!
 //! A mapping is split at its *published* position. Bytes before it are never written again and may be borrowed and shared;
-//! bytes behind it belong to the one [`MappedWriter`]. So no byte is ever read and written at the same time.
+//! bytes behind it belong to the one [`MappedWriter`], which writes them into the mapping, or into the file (`pwrite`), whose pages the mapping
+//! shows. So no byte is ever read and written at the same time.
 //!
 //! Nobody but this process may change the files: the data folder's lock sees to that. A file is never shortened while it is
 //! mapped, and bytes are only written where space was [allocated](Mapping::allocated), so no access can raise SIGBUS.

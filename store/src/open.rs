@@ -275,10 +275,13 @@ impl Store {
         if let Some(index) = &mut self.index {
             index.stop(true);
         }
-        if let Err(error) = self.queues.save_ends(&self.queue_ends_path, self.position.dispatched) {
+        self.flusher.stop(true);
+        // They speak of what is on disk.
+        if self.shared.failure().is_none()
+            && let Err(error) = self.queues.save_ends(&self.queue_ends_path, self.position.dispatched)
+        {
             tracing::warn!(%error, "where the queues end could not be saved; the next start cannot tell whether one lacks units");
         }
-        self.flusher.stop(true);
         while self.settle_held_saves().is_some() {}
         self.tables.finish();
         while self.poll_event().is_some() || self.tables.step() {}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 /// A state of the log that was true at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// One past the last byte of the log.
+    /// One past the last byte of the log; as it is told, of what is committed.
     pub(crate) written: i64,
     /// Store time of the last record.
     pub(crate) written_time: i64,

@@ -154,7 +154,12 @@ impl RecoveryInput<'_> {
             mark if self.closed && mark.clean => ends.log_end == mark.position,
             mark => ends.log_end <= mark.position,
         };
-        Ok(ends.filter(holds))
+        let ends = ends.filter(holds);
+        if ends.is_none() {
+            // It may seem to hold again when the log has grown, and would speak of another one.
+            files.disk.remove_file(path).map_err(at(path))?;
+        }
+        Ok(ends)
     }
 
     /// All queues are about to be built anew. The checkpoint says so before the first of them is emptied: if this recovery does not

@@ -5,7 +5,7 @@ use proto_core::code::ResponseCode;
 use super::{Asked, Broker};
 use crate::{
     output::{NoticeLevel, Output, ParkedReply, Reply, ReplyHeader},
-    storage::{CommitError, LogOffset, Storage},
+    storage::{LogOffset, Storage},
     time::Now,
 };
 
@@ -19,11 +19,11 @@ impl<S: Storage> Broker<S> {
         }
     }
 
-    /// The disk has refused a flush: nothing more becomes durable. Whoever waits is told that its message is stored but not on disk
-    /// (`FLUSH_DISK_TIMEOUT`, never success); storage takes no further writes.
+    /// The disk has refused a flush, or the log itself: nothing more becomes durable. Whoever waits is told that its message is stored but not
+    /// on disk (`FLUSH_DISK_TIMEOUT`, never success); storage takes no further writes.
     pub fn handle_flush_failed(&mut self, now: Now, why: &str) {
         self.begin(now);
-        self.notice(NoticeLevel::Error, format!("the log cannot be flushed, the store takes no more writes: {why}"));
+        self.notice(NoticeLevel::Error, format!("the log cannot be brought to disk, the store takes no more writes: {why}"));
         while let Some(parked) = self.parked.pop_any() {
             self.answer_unflushed(parked);
         }
@@ -38,18 +38,24 @@ impl<S: Storage> Broker<S> {
         self.parked.park(until, deadline, ParkedReply { to: asked.peer.id, opaque: asked.opaque, reply });
     }
 
-    /// What was appended in this turn may be gone with the process: none of the answers that wait may say that something was done.
-    pub(super) fn take_back_answers(&mut self, error: &CommitError) {
+    /// Has all that was appended outlive the process, before anybody is told of it. If that fails, none of the answers that wait may say that
+    /// something was done: a send is refused so that its producer tries another broker. Questions to clients go out all the same; what they
+    /// answer is refused like all else. Answers whether the log took everything, now and before.
+    pub(super) fn commit_log(&mut self) -> bool {
+        let Err(error) = self.storage.commit() else { return !self.commit_failed };
+        self.commit_failed = true;
         for output in &mut self.outputs {
             if let Output::Reply { reply, .. } = output
                 && reply.code == ResponseCode::Success
             {
-                match reply.header {
-                    ReplyHeader::Send(_) => reply.code = ResponseCode::FlushDiskTimeout,
-                    _ => *reply = Reply::error(ResponseCode::SystemError, error.to_string()),
-                }
+                let code = match reply.header {
+                    ReplyHeader::Send(_) => ResponseCode::ServiceNotAvailable,
+                    _ => ResponseCode::SystemError,
+                };
+                *reply = Reply::error(code, error.to_string());
             }
         }
+        false
     }
 
     pub(super) fn answer_unflushed(&mut self, parked: ParkedReply) {

@@ -165,6 +165,10 @@ impl<S: Storage> Broker<S> {
 
     /// Keeps how far the two queues need not be read again.
     pub(super) fn commit_transaction_progress(&mut self, now: Now) {
+        // What it says is decided must not be gone with the process when this is not.
+        if !self.commit_log() {
+            return;
+        }
         let Progress { half, op } = self.transactions.progress();
         for (topic, offset) in [(TRANS_HALF_TOPIC, half), (TRANS_OP_HALF_TOPIC, op)] {
             if self.offsets.query(topic, TRANS_CONSUMER_GROUP, QUEUE).unwrap_or(0) != offset {
