@@ -39,6 +39,12 @@ pub enum OpenError {
         /// What every store has.
         missing: PathBuf,
     },
+    /// The disk has no space left.
+    #[error("{path}: its disk has no space left; make room there, then start again")]
+    Full {
+        /// The file that needs some.
+        path: PathBuf,
+    },
     /// The folder that was named is not there.
     #[error("{path}: there is no such folder; name one that holds a message store")]
     NotThere {
@@ -137,6 +143,7 @@ pub(crate) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> OpenErro
     let path = path.into();
     move |source| match source.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => OpenError::NotWritable { path, source },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::Full { path },
         io::ErrorKind::NotADirectory => OpenError::WrongKind { path, found: "file", needed: "folder" },
         io::ErrorKind::IsADirectory => OpenError::WrongKind { path, found: "folder", needed: "file" },
         _ => OpenError::Io { path, source },

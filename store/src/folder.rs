@@ -93,8 +93,13 @@ impl DataFolder {
     pub(crate) fn mark_open(&self) -> Result<Vec<PathBuf>, OpenError> {
         let path = self.root.join("abort");
         let pid = std::process::id().to_string();
-        let file = self.disk.create_sized(&path, pid.len() as u64).map_err(at(&path))?;
-        file.write_at(pid.as_bytes(), 0).map_err(at(&path))?;
+        let is_new = !self.disk.exists(&path);
+        let made = self.disk.create_sized(&path, pid.len() as u64).and_then(|file| file.write_at(pid.as_bytes(), 0));
+        if made.is_err() && is_new {
+            // Nothing has begun: a store that was closed in order stays so. What the error says counts.
+            let _ = self.disk.remove_file(&path);
+        }
+        made.map_err(at(&path))?;
         Ok(vec![path, self.root.clone()])
     }
 

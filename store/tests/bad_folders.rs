@@ -218,3 +218,16 @@ fn a_table_that_was_emptied_is_told_by_the_name_of_its_file() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn a_start_on_a_full_disk_is_refused_and_the_store_stays_closed_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let full = |operation: Operation, path: &Path| match operation == Operation::Write && path.ends_with("abort") {
+        true => Err(io::ErrorKind::StorageFull.into()),
+        false => Ok(()),
+    };
+    let told = refused(StoreConfig { disk: FailingDisk::new(full).into(), ..config(dir.path()) }).to_string();
+    assert!(told.ends_with("abort: its disk has no space left; make room there, then start again"), "{told}");
+    assert!(open(config(dir.path())).recovered.clean);
+}
