@@ -69,14 +69,18 @@ impl CodeCache {
         &self.cache
     }
 
+    /// Whether the component that was made of the module with this digest is kept, which is then compiled, too.
+    pub(crate) fn has_component(&self, digest: &str) -> bool {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&format!("{COMPONENTS}/{digest}"))
+    }
+
     /// The component of a plugin's file, which has this digest: the one that was made of it before, or a new one.
     ///
     /// # Errors
     /// As for [`component_of`].
     pub(crate) fn component<'a>(&self, file: &'a [u8], digest: &str) -> Result<Cow<'a, [u8]>, LoadError> {
         let name = format!("{COMPONENTS}/{digest}");
-        let is_sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name);
-        if let Some(known) = is_sealed.then(|| fs::read(self.folder.join(&name)).ok()).flatten() {
+        if let Some(known) = self.has_component(digest).then(|| fs::read(self.folder.join(&name)).ok()).flatten() {
             return Ok(Cow::Owned(known));
         }
         let component = component_of(file)?;

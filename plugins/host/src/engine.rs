@@ -72,8 +72,11 @@ impl PluginEngine {
         if file.len() > self.limits.file {
             return Err(LoadError::TooLarge { size: file.len(), limit: self.limits.file });
         }
-        crate::effort::check(file, self.limits.compile)?;
         let digest = digest(file);
+        // What was compiled once is not guessed at again: that takes as long as all the rest of loading.
+        if !self.cache.as_ref().is_some_and(|cache| cache.has_component(&digest)) {
+            crate::effort::check(file, self.limits.compile)?;
+        }
         let binary = match &self.cache {
             Some(cache) => cache.component(file, &digest)?,
             None => component_of(file)?,
