@@ -257,7 +257,11 @@ pub fn run(args: Args) -> Result<(), CommandError> {
             show::project(out, &name)
         }
     }
-    .map_err(CommandError::Output)
+    .or_else(|error| match error.kind() {
+        // Whoever reads has seen enough.
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(CommandError::Output(error)),
+    })
 }
 
 /// The name that a file gives its plugin.
