@@ -154,7 +154,11 @@ impl<L: AsRef<[u8]>> WriteQueue<L> {
                     &self.copied[copied - len..copied]
                 }
                 Piece::Shared { body, gone } => &body[*gone..],
-                Piece::Log { slice, gone } => &slice.as_ref()[*gone..],
+                Piece::Log { slice, gone } => {
+                    let bytes = &slice.as_ref()[*gone..];
+                    store::prefetch(bytes);
+                    bytes
+                }
             });
             count += 1;
         }

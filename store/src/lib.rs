@@ -90,7 +90,7 @@ pub use config::{FlushDiskType, StoreConfig, StoreDisk};
 pub use error::OpenError;
 pub use event::{Notifier, StoreEvent};
 pub use expiry::{DeleteWhen, ExpiryPolicy};
-pub use mapping::LogSlice;
+pub use mapping::{LogSlice, prefetch};
 pub use offset_journal::NotedOffset;
 pub use recovery::{Cut, Recovered};
 pub use store::Store;

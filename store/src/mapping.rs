@@ -331,6 +331,22 @@ impl LogSlice {
     }
 }
 
+/// Asks the processor for bytes that are read next, without waiting for them.
+///
+/// What a consumer that has fallen behind reads lies scattered over memory that no cache holds, and a copy of one message after the other waits
+/// for each: that was two thirds of what a pull costs. A longer piece is asked for as far as its first 4 KiB; the processor itself fetches on.
+#[inline]
+pub fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.get(..4096).unwrap_or(bytes).chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint that reads nothing and fails for no address; this one is that of a byte which is there.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
 impl AsRef<[u8]> for LogSlice {
     fn as_ref(&self) -> &[u8] {
         // The range was checked when the slice was made, and what is published stays so.
