@@ -1,9 +1,10 @@
 //! Appending messages of 1 KiB: the store beside the least that any log must do, which is a checksum and a copy into memory that
-//! is there already.
+//! is there already, and beside the same with pages that have to be made.
 
 use std::{
     hint::black_box,
     net::SocketAddr,
+    os::unix::fs::FileExt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -118,6 +119,32 @@ fn append(criterion: &mut Criterion) {
                 black_box(record(from).encode_into(&mut bare[from..from + len]).expect("there is room"));
             }
             started.elapsed()
+        });
+    });
+    // The same with what its pages cost, which any log pays sooner or later.
+    group.bench_function("bare_record_and_pages_of_a_file", |bencher| {
+        bencher.iter_custom(|iterations| {
+            let file = tempfile::tempfile().expect("there is a disk");
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len as u64 * RECORDS).expect("there is space");
+            let mut staged = vec![0; len * TURN as usize];
+            let started = Instant::now();
+            for first in (0..RECORDS as usize).step_by(TURN as usize) {
+                for (at, out) in (first..).zip(staged.chunks_exact_mut(len)) {
+                    black_box(record(at * len).encode_into(out).expect("there is room"));
+                }
+                file.write_all_at(&staged, (first * len) as u64).expect("the disk takes it");
+            }
+            started.elapsed().mul_f64(iterations as f64 / RECORDS as f64)
+        });
+    });
+    group.bench_function("bare_record_and_pages_of_memory", |bencher| {
+        bencher.iter_custom(|iterations| {
+            let mut fresh = MmapMut::map_anon(len * RECORDS as usize).expect("there is memory");
+            let started = Instant::now();
+            for (at, out) in fresh.chunks_exact_mut(len).enumerate() {
+                black_box(record(at * len).encode_into(out).expect("there is room"));
+            }
+            started.elapsed().mul_f64(iterations as f64 / RECORDS as f64)
         });
     });
     let modes = [
