@@ -2,9 +2,12 @@
 //! mark stays where it is.
 //!
 //! A thread goes ahead and reads what the loop is going to read, so that the loop does not wait for the disk.
+//!
+//! A store that is closed before it is through does not look at the rest: that would take as long as the start saved. It is left as it would
+//! be after a crash, only that all is on disk, and the next start puts the queues off again.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -90,27 +93,36 @@ struct Read {
     stop: AtomicBool,
 }
 
+impl Read {
+    /// Has all folders read, until it is to stop: then it does not begin with another one.
+    fn follow(&self, folders: &[PathBuf], read: impl Fn(&Path) + Sync) {
+        let is_stopped = || self.stop.load(Ordering::Relaxed);
+        for block in folders.chunks(BLOCK) {
+            thread::scope(|scope| {
+                for share in block.chunks(BLOCK / READERS) {
+                    let read = &read;
+                    scope.spawn(move || share.iter().take_while(|_| !is_stopped()).for_each(|folder| read(folder)));
+                }
+            });
+            if is_stopped() {
+                return;
+            }
+            self.until.fetch_add(block.len(), Ordering::Release);
+        }
+        self.until.store(usize::MAX, Ordering::Release);
+    }
+}
+
 impl Reader {
     /// `None` if there can be no thread: the loop waits for the disk itself then.
     fn start(disk: Disk, folders: Vec<PathBuf>, limit: i64, file_size: u32) -> Option<Self> {
         let read = Arc::new(Read::default());
         let told = Arc::clone(&read);
         let run = move || {
-            for block in folders.chunks(BLOCK) {
-                thread::scope(|scope| {
-                    for share in block.chunks(BLOCK / READERS) {
-                        let (disk, stop) = (&disk, &told.stop);
-                        scope.spawn(move || {
-                            for folder in share.iter().take_while(|_| !stop.load(Ordering::Relaxed)) {
-                                // Whoever opens the queue says what is wrong with it.
-                                let _ = ConsumeQueue::warm(disk, folder, file_size, limit);
-                            }
-                        });
-                    }
-                });
-                told.until.fetch_add(block.len(), Ordering::Release);
-            }
-            told.until.store(usize::MAX, Ordering::Release);
+            told.follow(&folders, |folder| {
+                // Whoever opens the queue says what is wrong with it.
+                let _ = ConsumeQueue::warm(&disk, folder, file_size, limit);
+            });
         };
         let started = thread::Builder::new().name("petrel-warm".into()).spawn(run);
         started.ok().map(|thread| Self { read, thread: Some(thread) })
@@ -152,12 +164,23 @@ impl Store {
         }
     }
 
-    /// Looks at all queues that are put off, at once.
-    pub(crate) fn look_at_all(&mut self) {
-        if self.catch_up.is_on() {
-            self.queues.look_at_all();
-            self.end_catching_up();
+    /// The store is being closed: no more queues are looked at. Answers whether there are any left; then
+    /// [`Store::tell_put_off`] is to be called once all is in its queue, and the store is not marked as closed.
+    pub(crate) fn stop_catching_up(&mut self) -> bool {
+        // All may have been used by now.
+        self.look_at_next(0, usize::MAX);
+        // Whoever reads ahead has nothing to do any more.
+        self.catch_up = CatchUp::none();
+        self.queues.is_put_off()
+    }
+
+    /// What was changed in queues so far goes to disk with the next flush, and the checkpoint says so if one of them lacks units.
+    pub(crate) fn tell_put_off(&mut self) {
+        self.tell_changed();
+        if self.queues.is_lacking() {
+            self.shared.rebuild_queues_from(self.log.start());
         }
+        tracing::info!("closed before all queues had been looked at since the crash: the next start goes on with that, as after the crash");
     }
 
     /// What [`route_core::Storage::look_at_queues`] does.
@@ -208,6 +231,18 @@ mod tests {
         let mut none = CatchUp::none();
         none.handle_timeout(at(100));
         assert_eq!((none.poll_timeout(), none.poll_until()), (None, None));
+    }
+
+    #[test]
+    fn who_reads_ahead_begins_with_nothing_more_once_it_is_to_stop() {
+        let folders: Vec<_> = (0..4 * BLOCK).map(|number| PathBuf::from(number.to_string())).collect();
+        let (read, begun) = (Read::default(), AtomicUsize::new(0));
+        read.follow(&folders, |_| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            read.stop.store(true, Ordering::Relaxed);
+        });
+        assert!((1..=READERS).contains(&begun.into_inner()), "each reader ends what it has begun");
+        assert_eq!(read.until.into_inner(), 0, "the loop does not follow");
     }
 
     #[test]

@@ -227,7 +227,8 @@ impl Store {
         Ok((store, report))
     }
 
-    /// Brings all to disk, says so in the checkpoint, and lets the folder go. Waits no longer than [`StoreConfig::close_timeout`]: a store that
+    /// Brings all to disk, says so in the checkpoint, and lets the folder go. Queues that nobody has looked at since a crash are left for the
+    /// next start, which then is one as after that crash. Waits no longer than [`StoreConfig::close_timeout`]: a store that
     /// is not closed by then holds its folder until the process ends or the disk is done.
     ///
     /// # Errors
@@ -256,9 +257,9 @@ impl Store {
     }
 
     fn close_in_order(mut self) -> Result<(), String> {
+        let put_off = self.stop_catching_up();
         // Whether it could be done shows below.
         self.hand_over();
-        self.look_at_all();
         self.log.close();
         if self.flush_disk_type == FlushDiskType::SyncFlush {
             // Units follow their records: wait for the records first.
@@ -275,9 +276,13 @@ impl Store {
         if let Some(index) = &mut self.index {
             index.stop(true);
         }
+        if put_off {
+            self.tell_put_off();
+        }
         self.flusher.stop(true);
-        // They speak of what is on disk.
-        if self.shared.failure().is_none()
+        // They speak of what is on disk, and of queues that are put off nothing is known but where they ended before.
+        if !put_off
+            && self.shared.failure().is_none()
             && let Err(error) = self.queues.save_ends(&self.queue_ends_path, self.position.dispatched)
         {
             tracing::warn!(%error, "where the queues end could not be saved; the next start cannot tell whether one lacks units");
@@ -289,6 +294,9 @@ impl Store {
         self.delay_offsets.close();
         if let Some(failure) = self.shared.failure() {
             return Err(failure.to_owned());
+        }
+        if put_off {
+            return Ok(());
         }
         self.folder.mark_closed().map_err(|error| format!("the abort file could not be removed: {error}"))
     }

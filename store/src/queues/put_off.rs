@@ -21,7 +21,11 @@
 //!   in front of them. Where a removal is possible (`queueEnds` is gone), and where units do not follow one another, queues with units in
 //!   memory are put right by the start itself, which then builds all queues anew.
 //!
-//! A Java broker that is started in the seconds after a second crash reads the queues as they lie there, up to the end of the log; so would
+//! A stop in order on the way is a crash after which nothing is missing: log and queues are brought to disk as they are, mark and abort file
+//! stay. Looking at all that is left would take as long as the start was to save.
+//!
+//! A Java broker finds the abort file, too, and a checkpoint whose time of the queues has stayed where it was: it puts all units anew of records
+//! stored since. One that is started in the seconds after a second crash reads the queues as they lie there, up to the end of the log; so would
 //! it have done after the first one.
 
 use std::{
@@ -197,9 +201,12 @@ impl QueueTable {
     /// Looks at up to `count` queues, in turn, but at none behind the first `until`. Answers whether nothing is put off any more.
     pub(crate) fn look_at_next(&mut self, count: usize, until: usize) -> bool {
         let mut looked = 0;
-        while looked < count && self.put_off.hand < until.min(self.slots.len()) {
+        while self.put_off.hand < until.min(self.slots.len()) {
             let queue = QueueId(u32::try_from(self.put_off.hand).unwrap_or(u32::MAX));
             if self.slots.get(self.put_off.hand).is_some_and(|slot| slot.queue.get().is_none()) {
+                if looked == count {
+                    break;
+                }
                 let _ = self.get(queue);
                 looked += 1;
             }
