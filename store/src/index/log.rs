@@ -2,14 +2,14 @@
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
-use proto_core::record::{self, RecordView, Stored};
+use proto_core::record::{self, MIN_LEN, RecordView, Stored};
 use route_core::storage::keys;
 
 use crate::{
     commit_log::OpenedFile,
     disk::{Disk, file_path},
     log_walk::candidates,
-    mapping::Mapping,
+    mapping::{Mapping, prefetch},
     whole_record::check,
 };
 
@@ -99,8 +99,9 @@ impl LogReader {
         let bytes = mapping.get((at - base) as usize..mapping.published()).unwrap_or_default();
         match record::read(bytes) {
             Ok(Stored::Message(view)) if view.physical_offset() == at => {
-                let end = at + view.total_size() as i64;
-                Read::Message(view, end)
+                let len = view.total_size();
+                ask_for_next(bytes.get(len..).unwrap_or_default(), len, len - view.properties().len());
+                Read::Message(view, at + len as i64)
             }
             Ok(Stored::Message(view)) => Read::Unreadable(format!("the record says that it lies at {}", view.physical_offset()), next),
             Ok(Stored::Blank { .. }) => Read::NextFile(next),
@@ -171,6 +172,15 @@ impl LogReader {
         let last = self.mapped.len() - 1;
         Ok(&self.mapped[last].1)
     }
+}
+
+/// Has the head and the properties of the record at the start of `bytes` fetched while those of the one before it are put in: another processor
+/// wrote them, and waiting for them took a third of the thread's time. Most records are as long as the one before, of which `len` and the
+/// place of its `properties` speak.
+#[inline]
+fn ask_for_next(bytes: &[u8], len: usize, properties: usize) {
+    prefetch(bytes.get(..MIN_LEN).unwrap_or_default());
+    prefetch(bytes.get(properties..len).unwrap_or_default());
 }
 
 #[cfg(test)]
