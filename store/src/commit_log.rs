@@ -300,7 +300,9 @@ impl CommitLog {
             Some(mapping) => mapping,
             None => {
                 let path = file_path(&self.dir, file.base);
-                match self.disk.map_finished(&path, self.file_size) {
+                // The last file goes on behind the end of the log, once there is space for its writer.
+                let published = usize::try_from(self.committed() - file.base).unwrap_or(0).min(self.file_size);
+                match self.disk.map_for_reading(&path, self.file_size, published) {
                     Ok(mapping) => file.mapping.get_or_init(|| mapping),
                     Err(error) => {
                         tracing::error!(path = %path.display(), %error, "could not map a file of the log for reading");

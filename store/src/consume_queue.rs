@@ -520,11 +520,13 @@ impl ConsumeQueue {
         let first = self.files.front()?.base;
         let at = usize::try_from(from.checked_mul(QueueUnit::LEN as i64)? - first).ok()?;
         let file = self.files.get(at / self.file_size)?;
+        // What follows in the file is written by another mapping.
+        let end = usize::try_from(self.max * QueueUnit::LEN as i64 - file.base).unwrap_or(0).min(self.file_size);
         let mapping = match file.mapping.get() {
             Some(mapping) => mapping,
             None => {
                 let path = file_path(&self.dir, file.base);
-                match self.disk.map_finished(&path, self.file_size) {
+                match self.disk.map_for_reading(&path, self.file_size, end) {
                     Ok(mapping) => file.mapping.get_or_init(|| mapping),
                     Err(error) => {
                         tracing::error!(path = %path.display(), %error, "could not map a file of a consume queue for reading");
@@ -533,8 +535,6 @@ impl ConsumeQueue {
                 }
             }
         };
-        // A file that has not been written to since the start is mapped whole: units end where the queue does.
-        let end = usize::try_from(self.max * QueueUnit::LEN as i64 - file.base).unwrap_or(0).min(self.file_size);
         mapping.get(at % self.file_size..end)
     }
 

@@ -220,15 +220,16 @@ impl Disk {
         Ok(file)
     }
 
-    /// Maps a file that is not written any more. One that is shorter than it should be is refused: reading behind its end would be the
-    /// end of the process.
-    pub(crate) fn map_finished(&self, path: &Path, len: usize) -> io::Result<Arc<Mapping>> {
+    /// Maps a file whose first `published` bytes are not written any more, to be read up to there. One that is shorter than it should be is
+    /// refused: reading behind its end would be the end of the process.
+    pub(crate) fn map_for_reading(&self, path: &Path, len: usize, published: usize) -> io::Result<Arc<Mapping>> {
         let file = self.open_file(path, Access::Write)?;
         let found = file.len()?;
         if found < len as u64 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it has {found} bytes, where {len} are needed")));
         }
-        self.map(&file, len, len, len)
+        // Without space behind what is final: it is not written by this mapping.
+        self.map(&file, len, published, published)
     }
 
     fn map(&self, file: &File, len: usize, published: usize, allocated: usize) -> io::Result<Arc<Mapping>> {

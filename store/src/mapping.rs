@@ -2,7 +2,8 @@
 //!
 //! A mapping is split at its *published* position. Bytes before it are never written again and may be borrowed and shared;
 //! bytes behind it belong to the one [`MappedWriter`], which writes them into the mapping, or into the file (`pwrite`), whose pages the mapping
-//! shows. So no byte is ever read and written at the same time.
+//! shows. So no byte is ever read and written at the same time. A file may be mapped twice, to be read and then to be written: the first mapping
+//! ends in front of where the second one's writer begins, for good.
 //!
 //! Nobody but this process may change the files: the data folder's lock sees to that. A file is never shortened while it is
 //! mapped, and bytes are only written where space was [allocated](Mapping::allocated), so no access can raise SIGBUS.

@@ -6,7 +6,7 @@ use proto_core::record::RecordView;
 use route_core::{
     Storage, Timestamp,
     output::{Table, Ticket},
-    storage::{AppendError, Appended, LogOffset, NewMessage, QueueBounds, TagsCode},
+    storage::{AppendError, Appended, LogOffset, LogRange, NewMessage, QueueBounds, TagsCode},
 };
 use store::{
     FlushDiskType, Store, StoreConfig, StoreEvent,
@@ -197,6 +197,30 @@ fn a_full_disk_refuses_a_message_without_a_trace_and_takes_it_when_there_is_room
     assert_eq!(shown(&store).last().map(String::as_str), Some("fits again"));
     drop(store);
     assert_eq!(shown(&open(&disk.after(Crash::Kill, 0), FlushDiskType::AsyncFlush)).len(), taken + 1);
+}
+
+#[test]
+fn a_store_that_opens_on_a_full_disk_serves_what_it_has_and_takes_more_when_there_is_room() {
+    let disk = SimulatedDisk::new(16);
+    let open = || {
+        let config = StoreConfig { mapped_file_size_commit_log: 4 << 20, message_index_enable: false, ..StoreConfig::new("/data") };
+        Store::open_simulated(&disk, config, Arc::new(|| {})).expect("the store opens").0
+    };
+    let mut store = open();
+    let placed = send(&mut store, &"x".repeat(800 << 10)).unwrap();
+    store.close().unwrap();
+    // Enough for what a start writes, and not for the log's next bytes.
+    disk.set_capacity((1 << 20) + (600 << 10));
+    let mut store = open();
+    assert!(matches!(send(&mut store, "refused"), Err(AppendError::NoSpace(_))));
+    let range = |offset, len| LogRange { offset, len };
+    let slice = store.slice(range(placed.offset, (placed.end.0 - placed.offset.0) as u32)).unwrap();
+    assert!(store.slice(range(placed.end, 1)).is_none(), "what lies behind the end can still change");
+    disk.set_capacity(u64::MAX);
+    let taken = send(&mut store, "taken").unwrap();
+    assert_eq!(RecordView::parse(slice.as_ref()).unwrap().body().len(), 800 << 10);
+    assert!(store.slice(range(taken.offset, (taken.end.0 - taken.offset.0) as u32)).is_some());
+    assert_eq!(shown(&store)[1..], ["taken"]);
 }
 
 #[test]

@@ -163,7 +163,11 @@ impl LogReader {
         let found = self.mapped.iter().position(|(mapped, _)| *mapped == base);
         let entry = match found.and_then(|at| self.mapped.remove(at)) {
             Some(entry) => entry,
-            None => (base, self.disk.map_finished(&file_path(&self.dir, base), self.file_size)?),
+            None => {
+                // The last file may be written to before it is told of.
+                let published = usize::try_from(self.limit - base).unwrap_or(0).min(self.file_size);
+                (base, self.disk.map_for_reading(&file_path(&self.dir, base), self.file_size, published)?)
+            }
         };
         if self.mapped.len() >= KEPT {
             self.mapped.pop_front();
@@ -199,6 +203,17 @@ mod tests {
         log.opened(OpenedFile { base: 4096, mapping: Arc::clone(writer.mapping()) });
         assert_eq!(log.limit(), 8192);
         assert!(log.message(4096).is_none());
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_of_the_log_is_not_taken_for_final() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::system();
+        for base in [0, 4096] {
+            disk.create_sized(&file_path(dir.path(), base), 4096).unwrap();
+        }
+        let mut log = LogReader::new(disk, dir.path().to_owned(), 4096, 0, 4196);
+        assert_eq!([0, 4096].map(|base| log.mapping(base).unwrap().published()), [4096, 100]);
     }
 
     #[test]

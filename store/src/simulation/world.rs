@@ -468,7 +468,8 @@ impl OpenFile for SimulatedFile {
         self.with(|content| {
             let mut bytes = content.bytes().to_vec();
             bytes.resize(len, 0);
-            let written = published < len;
+            // One to read has no space behind what is final.
+            let written = published < allocated;
             let backing = Arc::new(MappedFile { file: self.clone(), written });
             let mapping = Arc::new(Mapping::in_memory(&bytes, published, allocated, backing)?);
             if written {
