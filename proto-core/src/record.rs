@@ -11,10 +11,12 @@ use thiserror::Error;
 mod blank;
 mod fields;
 pub mod peek;
+mod trailer;
 mod view;
 
 pub use blank::{BLANK_LEN, encode_blank};
 pub use fields::{EncodeError, RecordFields, body_crc, encoded_len};
+pub use trailer::{TRAILER_LEN, encode_trailer, without_trailer};
 pub use view::{RecordView, Stored, read};
 
 /// Magic of a record whose topic has a length of one byte.
@@ -77,6 +79,12 @@ pub enum RecordError {
         computed: u32,
         /// What the record says.
         stored: u32,
+    },
+    /// The record is not what was stored, or the checksum at its end is not.
+    #[error("the checksum over the whole record is {computed:#010x}, its property __CRC32# says something else")]
+    BadTrailer {
+        /// What the record gives.
+        computed: u32,
     },
 }
 

@@ -243,6 +243,28 @@ proptest! {
     }
 
     #[test]
+    fn a_change_of_any_byte_of_a_record_with_a_trailer_is_noticed(message in any_message(), at: prop::sample::Index, flip in 1_u8..) {
+        let fields = message.fields();
+        let mut out = vec![0xEE; fields.encoded_len_with_trailer() + 3];
+        let len = fields.encode_with_trailer_into(&mut out).unwrap();
+        prop_assert_eq!(&out[len..], &[0xEE; 3]);
+        out.truncate(len);
+        let view = RecordView::parse(&out).unwrap();
+        prop_assert_eq!((view.verify_crc(), view.verify_trailer()), (Ok(()), Ok(true)));
+        prop_assert!(view.properties().starts_with(fields.properties));
+        let trailer = record::encode_trailer(record::body_crc(&out[..len - record::TRAILER_LEN]));
+        prop_assert!(view.properties().ends_with(&trailer));
+        prop_assert_eq!(view.property("__CRC32#").map(str::as_bytes), Some(&trailer[9..19]));
+
+        for at in [at.index(len), len - 1 - at.index(record::TRAILER_LEN + 1)] {
+            out[at] ^= flip;
+            let unnoticed = RecordView::parse(&out).is_ok_and(|view| view.verify_crc().is_ok() && view.verify_trailer().is_ok());
+            prop_assert!(!unnoticed, "byte {at} of {len}");
+            out[at] ^= flip;
+        }
+    }
+
+    #[test]
     fn a_record_cut_short_or_changed_is_refused_or_still_adds_up(message in any_message(), at: prop::sample::Index, byte: u8) {
         let fields = message.fields();
         let mut out = vec![0; fields.encoded_len()];

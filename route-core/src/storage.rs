@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use proto_core::{
     names::RETRY_OR_DLQ_TOPIC_MAX_LEN,
-    record::{EncodeError, RecordFields},
+    record::{EncodeError, RecordFields, without_trailer},
 };
 use thiserror::Error;
 
@@ -163,9 +163,12 @@ pub struct NewMessage<'a> {
 }
 
 impl<'a> NewMessage<'a> {
-    /// The record that it becomes when it is stored at `now`, at a place of the log and of its queue.
+    /// The record that it becomes when it is stored at `now`, at a place of the log and of its queue. What looks like the checksum of a record
+    /// at the end of its properties is not that of this one and is left out, wherever the message comes from: readers would take this
+    /// record for damaged.
     #[must_use]
-    pub const fn record(&self, now: Timestamp, queue_offset: i64, physical_offset: LogOffset) -> RecordFields<'a> {
+    #[inline]
+    pub fn record(&self, now: Timestamp, queue_offset: i64, physical_offset: LogOffset) -> RecordFields<'a> {
         RecordFields {
             topic: self.topic,
             queue_id: self.queue_id,
@@ -180,7 +183,7 @@ impl<'a> NewMessage<'a> {
             reconsume_times: self.reconsume_times,
             prepared_transaction_offset: self.prepared_transaction_offset,
             body: self.body,
-            properties: self.properties,
+            properties: without_trailer(self.properties),
         }
     }
 }

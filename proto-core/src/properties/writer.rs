@@ -1,6 +1,7 @@
 //! Properties under change, in a buffer that is used again for every message.
 
 use super::{NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR};
+use crate::record::without_trailer;
 
 /// Builds properties in their stored form. Names and values must hold neither separator; Java does not check that either.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +21,10 @@ impl PropertiesWriter {
         self.bytes.clear();
     }
 
-    /// Begins with a copy of `properties`; a missing last separator is put in.
+    /// Begins with a copy of `properties`; a missing last separator is put in. The checksum of the record that they were in is left out: it
+    /// would be wrong for any other one.
     pub fn start(&mut self, properties: &[u8]) {
+        let properties = without_trailer(properties);
         self.bytes.clear();
         self.bytes.extend_from_slice(properties);
         if properties.last().is_some_and(|&last| last != PROPERTY_SEPARATOR) {
@@ -108,6 +111,14 @@ mod tests {
         writer.start(b"TAGS\x01a\x02KEYS\x01k\x02TAGS\x01b");
         writer.put("TAGS", b"c");
         assert_eq!(writer.as_bytes(), b"KEYS\x01k\x02TAGS\x01c\x02");
+    }
+
+    #[test]
+    fn the_checksum_of_a_record_is_not_taken_over_into_another_one() {
+        let mut writer = PropertiesWriter::new();
+        writer.start(b"TAGS\x01a\x02__CRC32#\x018758651980\x02");
+        writer.append("KEYS", b"k");
+        assert_eq!(writer.as_bytes(), b"TAGS\x01a\x02KEYS\x01k\x02");
     }
 
     #[test]

@@ -7,8 +7,11 @@ use std::{
 
 use thiserror::Error;
 
-use super::{MAGIC_V1, MAGIC_V2, V1_TOPIC_MAX, at, host_len};
-use crate::sys_flag::message::{BORN_HOST_V6, STORE_HOST_V6};
+use super::{MAGIC_V1, MAGIC_V2, V1_TOPIC_MAX, at, host_len, trailer};
+use crate::{
+    properties::PROPERTY_SEPARATOR,
+    sys_flag::message::{BORN_HOST_V6, STORE_HOST_V6},
+};
 
 /// All that a record holds. Magic and IPv6 bits follow from the rest, whatever `sys_flag` says about the latter.
 #[derive(Clone, Copy, Debug)]
@@ -89,15 +92,44 @@ impl RecordFields<'_> {
         encoded_len(&self.born_host, &self.store_host, self.topic.len(), self.body.len(), self.properties.len())
     }
 
+    /// Length of its properties if it ends with a [trailer](super::encode_trailer).
+    #[must_use]
+    pub fn properties_len_with_trailer(&self) -> usize {
+        self.properties.len() + trailer::room_behind(self.properties)
+    }
+
+    /// Length of the record in bytes if it ends with a [trailer](super::encode_trailer).
+    #[must_use]
+    pub fn encoded_len_with_trailer(&self) -> usize {
+        self.encoded_len() + trailer::room_behind(self.properties)
+    }
+
     /// Writes the record to the start of `out`, the body with one copy, and returns its length.
     ///
     /// # Errors
     /// [`EncodeError`]; then `out` is as it was.
     pub fn encode_into(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let len = self.encoded_len();
+        self.encode::<false>(out)
+    }
+
+    /// The same with a [trailer](super::encode_trailer): a checksum over the whole record as its last property.
+    ///
+    /// # Errors
+    /// [`EncodeError`]; then `out` is as it was.
+    pub fn encode_with_trailer_into(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.encode::<true>(out)
+    }
+
+    #[inline]
+    fn encode<const TRAILER: bool>(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let (len, properties_len) = if TRAILER {
+            (self.encoded_len_with_trailer(), self.properties_len_with_trailer())
+        } else {
+            (self.encoded_len(), self.properties.len())
+        };
         let total = i32::try_from(len).map_err(|_| EncodeError::TooLong(len))?;
         let topic_len = i16::try_from(self.topic.len()).map_err(|_| EncodeError::TopicTooLong(self.topic.len()))?;
-        let properties_len = i16::try_from(self.properties.len()).map_err(|_| EncodeError::PropertiesTooLong(self.properties.len()))?;
+        let properties_len = i16::try_from(properties_len).map_err(|_| EncodeError::PropertiesTooLong(properties_len))?;
         let available = out.len();
         let out = out.get_mut(..len).ok_or(EncodeError::NoRoom { needed: len, available })?;
 
@@ -120,13 +152,23 @@ impl RecordFields<'_> {
         // The body is shorter than the record, whose length was just found to fit.
         head.put(&i32::try_from(self.body.len()).unwrap_or(i32::MAX).to_be_bytes());
 
-        let (front, out) = out.split_at_mut(head.len);
-        let out = put(out, self.body);
+        let (front, behind) = out.split_at_mut(head.len);
+        let out = put(behind, self.body);
         let [high, low] = topic_len.to_be_bytes();
         let out = if long_topic { put(out, &[high, low]) } else { put(out, &[low]) };
         let out = put(out, self.topic.as_bytes());
         let out = put(out, &properties_len.to_be_bytes());
-        put(out, self.properties);
+        let out = put(out, self.properties);
+        if TRAILER {
+            if trailer::lacks_separator(self.properties) {
+                put(out, &[PROPERTY_SEPARATOR]);
+            }
+            let (covered, out) = behind.split_at_mut(len - head.len - trailer::TRAILER_LEN);
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(&head.bytes[..head.len]);
+            crc.update(covered);
+            out.copy_from_slice(&trailer::encode_trailer(crc.finalize() & 0x7FFF_FFFF));
+        }
         // The head comes last: whoever is killed while writing into memory that outlives it leaves zeros there, and no record
         // whose topic or properties are half written, which the body's checksum would not tell.
         compiler_fence(Ordering::Release);

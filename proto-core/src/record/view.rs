@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{BLANK_LEN, MAGIC_BLANK, MAGIC_V1, MAGIC_V2, MIN_LEN, RecordError, at, body_crc, i32_at, i64_at, peek};
+use super::{BLANK_LEN, MAGIC_BLANK, MAGIC_V1, MAGIC_V2, MIN_LEN, RecordError, at, body_crc, i32_at, i64_at, peek, trailer};
 use crate::{
     ids::OffsetMessageId,
     sys_flag::message::{BORN_HOST_V6, STORE_HOST_V6},
 };
 
 /// A record whose sizes and magic have been checked, borrowed from where it lies. Its body's checksum has not: see
-/// [`RecordView::verify_crc`].
+/// [`RecordView::verify_crc`] and [`RecordView::verify_trailer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordView<'a> {
     bytes: &'a [u8],
@@ -53,7 +53,7 @@ impl<'a> RecordView<'a> {
     /// Checks the record at the start of `bytes`, which may go on after it: total size, magic, and that the lengths inside add up.
     ///
     /// # Errors
-    /// [`RecordError`], [`RecordError::BadCrc`] excepted.
+    /// [`RecordError`], [`RecordError::BadCrc`] and [`RecordError::BadTrailer`] excepted.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let available = bytes.len();
         if available < BLANK_LEN {
@@ -98,6 +98,15 @@ impl<'a> RecordView<'a> {
     pub fn verify_crc(&self) -> Result<(), RecordError> {
         let (computed, stored) = (body_crc(self.body), self.body_crc());
         if computed == stored { Ok(()) } else { Err(RecordError::BadCrc { computed, stored }) }
+    }
+
+    /// Compares the record with the checksum over all of it, if it ends with one, and answers whether it does. A property of that name in
+    /// another form or another place is none.
+    ///
+    /// # Errors
+    /// [`RecordError::BadTrailer`].
+    pub fn verify_trailer(&self) -> Result<bool, RecordError> {
+        trailer::verify(self.bytes, self.properties)
     }
 
     /// The whole record.
