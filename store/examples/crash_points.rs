@@ -28,9 +28,11 @@ fn main() -> ExitCode {
             break;
         }
         let flush = if seed % 2 == 0 { FlushDiskType::AsyncFlush } else { FlushDiskType::SyncFlush };
-        if let Err(failure) =
-            explore(Plan { seed, steps: 400, one_in: 4, start: Start { flush, puts_off: seed % 4 < 2 } }, |_| {}, &mut counts)
-        {
+        if let Err(failure) = explore(
+            Plan { seed, steps: 400, one_in: 4, start: Start { flush, puts_off: seed % 4 < 2, trailers: seed % 3 == 0 } },
+            |_| {},
+            &mut counts,
+        ) {
             eprintln!("{failure}");
             failed += 1;
             if failed == 5 {

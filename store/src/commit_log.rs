@@ -20,10 +20,11 @@ use crate::{
     disk::{Disk, file_path},
     event::Background,
     mapping::{LogSlice, MappedWriter, Mapping},
-    old_records::{OldRecords, Place, len_of_head, look},
+    old_records::{OldRecords, Place, len_of_head},
     page_cost::PageCost,
     recycling::is_far,
     staged::Staged,
+    whole_record::Trailers,
 };
 
 /// The log. Offsets are bytes since the beginning of time, also when old files are gone.
@@ -63,11 +64,13 @@ pub(crate) struct OpenedFile {
 }
 
 /// How the log's files are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Writing {
     pub(crate) ready: Readiness,
     /// Who makes the next bytes ready.
     pub(crate) background: Background,
+    /// What the checksums at the end of old records are worth.
+    pub(crate) trailers: Trailers,
 }
 
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl CommitLog {
         let file_size = file_size as usize;
         let ahead = Ahead::start(disk.clone(), dir, file_size, how.ready, how.background)?;
         let files = bases.iter().map(|&base| LogFile::new(base, OnceCell::new())).collect();
-        let (dir, opened, old) = (dir.to_owned(), Vec::new(), OldRecords::before(end));
+        let (dir, opened, old) = (dir.to_owned(), Vec::new(), OldRecords::before(end, how.trailers));
         let mut log = Self {
             disk,
             dir,
@@ -190,6 +193,11 @@ impl CommitLog {
         }
         self.tell_at = writer.position();
         self.writer = Some(writer);
+    }
+
+    /// Whether its files are long enough for a record of `len` bytes.
+    pub(crate) const fn takes(&self, len: usize) -> bool {
+        len + BLANK_LEN <= self.file_size
     }
 
     /// Makes room for `len` bytes that lie in one file; [`CommitLog::append`] puts them there. The place is [`CommitLog::end`].
@@ -340,7 +348,7 @@ impl CommitLog {
     pub(crate) fn check(&self, unit: &QueueUnit) -> Result<(), String> {
         let offset = unit.offset.0;
         let bytes = self.bytes_from(offset).ok_or_else(|| "the log does not hold that place".to_owned())?;
-        look(self.place(offset, bytes), Some(unit.size)).map(drop)
+        self.old.look(self.place(offset, bytes), Some(unit.size)).map(drop)
     }
 
     /// Whether there is reason to believe that a record lies where a unit says, though it is damaged.
@@ -361,6 +369,11 @@ impl CommitLog {
     pub(crate) fn tell_damaged(&self, unit: &QueueUnit, why: &str) {
         let offset = unit.offset.0;
         self.old.tell(self.place(offset, self.bytes_from(offset).unwrap_or_default()), why);
+    }
+
+    /// What the checksums at the end of its records are worth.
+    pub(crate) const fn trailers(&self) -> &Trailers {
+        self.old.trailers()
     }
 
     /// Where its files begin.

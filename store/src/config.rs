@@ -41,6 +41,10 @@ pub struct StoreConfig {
     pub mapped_file_size_consume_queue: u32,
     /// Longest body in bytes.
     pub max_message_size: u32,
+    /// Whether records end with a checksum over all of them, as their last property.
+    pub enabled_append_prop_crc: bool,
+    /// Whether recovery goes by that checksum instead of the body's where a record has one.
+    pub force_verify_prop_crc: bool,
     /// When an append counts as done.
     pub flush_disk_type: FlushDiskType,
     /// How often the log goes to disk with [`FlushDiskType::AsyncFlush`].
@@ -90,6 +94,8 @@ impl StoreConfig {
             mapped_file_size_commit_log: 1 << 30,
             mapped_file_size_consume_queue: 300_000 * 20,
             max_message_size: 4 << 20,
+            enabled_append_prop_crc: false,
+            force_verify_prop_crc: false,
             flush_disk_type: FlushDiskType::AsyncFlush,
             flush_interval_commit_log: Duration::from_millis(500),
             flush_commit_log_least_pages: 4,

@@ -11,6 +11,7 @@ use crate::{
     dispatch::unit_of,
     log_walk::{FoundFile, LogWalk, Step},
     store::is_shown,
+    whole_record::Trailers,
 };
 
 /// So many units may be in doubt at a time, and so many answers are kept.
@@ -47,6 +48,8 @@ pub(crate) struct Search {
     pub(crate) file_size: u32,
     /// Where the log's files begin.
     pub(crate) bases: Vec<i64>,
+    /// What the checksums at the end of its records are worth.
+    pub(crate) trailers: Trailers,
     pub(crate) delay_levels: DelayLevels,
     /// What was found so far.
     pub(crate) found: Vec<(i64, QueueUnit)>,
@@ -107,7 +110,7 @@ impl Search {
     pub(crate) fn step(&mut self, disk: &Disk) -> Result<(), String> {
         let len = u64::from(self.file_size);
         let files: Vec<_> = self.bases.iter().map(|&base| FoundFile { base, len }).collect();
-        let mut walk = LogWalk::new(disk, &self.dir, len, &files, self.log.start);
+        let mut walk = LogWalk::new(disk, &self.dir, len, &files, self.log.start, self.trailers.clone());
         let stop = self.log.end.min(self.log.start.saturating_add(STEP));
         while walk.position() < stop && self.found.len() < FOUND {
             match walk.step().map_err(|error| error.to_string())? {

@@ -29,9 +29,14 @@ use crate::{
     error::{OpenError, at},
     folder::DataFolder,
     index::view::Told,
+    log_walk::{LogWalk, Step},
+    whole_record::Trailers,
 };
 use index_check::told_shape;
 use layout::Layout;
+
+/// So many records tell whether a log has checksums over all of each record.
+const LEARNT_FROM: usize = 64;
 
 /// What to look at. What is not said is told by the files.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +51,8 @@ pub struct ExamineConfig {
     pub mapped_file_size_consume_queue: Option<u32>,
     /// Slots and entries of an index file.
     pub index_shape: Option<(u32, u32)>,
+    /// The broker puts a checksum over all of each record at its end: a wrong one counts in the first record, too.
+    pub enabled_append_prop_crc: bool,
     /// The broker keeps no index.
     pub without_index: bool,
     /// Where all that lies.
@@ -84,6 +91,22 @@ impl Examination {
         let checkpoint = Checkpoint::decode(&content.unwrap_or_default()).map_err(|newer| OpenError::Newer { path, version: newer.0 })?;
         let closed = folder.was_closed()?;
         Ok(Self { disk, config, layout, checkpoint, checkpoint_flaw, closed, _folder: folder })
+    }
+
+    /// What the checksums at the end of records are worth, by the first records of the log.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    fn trailers(&self) -> Result<Trailers, OpenError> {
+        let Layout { log, log_file_size, .. } = &self.layout;
+        let told = Trailers::counting(self.config.enabled_append_prop_crc);
+        let mut walk = LogWalk::new(&self.disk, &log.dir, *log_file_size, &log.files, self.layout.log_start(), told);
+        for _ in 0..LEARNT_FROM {
+            if walk.trailers().count() || matches!(walk.step()?, Step::End(_)) {
+                break;
+            }
+        }
+        Ok(walk.trailers().clone())
     }
 
     /// Settings with which the folder can be worked on: what its files tell, and RocketMQ's defaults for what they do not.

@@ -28,6 +28,7 @@ use crate::{
     disk::Disk,
     event::{Background, Notifier},
     flusher::FlushShared,
+    whole_record::Trailers,
 };
 
 mod builder;
@@ -64,6 +65,8 @@ pub(crate) struct IndexStart {
     pub(crate) trust: Trust,
     /// First and one-past-last byte of the log.
     pub(crate) log: (i64, i64),
+    /// What the checksums at the end of its records are worth.
+    pub(crate) trailers: Trailers,
 }
 
 /// Files that have been opened; the thread is not running yet.
@@ -81,8 +84,9 @@ impl OpenedIndex {
     /// # Errors
     /// Those of the operating system.
     pub(crate) fn open(start: IndexStart) -> io::Result<Self> {
-        let IndexStart { disk, dir, geometry, search_work, commit_log_dir, commit_log_file_size, trust, log: (log_start, log_end) } = start;
-        let mut log = LogReader::new(disk.clone(), commit_log_dir, commit_log_file_size, log_start, log_end);
+        let IndexStart { disk, dir, geometry, search_work, commit_log_dir, commit_log_file_size, trust, log: bounds, trailers } = start;
+        let log_end = bounds.1;
+        let mut log = LogReader::new(disk.clone(), commit_log_dir, commit_log_file_size, bounds, trailers);
         let (files, at) = IndexFiles::open(&disk, &dir, geometry, trust, &mut log, log_end)?;
         log.close_files();
         if log_end > at {

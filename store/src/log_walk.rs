@@ -8,7 +8,7 @@ use proto_core::record::{BLANK_LEN, MAGIC_BLANK, MAGIC_V1, MAGIC_V2, MIN_LEN, Re
 use crate::{
     disk::{Access, Disk, File, file_path, last_byte},
     error::{OpenError, at},
-    whole_record::{Found, check},
+    whole_record::{Found, Trailers, check},
 };
 
 /// Files are read in pieces of this many bytes; longer records get longer pieces.
@@ -66,14 +66,20 @@ pub(crate) struct LogWalk<'a> {
     window: Vec<u8>,
     /// Place of the window in its file.
     window_at: u64,
+    trailers: Trailers,
 }
 
 impl<'a> LogWalk<'a> {
     /// Begins at `from`, which is the place of a record, of a blank, or in front of all files. `files` are in order.
-    pub(crate) fn new(disk: &'a Disk, dir: &'a Path, file_size: u64, files: &'a [FoundFile], from: i64) -> Self {
+    pub(crate) fn new(disk: &'a Disk, dir: &'a Path, file_size: u64, files: &'a [FoundFile], from: i64, trailers: Trailers) -> Self {
         let index = files.partition_point(|file| file.base.saturating_add(file_size.cast_signed()) <= from);
         let at = files.get(index).map_or(from, |file| file.base.max(from));
-        Self { disk, dir, file_size, files, index, open: None, at, window: Vec::new(), window_at: 0 }
+        Self { disk, dir, file_size, files, index, open: None, at, window: Vec::new(), window_at: 0, trailers }
+    }
+
+    /// What it has found out about the checksums at the end of records.
+    pub(crate) const fn trailers(&self) -> &Trailers {
+        &self.trailers
     }
 
     /// Where the next step begins.
@@ -146,8 +152,11 @@ impl<'a> LogWalk<'a> {
             Named::Elsewhere(place) => return Ok(Err(format!("the record says that it lies at {place}"))),
             Named::Nothing => MIN_LEN,
         };
+        let trailers = self.trailers.clone();
         let bytes = self.bytes(file, in_file, wanted)?;
-        Ok(check(bytes, usize::try_from(room).unwrap_or(usize::MAX), offset))
+        let found = check(bytes, usize::try_from(room).unwrap_or(usize::MAX), offset, &trailers);
+        self.trailers = trailers;
+        Ok(found)
     }
 
     /// Up to `wanted` bytes from a place of a file on, fewer at its end.

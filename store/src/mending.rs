@@ -129,6 +129,7 @@ impl Store {
             dir: self.cleaning.commit_log_dir.clone(),
             file_size: self.cleaning.log_file_size,
             bases: self.log.bases().collect(),
+            trailers: self.log.trailers().clone(),
             delay_levels: self.delay_levels.clone(),
             found: Vec::new(),
         })

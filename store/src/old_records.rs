@@ -7,7 +7,7 @@ use proto_core::record::{self, peek};
 
 use crate::{
     disk::file_path,
-    whole_record::{Found, check},
+    whole_record::{Found, Trailers, check},
 };
 
 /// So many damaged records are told of; after that somebody knows.
@@ -18,6 +18,7 @@ const TOLD: usize = 1000;
 pub(crate) struct OldRecords {
     /// Records before this were there when the log was opened.
     until: i64,
+    trailers: Trailers,
     told: RefCell<BTreeSet<i64>>,
 }
 
@@ -36,8 +37,13 @@ pub(crate) struct Place<'a> {
 
 impl OldRecords {
     /// All before `until`, which is the end of a log that is being opened.
-    pub(crate) const fn before(until: i64) -> Self {
-        Self { until, told: RefCell::new(BTreeSet::new()) }
+    pub(crate) const fn before(until: i64, trailers: Trailers) -> Self {
+        Self { until, trailers, told: RefCell::new(BTreeSet::new()) }
+    }
+
+    /// What the checksums at the end of its records are worth.
+    pub(crate) const fn trailers(&self) -> &Trailers {
+        &self.trailers
     }
 
     /// Whether a record that begins at an offset has to be looked at.
@@ -48,7 +54,7 @@ impl OldRecords {
 
     /// The length of the record at a place if it is whole. Tells once of one that should be there and is not.
     pub(crate) fn len(&self, place: Place<'_>) -> Option<usize> {
-        let why = match look(place, None) {
+        let why = match self.look(place, None) {
             Ok(len) => return Some(len),
             Err(why) => why,
         };
@@ -57,6 +63,21 @@ impl OldRecords {
             self.tell(place, &why);
         }
         None
+    }
+
+    /// The length of the record at a place, if it is whole, and as long as `expected` if a unit says how long it is.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) fn look(&self, Place { file_size, offset, bytes, .. }: Place<'_>, expected: Option<u32>) -> Result<usize, String> {
+        let in_file = usize::try_from(offset.rem_euclid(file_size as i64)).unwrap_or(0);
+        match (check(bytes, file_size - in_file, offset, &self.trailers)?, expected) {
+            (Found::Blank, _) => Err("the file ends there".to_owned()),
+            (Found::Record(len), Some(expected)) if expected as usize != len => {
+                Err(format!("the queue says that it has {expected} bytes, it has {len}"))
+            }
+            (Found::Record(len), _) => Ok(len),
+        }
     }
 
     /// Tells once of a damaged record.
@@ -70,21 +91,6 @@ impl OldRecords {
                 tracing::error!("damaged messages are not told of any more; `petrel store verify` finds them all");
             }
         }
-    }
-}
-
-/// The length of the record at a place, if it is whole, and as long as `expected` if a unit says how long it is.
-///
-/// # Errors
-/// Why it is not.
-pub(crate) fn look(Place { file_size, offset, bytes, .. }: Place<'_>, expected: Option<u32>) -> Result<usize, String> {
-    let in_file = usize::try_from(offset.rem_euclid(file_size as i64)).unwrap_or(0);
-    match (check(bytes, file_size - in_file, offset)?, expected) {
-        (Found::Blank, _) => Err("the file ends there".to_owned()),
-        (Found::Record(len), Some(expected)) if expected as usize != len => {
-            Err(format!("the queue says that it has {expected} bytes, it has {len}"))
-        }
-        (Found::Record(len), _) => Ok(len),
     }
 }
 

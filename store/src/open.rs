@@ -40,6 +40,7 @@ use crate::{
     recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
     store::{RECORD_EXTRA, Store},
     tables::{TablePaths, Tables},
+    whole_record::Trailers,
 };
 
 /// How long a closing store sleeps between two looks at the disk's progress.
@@ -86,6 +87,7 @@ impl Store {
         if let Some(why) = content.as_deref().map_or(Some("it is missing"), Checkpoint::damage).filter(|_| !files.bases.is_empty()) {
             tracing::warn!(path = %checkpoint_path.display(), why, "the checkpoint says nothing; the log is read again from an older place");
         }
+        files.trailers = Trailers::in_recovery(&config);
         let closed = folder.was_closed()?;
         let mut first = folder.mark_open()?;
         first.extend(changed);
@@ -114,6 +116,7 @@ impl Store {
             flushed = position.written;
         }
 
+        let trailers = Trailers::counting(files.trailers.count());
         let mut index = if config.message_index_enable {
             // Java says of its files only that they were on disk up to some time; a mark that still holds says that they are ours.
             let trust = if closed || checkpoint.mark.is_some() { Trust::All } else { Trust::Until(checkpoint.java.index_msg_timestamp) };
@@ -126,6 +129,7 @@ impl Store {
                 commit_log_file_size: config.mapped_file_size_commit_log,
                 trust,
                 log: (report.log_start, position.written),
+                trailers: trailers.clone(),
             };
             Some(OpenedIndex::open(start).map_err(at(config.index_dir()))?)
         } else {
@@ -138,7 +142,7 @@ impl Store {
             None => CatchUp::none(),
         };
         let ready = Readiness { filled: config.flush_disk_type == FlushDiskType::SyncFlush, cached_log: config.cached_log };
-        let how = Writing { ready, background };
+        let how = Writing { ready, background, trailers };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
         let policy = FlushPolicy::of(&config);
@@ -205,6 +209,7 @@ impl Store {
             requested: position.written,
             max_message_size: config.max_message_size as usize,
             max_unflushed: i64::from(config.max_unflushed),
+            append_trailers: config.enabled_append_prop_crc,
             flush_disk_type: config.flush_disk_type,
             shared,
             flusher,

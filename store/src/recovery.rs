@@ -16,6 +16,7 @@ use crate::{
     progress::Position,
     queue_ends::QueueEnds,
     queues::QueueTable,
+    whole_record::Trailers,
 };
 
 mod cut;
@@ -54,6 +55,8 @@ pub(crate) struct LogFiles {
     pub(crate) file_size: u32,
     /// Offsets of the files' first bytes, without a gap.
     pub(crate) bases: Vec<i64>,
+    /// What the checksums at the end of its records are worth.
+    pub(crate) trailers: Trailers,
 }
 
 impl LogFiles {
@@ -89,7 +92,7 @@ impl LogFiles {
             }
             bases.push(base);
         }
-        Ok(Self { disk, dir: dir.to_owned(), file_size, bases })
+        Ok(Self { disk, dir: dir.to_owned(), file_size, bases, trailers: Trailers::default() })
     }
 
     fn start(&self) -> i64 {

@@ -62,6 +62,8 @@ pub struct Store {
     pub(crate) requested: i64,
     pub(crate) max_message_size: usize,
     pub(crate) max_unflushed: i64,
+    /// Records end with a checksum over all of them.
+    pub(crate) append_trailers: bool,
     pub(crate) flush_disk_type: FlushDiskType,
     pub(crate) shared: Arc<FlushShared>,
     pub(crate) flusher: Flusher,
@@ -275,21 +277,29 @@ impl Store {
         Ok(first)
     }
 
-    /// Puts a message of `len` bytes at the end that has passed the checks.
+    /// Puts a message at the end that has passed the checks.
     #[inline]
-    fn append_checked(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>, len: usize) -> Result<Appended, AppendError> {
-        let queue_offset = self.reserve(queue, len, 1)?;
-        self.put(now, queue, queue_offset, message)
+    fn append_checked(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>, size: Size) -> Result<Appended, AppendError> {
+        let queue_offset = self.reserve(queue, size.len, 1)?;
+        self.put(now, queue, queue_offset, message, size.trailer)
     }
 
     /// Puts one record where room was made for it.
     #[inline]
-    fn put(&mut self, now: Timestamp, queue: QueueId, queue_offset: i64, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+    fn put(
+        &mut self,
+        now: Timestamp,
+        queue: QueueId,
+        queue_offset: i64,
+        message: &NewMessage<'_>,
+        trailer: bool,
+    ) -> Result<Appended, AppendError> {
         let offset = self.log.end();
         let shown = is_shown(message.sys_flag);
         let fields = message.record(now, if shown { queue_offset } else { 0 }, LogOffset(offset));
-        let len = fields.encoded_len();
-        fields.encode_into(self.log.reserved(len))?;
+        let len = if trailer { fields.encoded_len_with_trailer() } else { fields.encoded_len() };
+        let out = self.log.reserved(len);
+        if trailer { fields.encode_with_trailer_into(out) } else { fields.encode_into(out) }?;
         self.log.append(len);
 
         let tags_code = match message.tags_code {
@@ -329,27 +339,51 @@ impl Store {
 
     /// The limits of the format and of the configuration.
     #[inline]
-    fn check(&self, message: &NewMessage<'_>) -> Result<usize, AppendError> {
+    fn check(&self, message: &NewMessage<'_>) -> Result<Size, AppendError> {
         if message.body.len() > self.max_message_size {
             return Err(AppendError::TooLarge { size: message.body.len(), limit: self.max_message_size });
         }
-        let (len, limit) = (Self::check_format(message)?, self.max_message_size + RECORD_EXTRA);
-        if len > limit { Err(AppendError::TooLarge { size: len, limit }) } else { Ok(len) }
+        let (size, limit) = (Self::check_format(message, self.append_trailers)?, self.max_message_size + RECORD_EXTRA);
+        if size.len > limit { Err(AppendError::TooLarge { size: size.len, limit }) } else { Ok(size) }
     }
 
     /// The limits of the format alone.
     #[inline]
-    fn check_format(message: &NewMessage<'_>) -> Result<usize, AppendError> {
-        if message.properties.len() > properties::MAX_LEN {
-            return Err(AppendError::PropertiesTooLarge(message.properties.len()));
+    fn check_format(message: &NewMessage<'_>, trailer: bool) -> Result<Size, AppendError> {
+        let record = message.record(Timestamp(0), 0, LogOffset(0));
+        let properties_len = if trailer { record.properties_len_with_trailer() } else { record.properties.len() };
+        if properties_len > properties::MAX_LEN {
+            return Err(AppendError::PropertiesTooLarge(properties_len));
         }
         let is_long = is_retry(message.topic) || is_dlq(message.topic);
         let topic_limit = if is_long { RETRY_OR_DLQ_TOPIC_MAX_LEN } else { TOPIC_MAX_LEN };
         if message.topic.len() > topic_limit {
             return Err(AppendError::TooLarge { size: message.topic.len(), limit: topic_limit });
         }
-        Ok(message.record(Timestamp(0), 0, LogOffset(0)).encoded_len())
+        let len = if trailer { record.encoded_len_with_trailer() } else { record.encoded_len() };
+        Ok(Size { len, trailer })
     }
+
+    /// The limits for a message that the log has held before. A checksum is not worth a message: one whose properties leave no room for it,
+    /// or a file, goes without.
+    fn check_again(&self, message: &NewMessage<'_>) -> Result<Size, AppendError> {
+        if self.append_trailers
+            && let Ok(size) = Self::check_format(message, true)
+            && self.log.takes(size.len)
+        {
+            return Ok(size);
+        }
+        Self::check_format(message, false)
+    }
+}
+
+/// What a message that has passed the checks takes in the log.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// Bytes of its record.
+    len: usize,
+    /// It ends with a checksum over all of it.
+    trailer: bool,
 }
 
 /// Half messages of the old kind and ends of transactions stand in the log alone.
@@ -373,13 +407,13 @@ impl Storage for Store {
     }
 
     fn append(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
-        let len = self.check(message)?;
-        self.append_checked(now, queue, message, len)
+        let size = self.check(message)?;
+        self.append_checked(now, queue, message, size)
     }
 
     fn append_again(&mut self, now: Timestamp, queue: QueueId, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
-        let len = Self::check_format(message)?;
-        self.append_checked(now, queue, message, len)
+        let size = self.check_again(message)?;
+        self.append_checked(now, queue, message, size)
     }
 
     fn append_batch(
@@ -391,14 +425,14 @@ impl Storage for Store {
     ) -> Result<(), AppendError> {
         let mut len = 0;
         for message in messages {
-            len += self.check(message)?;
+            len += self.check(message)?.len;
         }
         if len > self.max_message_size + RECORD_EXTRA {
             return Err(AppendError::TooLarge { size: len, limit: self.max_message_size + RECORD_EXTRA });
         }
         let mut queue_offset = self.reserve(queue, len, messages.len())?;
         for message in messages {
-            placed.push(self.put(now, queue, queue_offset, message)?);
+            placed.push(self.put(now, queue, queue_offset, message, self.append_trailers)?);
             queue_offset += i64::from(is_shown(message.sys_flag));
         }
         Ok(())

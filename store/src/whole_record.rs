@@ -1,8 +1,10 @@
 //! Whether what lies at a place of the log is a whole record: the rule of recovery, of the tools and of readers of old records.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use proto_core::record::{self, BLANK_LEN, RecordView, Stored};
+
+use crate::config::StoreConfig;
 
 /// What a disk writes whole, in bytes: a power failure can leave some of a page's sectors written and others not.
 const SECTOR: usize = 512;
@@ -16,11 +18,65 @@ pub(crate) enum Found {
     Blank,
 }
 
+/// What the checksums at the end of records are worth, those over all of a record.
+///
+/// A broker that does not write any stores what its clients send, and a client that copies the properties of a message it got from another
+/// broker sends the checksum of another record. So a wrong one counts where the records around it have right ones: the one behind it, or
+/// else the one that was read last. Where neither is known, the configuration says whether this log has any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trailers {
+    count: Cell<bool>,
+    /// Where there is a right one, the body's own is not looked at.
+    suffice: bool,
+}
+
+impl Trailers {
+    /// Those of a log that is read for other reasons than recovery.
+    pub(crate) const fn counting(count: bool) -> Self {
+        Self { count: Cell::new(count), suffice: false }
+    }
+
+    /// As recovery takes them.
+    pub(crate) const fn in_recovery(config: &StoreConfig) -> Self {
+        let force = config.force_verify_prop_crc;
+        Self { count: Cell::new(config.enabled_append_prop_crc || force), suffice: force }
+    }
+
+    /// Whether a wrong one counts, if the record behind it does not say otherwise.
+    pub(crate) const fn count(&self) -> bool {
+        self.count.get()
+    }
+
+    /// Holds a record against the checksums that it carries. `behind` begins with the next record, if that is at hand.
+    ///
+    /// # Errors
+    /// Which of them is wrong.
+    pub(crate) fn verify(&self, view: &RecordView<'_>, behind: &[u8]) -> Result<(), String> {
+        let whole = view.verify_trailer();
+        if !(self.suffice && whole == Ok(true)) {
+            view.verify_crc().map_err(|error| error.to_string())?;
+        }
+        match whole {
+            Ok(has_one) => self.count.set(has_one),
+            Err(error) if next_has_one(view, behind).unwrap_or_else(|| self.count()) => return Err(error.to_string()),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether the record behind another one has a checksum over all of it; `None` if there is none at hand, or it is damaged.
+fn next_has_one(view: &RecordView<'_>, behind: &[u8]) -> Option<bool> {
+    let next = RecordView::parse(behind).ok()?;
+    let follows = next.physical_offset() == view.physical_offset() + view.total_size() as i64;
+    next.verify_trailer().ok().filter(|_| follows)
+}
+
 /// Looks at what begins at `offset`, from where the file has `room` bytes. `bytes` begin there and hold at least the record.
 ///
 /// # Errors
 /// Why it is neither a record nor the end of the file.
-pub(crate) fn check(bytes: &[u8], room: usize, offset: i64) -> Result<Found, String> {
+pub(crate) fn check(bytes: &[u8], room: usize, offset: i64, trailers: &Trailers) -> Result<Found, String> {
     let view = match record::read(bytes).map_err(|error| error.to_string())? {
         Stored::Blank { size } if size == room => return Ok(Found::Blank),
         Stored::Blank { size } => return Err(format!("a blank of {size} bytes, where the file has {room}")),
@@ -32,14 +88,14 @@ pub(crate) fn check(bytes: &[u8], room: usize, offset: i64) -> Result<Found, Str
     if view.total_size() + BLANK_LEN > room {
         return Err(format!("a record of {} bytes leaves no room for the end of the file", view.total_size()));
     }
-    view.verify_crc().map_err(|error| error.to_string())?;
+    trailers.verify(&view, bytes.get(view.total_size()..).unwrap_or_default())?;
     if let Some(sector) = lost_sector(&view, offset) {
         return Err(format!("the sector at {sector} is empty"));
     }
     Ok(Found::Record(view.total_size()))
 }
 
-/// The checksum covers the body alone. What it does not cover can be lost with a sector that never reached the disk: then all that the
+/// The checksum that each record has covers the body alone. What it does not cover can be lost with a sector that never reached the disk: then all that the
 /// record has there of topic and properties is zero, which neither ever is. Answers the offset of such a sector (RocketMQ #7437).
 fn lost_sector(view: &RecordView<'_>, offset: i64) -> Option<i64> {
     let end = view.total_size();

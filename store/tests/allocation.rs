@@ -9,10 +9,12 @@ use store::{StoreConfig, StoreEvent};
 #[test]
 fn an_append_and_what_follows_it_allocate_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, config) in [("async", config(dir.path())), ("sync", sync_config(dir.path()))] {
+    let with_trailers = StoreConfig { enabled_append_prop_crc: true, ..config(dir.path()) };
+    for (name, config) in [("async", config(dir.path())), ("sync", sync_config(dir.path())), ("trailers", with_trailers)] {
         // Files of the real size: making a new one may allocate.
         let large = StoreConfig::new(dir.path().join(name));
-        let mut opened = open(StoreConfig { flush_disk_type: config.flush_disk_type, ..large });
+        let mut opened =
+            open(StoreConfig { flush_disk_type: config.flush_disk_type, enabled_append_prop_crc: config.enabled_append_prop_crc, ..large });
         let queue = opened.store.open_queue("TopicA", 0);
         let message = message("TopicA", 0, "hello");
         let turn = |opened: &mut Opened, count: i32| {

@@ -13,7 +13,7 @@ use store::{
 fn holds(flush: FlushDiskType, seeds: std::ops::Range<u64>) {
     let mut counts = Counts::default();
     for seed in seeds {
-        let plan = Plan { seed, steps: 250, one_in: 6, start: Start { flush, puts_off: seed % 2 == 0 } };
+        let plan = Plan { seed, steps: 250, one_in: 6, start: Start { flush, puts_off: seed % 2 == 0, trailers: seed % 4 < 2 } };
         if let Err(failure) = explore(plan, |_| {}, &mut counts) {
             panic!("{failure}");
         }
@@ -33,7 +33,7 @@ fn what_a_synchronous_store_promised_survives_every_crash() {
 
 /// The first failure of a store whose disk ignores some operations.
 fn failure(flush: FlushDiskType, ignored: fn(Operation, &Path) -> bool) -> Box<Failure> {
-    failure_of(Start { flush, puts_off: false }, ignored)
+    failure_of(Start { flush, puts_off: false, trailers: false }, ignored)
 }
 
 fn failure_of(start: Start, ignored: fn(Operation, &Path) -> bool) -> Box<Failure> {
@@ -85,13 +85,13 @@ fn units_that_are_not_erased_behind_a_cut_are_noticed() {
 
 #[test]
 fn units_that_are_not_erased_when_a_queue_that_was_put_off_is_used_are_noticed() {
-    let start = Start { flush: FlushDiskType::AsyncFlush, puts_off: true };
+    let start = Start { flush: FlushDiskType::AsyncFlush, puts_off: true, trailers: false };
     failure_of(start, |operation, path| operation == Operation::Erase && is_of(path, "consumequeue"));
 }
 
 #[test]
 fn queues_that_were_put_off_and_are_not_synced_before_the_mark_moves_are_noticed() {
-    let start = Start { flush: FlushDiskType::SyncFlush, puts_off: true };
+    let start = Start { flush: FlushDiskType::SyncFlush, puts_off: true, trailers: false };
     let failure = failure_of(start, |operation, path| operation == Operation::Sync && is_of(path, "consumequeue"));
     assert!(failure.what.contains("shows"), "{failure}");
 }

@@ -131,6 +131,7 @@ impl FolderArgs {
                 mapped_file_size_commit_log: Some(store.mapped_file_size_commit_log),
                 mapped_file_size_consume_queue: Some(store.mapped_file_size_consume_queue),
                 index_shape: Some((store.max_hash_slot_num, store.max_index_num)),
+                enabled_append_prop_crc: store.enabled_append_prop_crc,
                 without_index: !store.message_index_enable,
                 root: store.store_path_root_dir,
                 disk: store.disk,

@@ -232,6 +232,8 @@ fn store_config(config: &Config) -> Result<StoreConfig, ConfigError> {
         mapped_file_size_commit_log: config.number("mappedFileSizeCommitLog"),
         mapped_file_size_consume_queue: config.number("mappedFileSizeConsumeQueue"),
         max_message_size: config.number("maxMessageSize"),
+        enabled_append_prop_crc: config.switch("enabledAppendPropCRC"),
+        force_verify_prop_crc: config.switch("forceVerifyPropCRC"),
         flush_disk_type: if config.text("flushDiskType") == "SYNC_FLUSH" { FlushDiskType::SyncFlush } else { FlushDiskType::AsyncFlush },
         flush_interval_commit_log: span("flushIntervalCommitLog"),
         flush_commit_log_least_pages: config.number("flushCommitLogLeastPages"),

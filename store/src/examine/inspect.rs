@@ -153,7 +153,7 @@ impl Examination {
         let last = files.iter().rfind(|file| file.first_stored.is_some()).map_or(layout.log_start(), |file| file.base);
         let known = self.checkpoint.mark.map_or(last, |mark| mark.position);
         let from = if known > last && known < last + layout.log_file_size.cast_signed() { known } else { last };
-        let mut walk = LogWalk::new(&self.disk, &layout.log.dir, layout.log_file_size, &layout.log.files, from);
+        let mut walk = LogWalk::new(&self.disk, &layout.log.dir, layout.log_file_size, &layout.log.files, from, self.trailers()?);
         let end = loop {
             if let Step::End(end) = walk.step()? {
                 break end;

@@ -58,7 +58,7 @@ impl Examination {
     ) -> Result<(), OpenError> {
         let layout = &self.layout;
         let (from, to) = self.span(selection)?;
-        let mut walk = LogWalk::new(&self.disk, &layout.log.dir, layout.log_file_size, &layout.log.files, from);
+        let mut walk = LogWalk::new(&self.disk, &layout.log.dir, layout.log_file_size, &layout.log.files, from, self.trailers()?);
         let mut seen = 0_u64;
         loop {
             let at = walk.position();

@@ -182,7 +182,7 @@ impl Run<'_, '_> {
         let layout = &of.layout;
         let (start, size) = (layout.log_start(), layout.log_file_size);
         let limit = layout.log.files.last().map_or(start, |file| file.base + file.len.min(size).cast_signed());
-        let mut walk = LogWalk::new(&of.disk, &layout.log.dir, size, &layout.log.files, start);
+        let mut walk = LogWalk::new(&of.disk, &layout.log.dir, size, &layout.log.files, start, of.trailers()?);
         let mut told = start;
         loop {
             if walk.position() - told >= TELL_BYTES {

@@ -10,7 +10,7 @@ use crate::{
     disk::{Disk, file_path},
     log_walk::candidates,
     mapping::{Mapping, prefetch},
-    whole_record::check,
+    whole_record::{Trailers, check},
 };
 
 /// Files that stay mapped beside those that are written to.
@@ -33,6 +33,7 @@ pub(super) struct LogReader {
     opened: VecDeque<OpenedFile>,
     /// Other files, the one that was needed last at the end.
     mapped: VecDeque<(i64, Arc<Mapping>)>,
+    trailers: Trailers,
 }
 
 /// What stands at a place of the log.
@@ -48,8 +49,14 @@ pub(super) enum Read<'a> {
 
 impl LogReader {
     /// Reads the log in a folder whose files are so long, from `start` to `end` and then on in the files that [are opened](Self::opened).
-    pub(super) fn new(disk: Disk, dir: PathBuf, file_size: u32, start: i64, end: i64) -> Self {
-        Self { disk, dir, file_size: file_size as usize, start, limit: end, opened: VecDeque::new(), mapped: VecDeque::new() }
+    pub(super) fn new(disk: Disk, dir: PathBuf, file_size: u32, (start, end): (i64, i64), trailers: Trailers) -> Self {
+        let (opened, mapped) = (VecDeque::new(), VecDeque::new());
+        Self { disk, dir, file_size: file_size as usize, start, limit: end, opened, mapped, trailers }
+    }
+
+    /// What the checksums at the end of its records are worth.
+    pub(super) const fn trailers(&self) -> &Trailers {
+        &self.trailers
     }
 
     /// First byte of the log that is there.
@@ -115,12 +122,13 @@ impl LogReader {
         let (len, from) = (self.file_size, at + 1);
         let base = at - at.rem_euclid(len as i64);
         let next = base + len as i64;
+        let trailers = self.trailers.clone();
         let Ok(mapping) = self.mapping(base) else { return next };
         let in_file = (from - base) as usize;
         let bytes = mapping.get(in_file..mapping.published()).unwrap_or_default();
         let is_whole = |place: &usize| {
             let rest = bytes.get(*place..).unwrap_or_default();
-            check(rest, len - in_file - place, from + *place as i64).is_ok()
+            check(rest, len - in_file - place, from + *place as i64, &trailers).is_ok()
         };
         candidates(bytes, from).find(is_whole).map_or(next, |place| from + place as i64)
     }
@@ -197,7 +205,7 @@ mod tests {
         let disk = Disk::system();
         disk.create_sized(&file_path(dir.path(), 0), 4096).unwrap();
         disk.create_sized(&file_path(dir.path(), 4096), 0).unwrap();
-        let mut log = LogReader::new(disk.clone(), dir.path().to_owned(), 4096, 0, 4096);
+        let mut log = LogReader::new(disk.clone(), dir.path().to_owned(), 4096, (0, 4096), Trailers::default());
         assert!(matches!(log.read(4096), Read::Unreadable(why, 8192) if why == "the log ends before 4096"));
         let writer = disk.map_for_writing(&file_path(dir.path(), 4096), 4096, 0, 0).unwrap();
         log.opened(OpenedFile { base: 4096, mapping: Arc::clone(writer.mapping()) });
@@ -212,7 +220,7 @@ mod tests {
         for base in [0, 4096] {
             disk.create_sized(&file_path(dir.path(), base), 4096).unwrap();
         }
-        let mut log = LogReader::new(disk, dir.path().to_owned(), 4096, 0, 4196);
+        let mut log = LogReader::new(disk, dir.path().to_owned(), 4096, (0, 4196), Trailers::default());
         assert_eq!([0, 4096].map(|base| log.mapping(base).unwrap().published()), [4096, 100]);
     }
 
@@ -221,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::system();
         disk.create_sized(&file_path(dir.path(), 0), 4095).unwrap();
-        let mut log = LogReader::new(disk, dir.path().to_owned(), 4096, 0, 4096);
+        let mut log = LogReader::new(disk, dir.path().to_owned(), 4096, (0, 4096), Trailers::default());
         assert!(matches!(log.read(0), Read::Unreadable(why, 4096) if why == "it has 4095 bytes, where 4096 are needed"));
     }
 }

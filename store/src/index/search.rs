@@ -111,8 +111,9 @@ impl Searching {
             return;
         }
         self.work = self.work.saturating_sub(WORK_OF_MESSAGE);
+        let trailers = log.trailers().clone();
         let Some(message) = log.message(entry.offset).filter(|message| self.query.matches(message)) else { return };
-        if let Err(error) = message.verify_crc() {
+        if let Err(error) = trailers.verify(&message, &[]) {
             tracing::error!(offset = entry.offset, %error, "a message is damaged; a look-up by its key passes over it");
             return;
         }

@@ -170,7 +170,8 @@ impl Rebuild<'_> {
         let Some(why) = why.filter(|_| from < self.flushed) else { return Ok(None) };
         let len = u64::from(self.files.file_size);
         let found: Vec<_> = self.files.bases.iter().map(|&base| FoundFile { base, len }).collect();
-        let mut walk = LogWalk::new(&self.files.disk, &self.files.dir, len, &found, from);
+        let trailers = self.files.trailers.clone();
+        let mut walk = LogWalk::new(&self.files.disk, &self.files.dir, len, &found, from, trailers);
         let Step::Damage { to, .. } = walk.step()? else { return Ok(None) };
         // A record began at the mark.
         let to = to.min(self.flushed);

@@ -87,7 +87,7 @@ impl<'a> LogScan<'a> {
                 return Ok(None);
             };
             let rest = mapping.bytes().get(in_file..).unwrap_or_default();
-            match check(rest, rest.len(), self.at) {
+            match check(rest, rest.len(), self.at, &self.files.trailers) {
                 Ok(Found::Record(len)) => {
                     let record = FoundRecord { offset: self.at, len, mapping, in_file };
                     self.at += len as i64;

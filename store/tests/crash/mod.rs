@@ -90,10 +90,14 @@ pub(crate) struct Start {
     pub(crate) flush: FlushDiskType,
     /// It looks at each queue when it is used, as if there were very many.
     pub(crate) puts_off: bool,
+    /// Its records end with a checksum over all of them, and recovery goes by that alone.
+    pub(crate) trailers: bool,
 }
 
 pub(crate) fn open(disk: &SimulatedDisk, start: Start) -> Result<Store, String> {
     let mut config = config(start.flush);
+    config.enabled_append_prop_crc = start.trailers;
+    config.force_verify_prop_crc = start.trailers;
     if start.puts_off {
         config.look_at_all_queues = 0;
     }

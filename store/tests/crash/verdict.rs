@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use proto_core::record::RecordView;
+use proto_core::record::{RecordView, without_trailer};
 use route_core::{Storage, random::Random, storage::OffsetTableKind};
 use store::{
     FlushDiskType, Store,
@@ -176,9 +176,9 @@ fn check_messages(store: &mut Store, promise: &Promise<'_>) -> Result<i64, Strin
     for sent in &there {
         let record = store.record(route_core::storage::LogOffset(sent.offset)).ok_or_else(|| format!("no record at {}", sent.offset))?;
         let view = RecordView::parse(record).map_err(|error| format!("the record at {}: {error}", sent.offset))?;
-        let told = (view.topic(), view.queue_id(), view.queue_offset(), view.body(), view.properties());
+        let told = (view.topic(), view.queue_id(), view.queue_offset(), view.body(), without_trailer(view.properties()));
         let whole = told == (sent.topic, sent.queue_id, sent.queue_offset, sent.body.as_bytes(), sent.properties.as_bytes());
-        if !whole || view.verify_crc().is_err() {
+        if !whole || view.verify_crc().is_err() || view.verify_trailer() != Ok(promise.start.trailers) {
             return Err(format!("the record at {} is not the message that was sent", sent.offset));
         }
     }
