@@ -241,6 +241,11 @@ impl Store {
         self.shared.progress.tell(&self.position);
     }
 
+    /// One past the last message of a queue that readers may be told of.
+    fn end_of(&self, queue: &ConsumeQueue) -> i64 {
+        if self.commit_failed { self.committed_max(queue) } else { queue.max() }
+    }
+
     /// One past the last message of a queue that the system took, where it has refused the ones behind: nobody was told that these are there.
     #[cold]
     fn committed_max(&self, queue: &ConsumeQueue) -> i64 {
@@ -450,8 +455,7 @@ impl Storage for Store {
 
     fn bounds(&self, queue: QueueId) -> QueueBounds {
         let Some(queue) = self.queues.get(queue) else { return QueueBounds::default() };
-        let max = if self.commit_failed { self.committed_max(queue) } else { queue.max() };
-        QueueBounds { min: queue.min(), max }
+        QueueBounds { min: queue.min(), max: self.end_of(queue) }
     }
 
     fn look_at_queues(&mut self, queues: &[QueueId]) {
@@ -503,7 +507,7 @@ impl Storage for Store {
     fn search_by_time(&self, queue: QueueId, time: Timestamp, boundary: Boundary) -> i64 {
         let Some(queue) = self.queues.get(queue) else { return 0 };
         let stored = |unit: &QueueUnit| self.log.store_timestamp(unit.offset.0);
-        let (min, max) = (queue.min(), queue.max());
+        let (min, max) = (queue.min(), self.end_of(queue));
         match boundary {
             Boundary::Lower => queue.partition_point(min, max, |unit| stored(unit).is_none_or(|at| at < time.0)),
             Boundary::Upper => {
@@ -523,7 +527,9 @@ impl Storage for Store {
     }
 
     fn log_bounds(&self) -> (LogOffset, LogOffset) {
-        (LogOffset(self.log.start()), LogOffset(self.log.end()))
+        // What the system has refused is not there: no table may speak of it as of what it knows.
+        let end = if self.commit_failed { self.log.committed() } else { self.log.end() };
+        (LogOffset(self.log.start()), LogOffset(end))
     }
 
     fn disk_space(&self) -> Option<DiskSpace> {

@@ -2,12 +2,24 @@
 
 mod kit;
 
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use kit::{config, message, open, sync_config};
 use route_core::{
     Storage, Timestamp,
-    storage::{AppendError, LogRange},
+    storage::{AppendError, Boundary, LogRange},
+    time::Millis,
 };
-use store::StoreConfig;
+use store::{
+    StoreConfig,
+    simulation::{FailingDisk, Operation},
+};
 
 #[test]
 fn messages_are_read_where_they_were_put() {
@@ -53,6 +65,30 @@ fn what_was_appended_can_be_looked_at_and_is_sent_and_outlives_the_process_once_
     assert_eq!(opened.store.slice(range).as_ref().map(AsRef::as_ref), opened.store.record(placed.offset));
     drop(opened);
     assert_eq!(open(config(dir.path())).bodies("TopicA", 0), ["committed", "not yet"]);
+}
+
+#[test]
+fn what_the_system_has_refused_is_behind_all_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&full);
+    let disk = FailingDisk::new(move |operation, path| {
+        let refused =
+            asked.load(Ordering::Relaxed) && operation == Operation::Write && path.parent().is_some_and(|dir| dir.ends_with("commitlog"));
+        if refused { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    });
+    let mut opened = open(StoreConfig { disk: disk.into(), ..config(dir.path()) });
+    let last = opened.send("TopicA", 0, "taken");
+    full.store(true, Ordering::Relaxed);
+    let queue = opened.store.open_queue("TopicA", 0);
+    let late = last.store_timestamp.plus(Millis(5));
+    opened.store.append(late, queue, &message("TopicA", 0, "refused")).unwrap();
+    assert_eq!(opened.store.search_by_time(queue, late, Boundary::Lower), 1);
+    opened.store.commit().unwrap_err();
+    assert_eq!((opened.store.bounds(queue).max, opened.store.log_bounds().1), (1, last.end));
+    assert_eq!(opened.store.search_by_time(queue, late, Boundary::Upper), 0, "the last one that is there");
+    assert_eq!(opened.store.search_by_time(queue, late.plus(Millis(1)), Boundary::Lower), 1, "behind it");
+    assert_eq!(opened.bodies("TopicA", 0), ["taken"]);
 }
 
 #[test]

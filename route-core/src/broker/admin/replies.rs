@@ -151,7 +151,7 @@ impl<S: Storage> Broker<S> {
         match end.filter(|_| self.config.flush_mode == FlushMode::Sync) {
             // Replies wait in the order of the log, and others have been stored behind this one since.
             Some(end) if end > self.storage.durable() => {
-                let until = self.storage.log_bounds().1;
+                let until = self.storage.log_bounds().1.max(end);
                 self.park(now, asked, until, reply);
             }
             _ => self.reply(asked, reply),
