@@ -95,8 +95,9 @@ pub(crate) fn check(bytes: &[u8], room: usize, offset: i64, trailers: &Trailers)
     Ok(Found::Record(view.total_size()))
 }
 
-/// The checksum that each record has covers the body alone. What it does not cover can be lost with a sector that never reached the disk: then all that the
-/// record has there of topic and properties is zero, which neither ever is. Answers the offset of such a sector (RocketMQ #7437).
+/// The checksum that each record has covers the body alone. What it does not cover can be lost with a sector that never reached the disk:
+/// then all that the record has there of topic and properties is zero, which neither ever is. Answers the offset of such a sector
+/// (RocketMQ #7437).
 fn lost_sector(view: &RecordView<'_>, offset: i64) -> Option<i64> {
     let end = view.total_size();
     // The fixed fields in front of the body lead to lengths that do not add up if they are lost; behind it stand the length and
