@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         }
         let flush = if seed % 2 == 0 { FlushDiskType::AsyncFlush } else { FlushDiskType::SyncFlush };
         if let Err(failure) = explore(
-            Plan { seed, steps: 400, one_in: 4, start: Start { flush, puts_off: seed % 4 < 2, trailers: seed % 3 == 0 } },
+            Plan { seed, steps: 400, one_in: 4, start: Start { flush, puts_off: seed % 4 < 2, trailers: seed % 3 == 0 }, restarted: false },
             |_| {},
             &mut counts,
         ) {

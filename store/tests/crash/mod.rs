@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) one_in: u32,
     /// How the store is opened.
     pub(crate) start: Start,
+    /// The steps begin with a store that was closed in order and has just been opened again.
+    pub(crate) restarted: bool,
 }
 
 /// What was looked at.
@@ -111,6 +113,10 @@ pub(crate) fn explore(plan: Plan, prepare: impl Fn(&SimulatedDisk), counts: &mut
     prepare(&disk);
     let mut random = Random::new(plan.seed ^ 0x5EED);
     let mut run = Run::begin(&disk, plan.start, plan.seed).map_err(|what| failure(plan, what, "of the start", &[]))?;
+    if plan.restarted {
+        let again = run.send(3).and_then(|()| run.close_and_open());
+        again.map_err(|what| failure(plan, what, "of the second start", run.trace()))?;
+    }
     disk.watch(plan.one_in);
     counts.runs += 1;
     for _ in 0..plan.steps {
