@@ -15,12 +15,15 @@ use crate::{
     disk::{Access, Disk, file_path},
     event::Background,
     mapping::{MappedWriter, Mapping},
+    priority,
     recycling::{Recycling, Told},
+    sync_size::{Filling, SyncSize},
 };
 
-/// So much space is allocated in front of a writer that has only begun, or filled in front of a busy one.
+/// So much space is allocated in front of a writer that has only begun, or in front of one whose syncs somebody waits for: whether it is filled
+/// should fit the load that comes there.
 const FIRST_WINDOW: usize = 2 << 20;
-const FILLED_WINDOW: usize = 32 << 20;
+const SYNCED_WINDOW: usize = 32 << 20;
 /// So much lies in front of a busy writer at least: an allocation may have to read the file system's maps first, and a writer that gets
 /// there before it is done waits for it.
 const WINDOW: usize = 192 << 20;
@@ -28,21 +31,20 @@ const WINDOW: usize = 192 << 20;
 const ALLOCATE_STEP: usize = 128 << 20;
 /// Space that is allocated at once when a file is made or a writer has overtaken the thread.
 pub(crate) const FIRST_STEP: usize = 1 << 20;
-/// Space is filled in such steps; a disk of 1 GB/s needs 2 ms for one.
-const FILL_STEP: usize = 2 << 20;
+/// Space is filled in such steps; a disk of 1 GB/s needs 1 ms for one.
+const FILL_STEP: usize = 1 << 20;
 /// So far in front of the writer pages are touched where memory is dear, in such steps.
 const TOUCHED_WINDOW: usize = 16 << 20;
 const TOUCH_STEP: usize = 256 << 10;
-/// Of such threads, on the scale from 0 to 19.
-const NICENESS: i32 = 5;
 /// How far the writer goes before it tells again where it is.
 const TELL_STEP: usize = 2 << 20;
 
 /// How the log's files are made ready.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Readiness {
-    /// They are [filled](crate::disk::OpenFile::fill), not only allocated.
-    pub(crate) filled: bool,
+    /// Somebody waits for each sync, and this is told of them: space is [filled](crate::disk::OpenFile::fill) while [that pays](Filling), not
+    /// only allocated.
+    pub(crate) synced: Option<Arc<SyncSize>>,
     /// See [`StoreConfig::cached_log`](crate::StoreConfig::cached_log).
     pub(crate) cached_log: u64,
 }
@@ -51,9 +53,9 @@ pub(crate) struct Readiness {
 #[derive(Debug)]
 pub(crate) struct Ahead {
     shared: Arc<Shared>,
-    /// For steps that are taken by hand.
-    memory: Memory,
-    /// `None` if it has ended, or if steps are taken by hand.
+    /// For steps that are taken by hand; `None` if a thread takes them.
+    own: Option<Own>,
+    /// `None` if it has ended, too.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,7 +64,8 @@ struct Shared {
     disk: Disk,
     dir: PathBuf,
     file_size: usize,
-    filled: bool,
+    /// Somebody waits for each sync.
+    synced: bool,
     state: Mutex<State>,
     wake: Condvar,
     made: Condvar,
@@ -106,7 +109,7 @@ impl Shared {
         self.disk.sync_path(&self.dir)?;
         let path = file_path(&self.dir, base);
         let writer = self.disk.map_for_appending(&path, self.file_size, 0, FIRST_STEP)?;
-        if self.filled {
+        if self.synced {
             self.disk.open_file(&path, Access::Write)?.fill(0..writer.mapping().allocated() as u64)?;
         }
         self.disk.sync_path(&path)?;
@@ -124,25 +127,24 @@ impl Ahead {
             disk,
             dir: dir.to_owned(),
             file_size,
-            filled: how.filled,
+            synced: how.synced.is_some(),
             state: Mutex::default(),
             wake: Condvar::new(),
             made: Condvar::new(),
         });
+        let mut own = Own { memory: Memory::new(how.cached_log), filling: how.synced.map(Filling::new) };
         let work = Arc::clone(&shared);
-        let thread = match background {
-            Background::Threads => {
-                Some(thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work, Memory::new(how.cached_log)))?)
-            }
-            Background::Stepped => None,
+        let (own, thread) = match background {
+            Background::Threads => (None, Some(thread::Builder::new().name("petrel-ahead".into()).spawn(move || run(&work, &mut own))?)),
+            Background::Stepped => (Some(own), None),
         };
-        Ok(Self { shared, memory: Memory::new(how.cached_log), thread })
+        Ok(Self { shared, own, thread })
     }
 
     /// Makes ready what is due, if no thread does.
     pub(crate) fn step(&mut self) {
-        if self.thread.is_none() {
-            step(&self.shared, &mut self.memory);
+        if let Some(own) = &mut self.own {
+            step(&self.shared, own);
         }
     }
 
@@ -229,15 +231,8 @@ impl Drop for Ahead {
     }
 }
 
-/// Lets the loop go first where there are fewer processors than threads: for threads that work for milliseconds at a stretch.
-pub(crate) fn yield_to_the_loop() {
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "a thread beside the loop keeps its priority");
-    }
-}
-
-fn run(shared: &Shared, mut memory: Memory) {
-    yield_to_the_loop();
+fn run(shared: &Shared, own: &mut Own) {
+    priority::yield_to_the_loop();
     loop {
         let mut state = shared.lock();
         while !state.told && !state.stop {
@@ -247,12 +242,12 @@ fn run(shared: &Shared, mut memory: Memory) {
             return;
         }
         drop(state);
-        step(shared, &mut memory);
+        step(shared, own);
     }
 }
 
 /// Makes ready what the writer's place asks for, if it has told of one.
-fn step(shared: &Shared, memory: &mut Memory) {
+fn step(shared: &Shared, own: &mut Own) {
     let mut state = shared.lock();
     if !std::mem::take(&mut state.told) {
         return;
@@ -265,7 +260,7 @@ fn step(shared: &Shared, memory: &mut Memory) {
         dear: state.dear,
         read_far: std::mem::take(&mut state.read_far),
     };
-    let window = state.written.clamp(FIRST_WINDOW, if shared.filled { FILLED_WINDOW } else { WINDOW });
+    let window = state.written.clamp(FIRST_WINDOW, if shared.synced { SYNCED_WINDOW } else { WINDOW });
     let wanted = position + window;
     if wanted + FIRST_STEP > shared.file_size && state.next.is_none() {
         let base = current.base + i64::try_from(shared.file_size).unwrap_or(i64::MAX);
@@ -285,20 +280,29 @@ fn step(shared: &Shared, memory: &mut Memory) {
     let next = state.next.as_ref().map(|(base, writer)| Target { base: *base, mapping: Arc::clone(writer.mapping()) });
     drop(state);
 
-    memory.look_after(shared, &current, told);
+    own.memory.look_after(shared, &current, told);
+    let filled = own.filling.as_mut().is_some_and(Filling::pays);
     let targets = [(Some(current), 0), (next, shared.file_size)];
     for (target, start) in targets {
         let Some(target) = target else { continue };
         let to = |len: usize| (position + len).saturating_sub(start).min(shared.file_size);
-        // Not before half of what is filled is used up: whoever syncs the log meanwhile waits for this, too.
-        let (least, step) = if shared.filled { (to(window / 2), FIRST_STEP) } else { (to(window), ALLOCATE_STEP) };
+        // Not before half of it is used up: whoever syncs the log meanwhile waits for this, too.
+        let (least, step) = if shared.synced { (to(window / 2), FIRST_STEP) } else { (to(window), ALLOCATE_STEP) };
         if target.mapping.allocated() < least {
-            allocate(shared, &target, to(window).next_multiple_of(step));
+            allocate(shared, &target, to(window).next_multiple_of(step), filled);
         }
     }
 }
 
-/// What the thread knows of the log's pages in memory.
+/// What the thread has for itself.
+#[derive(Debug)]
+struct Own {
+    memory: Memory,
+    /// `None` if nobody waits for syncs.
+    filling: Option<Filling>,
+}
+
+/// What it knows of the log's pages in memory.
 #[derive(Debug)]
 struct Memory {
     recycling: Recycling,
@@ -359,11 +363,10 @@ impl Memory {
     }
 }
 
-/// Allocates space for one file up to `to`, or to its end.
-fn allocate(shared: &Shared, target: &Target, to: usize) {
+/// Allocates space for one file up to `to`, or to its end, and may fill it.
+fn allocate(shared: &Shared, target: &Target, to: usize, filled: bool) {
     let path = file_path(&shared.dir, target.base);
-    let grown =
-        if shared.filled { fill(shared, &path, &target.mapping, target.base, to) } else { shared.disk.grow(&path, &target.mapping, to) };
+    let grown = if filled { fill(shared, &path, &target.mapping, target.base, to) } else { shared.disk.grow(&path, &target.mapping, to) };
     if let Err(error) = grown {
         tracing::warn!(base = target.base, %error, "could not allocate space ahead of the log");
     }
@@ -380,4 +383,44 @@ fn fill(shared: &Shared, path: &Path, mapping: &Mapping, base: i64, to: usize) -
         grown?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{
+        config::StoreDisk,
+        simulation::{FailingDisk, Operation},
+    };
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn space_is_filled_for_small_syncs_and_only_allocated_for_large_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let syncs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&syncs);
+        let StoreDisk(disk) = StoreDisk::from(FailingDisk::new(move |operation, _| {
+            count.fetch_add(usize::from(operation == Operation::Sync), Ordering::Relaxed);
+            Ok(())
+        }));
+        let size = Arc::new(SyncSize::default());
+        let how = Readiness { synced: Some(Arc::clone(&size)), cached_log: u64::MAX };
+        let mut ahead = Ahead::start(disk, dir.path(), 64 * MIB, how, Background::Stepped).unwrap();
+        let writer = ahead.take(0).unwrap();
+        // What is filled is brought to disk as such, what is only allocated is not.
+        let mut at = |position: usize| {
+            let before = syncs.load(Ordering::Relaxed);
+            ahead.tell(position, false, false);
+            ahead.step();
+            (writer.mapping().allocated() / MIB, syncs.load(Ordering::Relaxed) - before)
+        };
+        assert_eq!(at(MIB), (3, 2));
+        (0..40).for_each(|_| size.note(1 << 20));
+        assert_eq!(at(3 * MIB), (6, 0));
+        (0..400).for_each(|_| size.note(1 << 10));
+        assert_eq!(at(6 * MIB), (12, 6));
+    }
 }

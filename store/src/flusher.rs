@@ -23,7 +23,9 @@ use crate::{
     disk::{Access, Disk, PAGE},
     event::{Background, Notifier},
     mapping::Mapping,
+    priority,
     progress::{Position, Progress},
+    sync_size::SyncSize,
 };
 
 /// From so many files or folders on, the whole file system is synced instead of each of them.
@@ -71,6 +73,8 @@ pub(crate) struct FlushStart {
     pub(crate) unsynced: Vec<PathBuf>,
     /// The mark stays where it is until it is [let go](FlushShared::let_mark_go).
     pub(crate) mark_held: bool,
+    /// Is told what the syncs of the log are like.
+    pub(crate) sync_size: Arc<SyncSize>,
     pub(crate) policy: FlushPolicy,
 }
 
@@ -315,6 +319,7 @@ const fn newer(before: i64, told: i64) -> i64 {
 struct Work {
     disk: Disk,
     policy: FlushPolicy,
+    sync_size: Arc<SyncSize>,
     shared: Arc<FlushShared>,
     commit_log_dir: PathBuf,
     consume_queue_dir: PathBuf,
@@ -351,6 +356,7 @@ impl Work {
             flushed,
             unsynced_log,
             unsynced,
+            sync_size,
             policy,
             ..
         } = start;
@@ -358,6 +364,7 @@ impl Work {
         Self {
             disk,
             policy,
+            sync_size,
             shared,
             commit_log_dir,
             consume_queue_dir,
@@ -377,6 +384,9 @@ impl Work {
 
     fn run(mut self) {
         let started = Instant::now();
+        if self.policy.flush_disk_type == FlushDiskType::SyncFlush {
+            priority::go_first();
+        }
         loop {
             let stop = self.shared.stop.load(Ordering::Acquire);
             if stop != RUN {
@@ -446,6 +456,7 @@ impl Work {
         if let Err(error) = self.sync_log(position.written) {
             return self.shared.poison("the log", &error);
         }
+        self.sync_size.note((position.written - self.flushed).unsigned_abs());
         self.flushed = position.written;
         self.at_flush = position;
         self.shared.durable.store(position.written, Ordering::Release);

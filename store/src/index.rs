@@ -23,11 +23,11 @@ use route_core::{
 };
 
 use crate::{
-    ahead::yield_to_the_loop,
     commit_log::OpenedFile,
     disk::Disk,
     event::{Background, Notifier},
     flusher::FlushShared,
+    priority,
     whole_record::Trailers,
 };
 
@@ -289,7 +289,7 @@ fn millis(span: Duration) -> Millis {
 }
 
 fn run(mut indexer: Indexer, shared: &IndexShared) {
-    yield_to_the_loop();
+    priority::yield_to_the_loop();
     let started = Instant::now();
     loop {
         let now = millis(started.elapsed());

@@ -74,6 +74,7 @@ mod offset_journal;
 mod old_records;
 mod open;
 mod page_cost;
+mod priority;
 mod progress;
 mod queue_ends;
 mod queues;
@@ -83,6 +84,7 @@ mod recycling;
 pub mod simulation;
 mod staged;
 mod store;
+mod sync_size;
 mod tables;
 mod whole_record;
 

@@ -39,6 +39,7 @@ use crate::{
     queues::QueueTable,
     recovery::{LogFiles, Recovered, RecoveredLog, RecoveryInput, recover},
     store::{RECORD_EXTRA, Store},
+    sync_size::SyncSize,
     tables::{TablePaths, Tables},
     whole_record::Trailers,
 };
@@ -141,7 +142,9 @@ impl Store {
             Some((folders, limit)) => CatchUp::begin(disk.clone(), folders, limit, config.mapped_file_size_consume_queue, background),
             None => CatchUp::none(),
         };
-        let ready = Readiness { filled: config.flush_disk_type == FlushDiskType::SyncFlush, cached_log: config.cached_log };
+        let sync_size = Arc::new(SyncSize::default());
+        let synced = (config.flush_disk_type == FlushDiskType::SyncFlush).then(|| Arc::clone(&sync_size));
+        let ready = Readiness { synced, cached_log: config.cached_log };
         let how = Writing { ready, background, trailers };
         let opened = CommitLog::open(disk.clone(), &files.dir, files.file_size, &files.bases, position.written, how);
         let mut log = opened.map_err(at(&files.dir))?;
@@ -156,6 +159,7 @@ impl Store {
             unsynced_log,
             unsynced,
             mark_held: queues.is_put_off(),
+            sync_size,
             policy,
         };
         let flusher = Flusher::start(start, Arc::clone(&notifier), background).map_err(at(root))?;
