@@ -1,4 +1,4 @@
-//! Crashes a store on a simulated disk at very many moments: `--points N` (default 100000), `--seed N` (default from the clock).
+//! Crashes a store on a simulated disk at very many moments: `cargo run --release -p petrel-store --example crash_points -- --help`.
 //!
 //! Prints the seed of each failure with the way to it, and a closing line of counts.
 
@@ -10,17 +10,25 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use clap::Parser;
 use crash::{Counts, Plan, Start, explore};
 use store::FlushDiskType;
 
-fn argument(name: &str) -> Option<u64> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)?.parse().ok()
+/// Crashes a store on a simulated disk at very many moments, and checks what every start after that finds.
+#[derive(Debug, Parser)]
+struct Args {
+    /// So many crash points at least.
+    #[arg(long, default_value_t = 100_000)]
+    points: u64,
+    /// The first seed [default: from the clock].
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    let from_clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let (points, first) = (argument("--points").unwrap_or(100_000), argument("--seed").unwrap_or(from_clock));
+    let Args { points, seed } = Args::parse();
+    let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let first = seed.unwrap_or_else(from_clock);
     println!("seed {first}, at least {points} crash points");
     let (mut counts, mut failed) = (Counts::default(), 0);
     for seed in first.. {
