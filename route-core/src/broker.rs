@@ -516,7 +516,7 @@ impl<S: Storage> Broker<S> {
                 timer.handle_arrival(now, arrival);
             }
             let storage = &self.storage;
-            let record = || storage.units(arrival.queue, arrival.queue_offset).next().and_then(|unit| storage.record(unit.offset));
+            let record = || storage.unit(arrival.queue, arrival.queue_offset).and_then(|unit| storage.record(unit.offset));
             self.holds.handle_arrival(arrival, &record, &mut self.woken);
         }
         let mut woken = std::mem::take(&mut self.woken);

@@ -368,6 +368,11 @@ pub trait Storage {
     /// Units from `from` on that lie together; empty if there is none. One call never crosses a file of the queue.
     fn units(&self, queue: QueueId, from: i64) -> Units<'_>;
 
+    /// One unit; [`Self::units`] is for those who read on from there. Very many queues may be asked for one each.
+    fn unit(&self, queue: QueueId, offset: i64) -> Option<QueueUnit> {
+        self.units(queue, offset).next()
+    }
+
     /// The offset at which the queue's next file begins, for a reader that found a hole at `from`.
     fn next_file_offset(&self, from: i64) -> i64;
 

@@ -443,6 +443,7 @@ impl ConsumeQueue {
         let units = self.units_per_file();
         let base = (at - at % units) * QueueUnit::LEN as i64;
         let published = usize::try_from(at % units).unwrap_or(0) * QueueUnit::LEN;
+        self.disk.maps().has_room()?;
         if self.files.is_empty() {
             self.disk.create_dir_all(&self.dir)?;
         }
@@ -526,7 +527,7 @@ impl ConsumeQueue {
             Some(mapping) => mapping,
             None => {
                 let path = file_path(&self.dir, file.base);
-                match self.disk.map_for_reading(&path, self.file_size, end) {
+                match self.disk.maps().has_room().and_then(|()| self.disk.map_for_reading(&path, self.file_size, end)) {
                     Ok(mapping) => file.mapping.get_or_init(|| mapping),
                     Err(error) => {
                         tracing::error!(path = %path.display(), %error, "could not map a file of a consume queue for reading");
@@ -538,9 +539,9 @@ impl ConsumeQueue {
         mapping.get(at % self.file_size..end)
     }
 
-    /// One unit.
+    /// One unit. Its file is not mapped for it if very many are.
     pub(crate) fn unit(&self, offset: i64) -> Option<QueueUnit> {
-        self.units(offset).next()
+        if self.disk.maps().is_full() { self.peek(offset) } else { self.units(offset).next() }
     }
 
     /// One unit, for which no file is mapped: many queues are asked for no more than this.
@@ -551,7 +552,7 @@ impl ConsumeQueue {
         let at = usize::try_from(offset.checked_mul(QueueUnit::LEN as i64)? - self.files.front()?.base).ok()?;
         let file = self.files.get(at / self.file_size)?;
         if file.mapping.get().is_some() {
-            return self.unit(offset);
+            return self.units(offset).next();
         }
         let path = file_path(&self.dir, file.base);
         let mut bytes = [0; QueueUnit::LEN];

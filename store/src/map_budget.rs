@@ -22,8 +22,18 @@ const GIVEN_UP: usize = 128;
 /// How many files may be mapped on this machine: half of what the system allows, so that threads, memory and what is on its way out have
 /// the other half.
 pub(crate) fn of_this_machine() -> usize {
+    allowed() / 2
+}
+
+/// How many files of queues may be mapped in any case: more than [usual](of_this_machine), since idle ones are unmapped between two turns of the
+/// loop only, and a turn may use very many.
+pub(crate) fn most_of_this_machine() -> usize {
+    allowed() / 8 * 7
+}
+
+fn allowed() -> usize {
     let limit = fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|limit| limit.trim().parse().ok());
-    limit.unwrap_or(USUAL_LIMIT) / 2
+    limit.unwrap_or(USUAL_LIMIT)
 }
 
 /// A look at some queues, in turn: those that were not used since the last look are unmapped.

@@ -45,14 +45,50 @@ pub(crate) struct Mapping {
     counted: OnceLock<MapCount>,
 }
 
-/// How many files are mapped.
+/// How many files are mapped, and how many may be.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct MapCount(Arc<AtomicUsize>);
+pub(crate) struct MapCount(Arc<Maps>);
+
+#[derive(Debug)]
+struct Maps {
+    count: AtomicUsize,
+    limit: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Default for Maps {
+    fn default() -> Self {
+        Self { count: AtomicUsize::new(0), limit: AtomicUsize::new(usize::MAX), most: AtomicUsize::new(usize::MAX) }
+    }
+}
 
 impl MapCount {
     /// So many, those included that only wait to be synced or sent.
     pub(crate) fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// From `limit` on no file is mapped that need not be; from `most` on [there is no room](Self::has_room).
+    pub(crate) fn set_limits(&self, limit: usize, most: usize) {
+        self.0.limit.store(limit, Ordering::Relaxed);
+        self.0.most.store(most, Ordering::Relaxed);
+    }
+
+    /// Whether a file should be read without a mapping if it can be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.get() >= self.0.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether one file more may be mapped.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: what the system has left is for the log, for threads and for memory.
+    pub(crate) fn has_room(&self) -> io::Result<()> {
+        let most = self.0.most.load(Ordering::Relaxed);
+        if self.get() < most {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::OutOfMemory, format!("{most} files are mapped, as many as vm.max_map_count leaves room for")))
     }
 }
 
@@ -90,7 +126,7 @@ impl Mapping {
     /// Counts it as long as it is there.
     pub(crate) fn count_in(&self, count: &MapCount) {
         if self.counted.set(count.clone()).is_ok() {
-            count.0.fetch_add(1, Ordering::Relaxed);
+            count.0.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -217,8 +253,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if let Some(MapCount(count)) = self.counted.get() {
-            count.fetch_sub(1, Ordering::Relaxed);
+        if let Some(MapCount(maps)) = self.counted.get() {
+            maps.count.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(backing) = &self.backing {
             backing.unmapped(self.bytes());
@@ -402,6 +438,20 @@ mod tests {
         writer.mapping().set_allocated(8192);
         assert!(writer.spare(101).is_some());
         assert!(writer.spare(8193).is_none());
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_mappings_and_no_more() {
+        let count = MapCount::default();
+        assert!(!count.is_full() && count.has_room().is_ok(), "nobody has set a limit");
+        count.set_limits(1, 2);
+        let mappings = [writer_of(4096, 4096), writer_of(4096, 4096)];
+        mappings[0].mapping().count_in(&count);
+        assert!(count.is_full() && count.has_room().is_ok());
+        mappings[1].mapping().count_in(&count);
+        assert_eq!(count.has_room().unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+        drop(mappings);
+        assert!(!count.is_full() && count.has_room().is_ok());
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::{
     folder::DataFolder,
     held_saves::HeldSaves,
     index::{Geometry, Index, IndexStart, OpenedIndex, Trust},
-    map_budget::MapBudget,
+    map_budget::{self, MapBudget},
     offset_journal::OffsetJournal,
     queue_ends,
     queues::QueueTable,
@@ -95,6 +95,7 @@ impl Store {
         // Before anything is written: a queue that the system brings to disk on its own account must not be taken for one in order.
         disk.sync_paths(&first).map_err(at(root))?;
         let log_start = files.bases.first().copied().unwrap_or(0);
+        disk.maps().set_limits(config.max_mapped_files, map_budget::most_of_this_machine());
         let mut queues =
             QueueTable::new(disk.clone(), config.consume_queue_dir(), config.mapped_file_size_consume_queue, log_start, background);
         queues.discover().map_err(at(config.consume_queue_dir()))?;

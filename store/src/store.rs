@@ -249,7 +249,7 @@ impl Store {
     /// One past the last message of a queue that the system took, where it has refused the ones behind: nobody was told that these are there.
     #[cold]
     fn committed_max(&self, queue: &ConsumeQueue) -> i64 {
-        let is_committed = |offset: &i64| queue.units(*offset).next().is_none_or(|unit| unit.offset.0 < self.log.committed());
+        let is_committed = |offset: &i64| queue.unit(*offset).is_none_or(|unit| unit.offset.0 < self.log.committed());
         (queue.min()..queue.max()).rev().find(is_committed).map_or(queue.min(), |last| last + 1)
     }
 
@@ -477,6 +477,11 @@ impl Storage for Store {
             units = units.take_first(committed);
         }
         units
+    }
+
+    fn unit(&self, queue: QueueId, offset: i64) -> Option<QueueUnit> {
+        let unit = self.queues.get(queue)?.unit(offset)?;
+        (!self.commit_failed || unit.offset.0 < self.log.committed()).then_some(unit)
     }
 
     fn next_file_offset(&self, from: i64) -> i64 {

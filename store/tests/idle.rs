@@ -169,6 +169,24 @@ fn to_be_asked_for_its_bounds_a_queue_is_not_mapped() {
 }
 
 #[test]
+fn to_be_asked_for_a_unit_each_no_more_queues_are_mapped_than_may_be() {
+    let mut bench = Bench::new(config(FlushDiskType::AsyncFlush));
+    for queue_id in 0..QUEUES {
+        bench.try_send("T", queue_id).unwrap();
+        bench.turn();
+    }
+    bench.store.close().unwrap();
+    let store = Bench::on(&bench.disk, config(FlushDiskType::AsyncFlush)).store;
+    let ends = store.log_bounds();
+    // Between two turns of the loop, as one request may.
+    let units: Vec<_> = (0..QUEUES).map(|queue_id| store.unit(store.find_queue("T", queue_id).unwrap(), 0).unwrap()).collect();
+    assert!(units.is_sorted_by_key(|unit| unit.offset) && units[0].offset == ends.0);
+    assert!(store.mapped_files() <= LIMIT + OTHERS, "{} are mapped", store.mapped_files());
+    let queue = store.find_queue("T", QUEUES - 1).unwrap();
+    assert_eq!((store.unit(queue, 1), store.unit(queue, -1)), (None, None));
+}
+
+#[test]
 fn a_queue_that_is_used_stays_mapped() {
     let mut bench = Bench::new(config(FlushDiskType::AsyncFlush));
     bench.try_send("T", 0).unwrap();

@@ -52,7 +52,7 @@ impl<S: Storage> Broker<S> {
         let (_, end) = self.storage.log_bounds();
         let window = self.config.read_limits.memory_window;
         self.storage.bounds(queue).min <= 0
-            && self.storage.units(queue, 0).next().is_some_and(|first| end.0.saturating_sub(first.offset.0) > window)
+            && self.storage.unit(queue, 0).is_some_and(|first| end.0.saturating_sub(first.offset.0) > window)
     }
 
     /// If it is time, commits what all clients of each broadcasting group have read.

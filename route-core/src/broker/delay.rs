@@ -201,7 +201,7 @@ impl Cursor {
         if self.offset >= bounds.max {
             return Look::Wait(None);
         }
-        let Some(unit) = storage.units(self.queue, self.offset).next() else {
+        let Some(unit) = storage.unit(self.queue, self.offset) else {
             // A hole: nothing can be read up to the queue's next file.
             self.offset = storage.next_file_offset(self.offset);
             return Look::Wait(Some(now.mono + PAUSE));
@@ -209,7 +209,7 @@ impl Cursor {
         if storage.readability(self.queue, self.offset, &unit) == Readability::InDoubt {
             return Look::Wait(Some(now.mono + PAUSE));
         }
-        let due_at = |offset| storage.units(self.queue, offset).next().map(|unit| Timestamp(unit.tags_code));
+        let due_at = |offset| storage.unit(self.queue, offset).map(|unit| Timestamp(unit.tags_code));
         let mut deliver_at = self.set_backs.corrected(self.offset, Timestamp(unit.tags_code));
         if deliver_at > now.wall && self.set_backs.look(self.offset, bounds.max, now.wall.plus(self.delay), due_at) {
             deliver_at = self.set_backs.corrected(self.offset, Timestamp(unit.tags_code));

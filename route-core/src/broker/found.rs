@@ -71,7 +71,7 @@ impl<S: Storage> Broker<S> {
             let Some(queue) = self.storage.find_queue(topic, queue_id) else { continue };
             let bounds = self.storage.bounds(queue);
             for offset in (bounds.min.max(bounds.max - LOOKED_AT)..bounds.max).rev() {
-                let Some(unit) = self.storage.units(queue, offset).next() else { continue };
+                let Some(unit) = self.storage.unit(queue, offset) else { continue };
                 let Some(record) = self.storage.record(unit.offset) else { continue };
                 if !self.is_unknown_to_table(Timestamp(peek::store_timestamp(record)), unit.offset) {
                     break;
@@ -97,7 +97,7 @@ impl<S: Storage> Broker<S> {
     fn last_message(&self, topic: &str, queue_ids: &[i32]) -> Option<(Timestamp, LogOffset)> {
         let last = |&queue_id: &i32| {
             let queue = self.storage.find_queue(topic, queue_id)?;
-            let unit = self.storage.units(queue, self.storage.bounds(queue).max - 1).next()?;
+            let unit = self.storage.unit(queue, self.storage.bounds(queue).max - 1)?;
             self.storage.record(unit.offset).map(|record| (Timestamp(peek::store_timestamp(record)), unit.offset))
         };
         queue_ids.iter().filter_map(last).max_by_key(|(_, place)| *place)

@@ -286,7 +286,7 @@ impl<S: Storage> Broker<S> {
     /// Whether the last message of a queue is the one that was committed with the half message at `place`. If nothing notes that message to
     /// be over, it is committed all the same: the process ended between the two appends.
     fn last_commits(&self, queue: QueueId, place: LogOffset) -> bool {
-        let last = self.storage.units(queue, self.storage.bounds(queue).max - 1).next();
+        let last = self.storage.unit(queue, self.storage.bounds(queue).max - 1);
         let record = last.and_then(|unit| RecordView::parse(self.storage.record(unit.offset)?).ok());
         record.is_some_and(|record| {
             record.prepared_transaction_offset() == place.0

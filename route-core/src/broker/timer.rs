@@ -411,7 +411,7 @@ impl TimerSchedule {
                     if !self.is_known_up_to(key.next()) {
                         return None;
                     }
-                    match storage.units(self.queue, key.offset).next() {
+                    match storage.unit(self.queue, key.offset) {
                         Some(unit) if storage.readability(self.queue, key.offset, &unit) == Readability::InDoubt => {
                             self.in_doubt = true;
                             return None;
@@ -459,7 +459,7 @@ impl TimerSchedule {
         let offsets = self.recalls.get(&at).map_or(&[][..], Vec::as_slice);
         let open = offsets.get(recalled.looked_at..).unwrap_or_default();
         for offset in open.iter().take(RECALLS_PER_TURN) {
-            let unit = storage.units(self.queue, *offset).next();
+            let unit = storage.unit(self.queue, *offset);
             if unit.is_some_and(|unit| storage.readability(self.queue, *offset, &unit) == Readability::InDoubt) {
                 self.in_doubt = true;
                 break;

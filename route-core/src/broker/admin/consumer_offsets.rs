@@ -41,9 +41,7 @@ impl<S: Storage> Broker<S> {
         let bounds = self.storage.bounds(queue);
         let (_, end) = self.storage.log_bounds();
         let window = self.config.read_limits.memory_window;
-        bounds.min <= 0
-            && bounds.max > 0
-            && self.storage.units(queue, 0).next().is_some_and(|first| end.0.saturating_sub(first.offset.0) <= window)
+        bounds.min <= 0 && bounds.max > 0 && self.storage.unit(queue, 0).is_some_and(|first| end.0.saturating_sub(first.offset.0) <= window)
     }
 
     /// 15: how far a group has come.

@@ -53,7 +53,7 @@ impl<S: Storage> Broker<S> {
         if !(bounds.min..bounds.max).contains(&offset) {
             return None;
         }
-        let unit = self.storage.units(queue, offset).next()?;
+        let unit = self.storage.unit(queue, offset)?;
         let record = RecordView::parse(self.storage.record(unit.offset)?).ok()?;
         Some(Timestamp(record.store_timestamp()))
     }
