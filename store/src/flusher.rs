@@ -507,7 +507,8 @@ impl Work {
         java.index_msg_timestamp = newer(java.index_msg_timestamp, self.shared.index_time.load(Ordering::Acquire));
         let queues = self.shared.queues.load(Ordering::Acquire);
         self.checkpoint.mark = match self.shared.rebuild_from.load(Ordering::Acquire) {
-            -1 if held => self.checkpoint.mark,
+            // It stands where it stood, but what it says of a clean stop was true of that one only.
+            -1 if held => self.checkpoint.mark.map(|mark| Mark { clean: false, ..mark }),
             -1 => Some(Mark { position: reached.dispatched, last_record: reached.last_dispatched, queues, clean }),
             log_start => Some(Mark::all_anew(log_start)),
         };

@@ -153,7 +153,13 @@ impl<'a> LogWalk<'a> {
             Named::Nothing => MIN_LEN,
         };
         let trailers = self.trailers.clone();
-        let bytes = self.bytes(file, in_file, wanted)?;
+        // With the next record, which tells what a wrong checksum is worth.
+        let behind = self.bytes(file, in_file, wanted + MIN_LEN)?.get(wanted..).unwrap_or_default();
+        let next = match named_len(behind, offset + wanted as i64) {
+            Named::Record(len) if wanted as u64 + len as u64 <= room => len,
+            _ => 0,
+        };
+        let bytes = self.bytes(file, in_file, wanted + next)?;
         let found = check(bytes, usize::try_from(room).unwrap_or(usize::MAX), offset, &trailers);
         self.trailers = trailers;
         Ok(found)

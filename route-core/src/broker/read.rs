@@ -147,7 +147,9 @@ pub fn read_queue<S: Storage>(
     let scan = most.max(limits.scan_bytes / QueueUnit::LEN).min(readable);
     let mut units = storage.units(queue, from).take_first(scan);
     if units.len() == 0 {
-        return ends(ReadStatus::OffsetFoundNull, storage.next_file_offset(from));
+        // What is there but cannot be had for now is not passed over.
+        let next = if storage.unit(queue, from).is_some() { from } else { storage.next_file_offset(from) };
+        return ends(ReadStatus::OffsetFoundNull, next);
     }
 
     let (log_start, log_end) = storage.log_bounds();

@@ -172,7 +172,12 @@ impl Rebuild<'_> {
         let found: Vec<_> = self.files.bases.iter().map(|&base| FoundFile { base, len }).collect();
         let trailers = self.files.trailers.clone();
         let mut walk = LogWalk::new(&self.files.disk, &self.files.dir, len, &found, from, trailers);
-        let Step::Damage { to, .. } = walk.step()? else { return Ok(None) };
+        let to = match walk.step()? {
+            Step::Damage { to, .. } => to,
+            // Whatever the scan has against it, the log goes on at its end.
+            Step::Record(record) => from + record.total_size() as i64,
+            Step::End(_) => return Ok(None),
+        };
         // A record began at the mark.
         let to = to.min(self.flushed);
         let in_file = from.rem_euclid(i64::from(self.files.file_size));
