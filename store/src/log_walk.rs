@@ -13,6 +13,8 @@ use crate::{
 
 /// Files are read in pieces of this many bytes; longer records get longer pieces.
 const PIECE: usize = 1 << 20;
+/// Of what follows a record, so much is read with it.
+const BEHIND: usize = 16 << 10;
 
 /// A file of the log as it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,13 +155,13 @@ impl<'a> LogWalk<'a> {
             Named::Nothing => MIN_LEN,
         };
         let trailers = self.trailers.clone();
-        // With the next record, which tells what a wrong checksum is worth.
+        // With the next record, and what lies around it: they tell what a wrong checksum is worth.
         let behind = self.bytes(file, in_file, wanted + MIN_LEN)?.get(wanted..).unwrap_or_default();
         let next = match named_len(behind, offset + wanted as i64) {
             Named::Record(len) if wanted as u64 + len as u64 <= room => len,
             _ => 0,
         };
-        let bytes = self.bytes(file, in_file, wanted + next)?;
+        let bytes = self.bytes(file, in_file, wanted + next.max(BEHIND))?;
         let found = check(bytes, usize::try_from(room).unwrap_or(usize::MAX), offset, &trailers);
         self.trailers = trailers;
         Ok(found)

@@ -8,6 +8,8 @@ use crate::config::StoreConfig;
 
 /// What a disk writes whole, in bytes: a power failure can leave some of a page's sectors written and others not.
 const SECTOR: usize = 512;
+/// So many records behind one with a wrong checksum are asked what that is worth.
+const LOOKED_AT: usize = 16;
 
 /// What begins at a place of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +23,15 @@ pub(crate) enum Found {
 /// What the checksums at the end of records are worth, those over all of a record.
 ///
 /// A broker that does not write any stores what its clients send, and a client that copies the properties of a message it got from another
-/// broker sends the checksum of another record. So a wrong one counts where the records around it have right ones: the one behind it, or
-/// else the one that was read last. Where neither is known, the configuration says whether this log has any.
+/// broker sends the checksum of another record. So a wrong one counts where the records around it have right ones: the first one behind
+/// it of which that is known, or else the one in front of it, if that was read last. Where neither is known, the configuration says whether this log has any.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trailers {
+    /// What the configuration says.
+    usual: bool,
+    /// What was last found, of a record that ended there.
     count: Cell<bool>,
+    end: Cell<i64>,
     /// Where there is a right one, the body's own is not looked at.
     suffice: bool,
 }
@@ -33,21 +39,21 @@ pub(crate) struct Trailers {
 impl Trailers {
     /// Those of a log that is read for other reasons than recovery.
     pub(crate) const fn counting(count: bool) -> Self {
-        Self { count: Cell::new(count), suffice: false }
+        Self { usual: count, count: Cell::new(count), end: Cell::new(-1), suffice: false }
     }
 
     /// As recovery takes them.
-    pub(crate) const fn in_recovery(config: &StoreConfig) -> Self {
+    pub(crate) fn in_recovery(config: &StoreConfig) -> Self {
         let force = config.force_verify_prop_crc;
-        Self { count: Cell::new(config.enabled_append_prop_crc || force), suffice: force }
+        Self { suffice: force, ..Self::counting(config.enabled_append_prop_crc || force) }
     }
 
-    /// Whether a wrong one counts, if the record behind it does not say otherwise.
+    /// Whether a wrong one counts behind the record that was read last, if the one behind it does not say otherwise.
     pub(crate) const fn count(&self) -> bool {
         self.count.get()
     }
 
-    /// Holds a record against the checksums that it carries. `behind` begins with the next record, if that is at hand.
+    /// Holds a record against the checksums that it carries. `behind` begins with the next records, if they are at hand.
     ///
     /// # Errors
     /// Which of them is wrong.
@@ -56,20 +62,31 @@ impl Trailers {
         if !(self.suffice && whole == Ok(true)) {
             view.verify_crc().map_err(|error| error.to_string())?;
         }
-        match whole {
-            Ok(has_one) => self.count.set(has_one),
-            Err(error) if next_has_one(view, behind).unwrap_or_else(|| self.count()) => return Err(error.to_string()),
-            Err(_) => {}
-        }
+        let in_front = if self.end.get() == view.physical_offset() { self.count() } else { self.usual };
+        let counts = match whole {
+            Ok(has_one) => has_one,
+            Err(error) if next_has_one(view, behind).unwrap_or(in_front) => return Err(error.to_string()),
+            Err(_) => false,
+        };
+        self.count.set(counts);
+        self.end.set(view.physical_offset() + view.total_size() as i64);
         Ok(())
     }
 }
 
-/// Whether the record behind another one has a checksum over all of it; `None` if there is none at hand, or it is damaged.
+/// Whether the records behind another one have a checksum over all of them, told by the first one that is not damaged in the same way; `None`
+/// if there is none at hand.
 fn next_has_one(view: &RecordView<'_>, behind: &[u8]) -> Option<bool> {
-    let next = RecordView::parse(behind).ok()?;
-    let follows = next.physical_offset() == view.physical_offset() + view.total_size() as i64;
-    next.verify_trailer().ok().filter(|_| follows)
+    let (mut at, mut rest) = (view.physical_offset() + view.total_size() as i64, behind);
+    for _ in 0..LOOKED_AT {
+        let next = RecordView::parse(rest).ok().filter(|next| next.physical_offset() == at)?;
+        if let Ok(has_one) = next.verify_trailer() {
+            return Some(has_one);
+        }
+        at += next.total_size() as i64;
+        rest = rest.get(next.total_size()..)?;
+    }
+    None
 }
 
 /// Looks at what begins at `offset`, from where the file has `room` bytes. `bytes` begin there and hold at least the record.

@@ -284,6 +284,39 @@ fn where_the_log_changes_over_each_record_is_judged_by_those_around_it() {
 }
 
 #[test]
+fn copied_checksums_in_a_row_are_a_clients_whatever_was_read_before_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let keyed = [b"KEYS\x01order\x02", TO_FORGE].concat();
+    let copied = NewMessage { properties: &keyed, ..message("TopicA", 0, "forwarded") };
+    let mut opened = open(config(dir.path()));
+    let mut placed: Vec<_> = (0..3).map(|_| send(&mut opened, &copied)).collect();
+    placed.push(opened.send("TopicA", 0, "behind"));
+    opened.store.close().unwrap();
+    let mut opened = open(with_trailers(dir.path()));
+    placed.push(opened.send("TopicA", 0, "with one"));
+    opened.store.close().unwrap();
+    write_topics(dir.path(), &["TopicA"]);
+    placed[..3].iter().for_each(|placed| forge(dir.path(), placed));
+    let (_, findings) = verify(dir.path());
+    assert!(wrong(&findings).is_empty(), "{findings:?}");
+    for config in [config(dir.path()), with_trailers(dir.path())] {
+        let mut opened = open(config);
+        for at in [4, 0, 4, 1, 3, 2, 0] {
+            assert!(opened.store.record(placed[at].offset).is_some(), "{at}");
+        }
+        let found: Vec<_> = placed[..3].iter().map(|placed| placed.offset.0).collect();
+        let mut places = kit::places(&opened.search(query("TopicA", KeyKind::Key, "order")));
+        places.sort_unstable();
+        assert_eq!(places, found);
+        opened.store.close().unwrap();
+    }
+    // All queues are built anew from the log.
+    fs::remove_dir_all(dir.path().join("consumequeue")).unwrap();
+    let opened = open(with_trailers(dir.path()));
+    assert_eq!((opened.recovered.cut.clone(), opened.bodies("TopicA", 0).len()), (None, 5));
+}
+
+#[test]
 fn where_recovery_goes_by_the_checksum_over_all_the_one_of_the_body_is_not_asked() {
     for (force_verify_prop_crc, kept) in [(true, true), (false, false)] {
         let dir = tempfile::tempdir().unwrap();

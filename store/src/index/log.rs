@@ -144,6 +144,15 @@ impl LogReader {
         }
     }
 
+    /// The message that begins at `at`, and the bytes behind it in its file.
+    pub(super) fn message_and_next(&mut self, at: i64) -> Option<(RecordView<'_>, &[u8])> {
+        let len = self.message(at)?.total_size();
+        let in_file = at.rem_euclid(self.file_size as i64);
+        let mapping = self.mapping(at - in_file).ok()?;
+        let (record, behind) = mapping.get(in_file as usize..mapping.published())?.split_at_checked(len)?;
+        Some((RecordView::parse(record).ok()?, behind))
+    }
+
     /// Whether a message that can be looked up lies in `from..to`.
     pub(super) fn has_named(&mut self, from: i64, to: i64) -> bool {
         let mut at = from;

@@ -112,8 +112,9 @@ impl Searching {
         }
         self.work = self.work.saturating_sub(WORK_OF_MESSAGE);
         let trailers = log.trailers().clone();
-        let Some(message) = log.message(entry.offset).filter(|message| self.query.matches(message)) else { return };
-        if let Err(error) = trailers.verify(&message, &[]) {
+        let found = log.message_and_next(entry.offset).filter(|(message, _)| self.query.matches(message));
+        let Some((message, behind)) = found else { return };
+        if let Err(error) = trailers.verify(&message, behind) {
             tracing::error!(offset = entry.offset, %error, "a message is damaged; a look-up by its key passes over it");
             return;
         }
