@@ -182,7 +182,10 @@ pub struct Broker<S: Storage> {
     opaque: i32,
     random: Random,
     unique_ids: UniqueIdGenerator,
+    /// What a failed commit takes back as far as it says that something was done.
     outputs: VecDeque<Output>,
+    /// Answers about what is on disk.
+    durable_answers: VecDeque<Output>,
     /// The log that this process began with may have lost its end in a crash.
     has_lost_its_end: bool,
     /// Storage did not take what was appended last.
@@ -283,6 +286,7 @@ impl<S: Storage> Broker<S> {
             random: Random::new(config.seed),
             unique_ids: UniqueIdGenerator::new(config.address.ip(), config.process, config.seed as i32, 0),
             outputs: VecDeque::new(),
+            durable_answers: VecDeque::new(),
             has_lost_its_end: false,
             commit_failed: false,
             started: now,
@@ -479,6 +483,9 @@ impl<S: Storage> Broker<S> {
 
     /// The next thing to do; drained until there is none after every verb or, by a loop that takes several requests in one turn, after the turn.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(answer) = self.durable_answers.pop_front() {
+            return Some(answer);
+        }
         self.commit_log();
         if !self.settled && self.outputs.is_empty() {
             self.settle();

@@ -15,7 +15,7 @@ impl<S: Storage> Broker<S> {
         self.begin(now);
         self.storage.set_durable(up_to);
         while let Some(parked) = self.parked.pop_durable(up_to) {
-            self.outputs.push_back(parked.into());
+            self.durable_answers.push_back(parked.into());
         }
     }
 
